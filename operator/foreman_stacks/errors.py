@@ -1,0 +1,103 @@
+"""The exception tree. A decision is a value (`model.outcome`); an exception means "could not ask" or "cannot read".
+
+    StacksError
+    ├── InvalidSpec            what a user wrote, with the path of each problem
+    ├── ForemanError           Foreman could not be asked, or refused
+    │   ├── ForemanUnreachable     no answer, or one that is no answer of Foreman's (502, HTML): outcome unknown
+    │   ├── ForemanUnauthorized    401: the client stays closed until the Secret changes
+    │   ├── ForemanForbidden       403, with the missing permissions
+    │   ├── ForemanNotFound        404
+    │   └── ForemanRefused         any other answer that is no success; 422 and 500 with Foreman's own messages
+    └── ClusterError           the Kubernetes API could not be asked, or refused
+        ├── ClusterNotFound        404
+        ├── ClusterConflict        409: somebody wrote in between
+        └── ClusterUnavailable     no answer, 429 or 5xx
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class StacksError(Exception):
+    """Root of all errors of this project."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in what a user wrote: where, what, and what to do about it."""
+
+    path: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}; {self.mend}" if self.path else f"{self.what}; {self.mend}"
+
+
+class InvalidSpec(StacksError):
+    """What a user wrote cannot be used; `problems` has every reason found."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class ForemanError(StacksError):
+    """Foreman could not be asked, or refused. The message never holds a request's body."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ForemanUnreachable(ForemanError):
+    """No answer of Foreman's: whether a write was done is unknown. `sent` is False when nothing can have arrived."""
+
+    def __init__(self, message: str, *, status: int = 0, sent: bool = True) -> None:
+        super().__init__(message, status=status)
+        self.sent = sent
+
+
+class ForemanUnauthorized(ForemanError):
+    """401. Not asked again until the credentials change: 30 failures in 5 minutes lock our address out."""
+
+
+class ForemanForbidden(ForemanError):
+    """403, with the names of the missing permissions where Foreman tells them."""
+
+    def __init__(self, message: str, permissions: tuple[str, ...] = ()) -> None:
+        super().__init__(message, status=403)
+        self.permissions = permissions
+
+
+class ForemanNotFound(ForemanError):
+    """404: gone, invisible to us, or the wrong address."""
+
+
+class ForemanRefused(ForemanError):
+    """Any other refusal; `errors` has Foreman's messages by attribute (422), `{"base": […]}` otherwise."""
+
+    def __init__(self, message: str, *, status: int, errors: dict[str, list[str]] | None = None) -> None:
+        super().__init__(message, status=status)
+        self.errors = errors or {}
+
+
+class ClusterError(StacksError):
+    """The Kubernetes API could not be asked, or refused."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ClusterNotFound(ClusterError):
+    """404."""
+
+
+class ClusterConflict(ClusterError):
+    """409: somebody wrote in between; read again and decide anew."""
+
+
+class ClusterUnavailable(ClusterError):
+    """No answer, 429 or 5xx."""

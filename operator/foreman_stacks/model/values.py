@@ -1,0 +1,90 @@
+"""Values as Foreman knows them: JSON data with one of Foreman's parameter types, and secrets that never print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+Json: TypeAlias = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+ValueType: TypeAlias = Literal["string", "boolean", "integer", "real", "array", "hash", "yaml", "json"]
+
+MASK = "*****"
+"""What Foreman answers for a hidden value (foreman-measured §4): never compared, never written back."""
+
+_STRUCTURED = frozenset({"array", "hash", "json"})
+
+
+class Secret:
+    """A value that must not be seen: its text and representation are `***`, only `reveal` gives it away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Json) -> None:
+        self._value = value
+
+    def reveal(self) -> Json:
+        """The value itself; to be called only where it leaves for Foreman or into a keyed digest."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(canonical(self._value))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One named value that has been evaluated and cast to its type; `value` is a `Secret` where it is sensitive."""
+
+    name: str
+    type: ValueType
+    value: Json | Secret
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether Foreman must hide it."""
+        return isinstance(self.value, Secret)
+
+    @property
+    def plain(self) -> Json:
+        """The value without its wrapper."""
+        return self.value.reveal() if isinstance(self.value, Secret) else self.value
+
+    @property
+    def wire(self) -> str:
+        """The text that Foreman must be sent: arrays and hashes only arrive as JSON strings (Foreman 3.12, measured)."""
+        return wire(self.type, self.plain)
+
+
+def wire(kind: ValueType, value: Json) -> str:
+    """The text form of a value for a Foreman parameter or override of this type."""
+    if kind in _STRUCTURED or not isinstance(value, str):
+        return value if kind == "yaml" and isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value
+
+
+def alike(kind: ValueType, wanted: Json, seen: Json) -> bool:
+    """Whether what Foreman answers is the wanted value; it casts on save and answers native JSON."""
+    if wanted == seen and type(wanted) is type(seen):
+        return True
+    if kind in _STRUCTURED | {"yaml"} and isinstance(seen, str):
+        return wire(kind, wanted) == seen
+    if isinstance(wanted, bool) or isinstance(seen, bool):
+        return wanted is seen or str(seen).lower() == str(wanted).lower()
+    return wanted == seen or (isinstance(seen, str) and seen == wire(kind, wanted))
+
+
+def canonical(value: Json) -> str:
+    """One text for equal values, whatever the order of keys: what digests are made of."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def thaw(value: Json | Secret) -> Json:
+    """Plain JSON from a value that may be wrapped."""
+    return cast("Json", value.reveal() if isinstance(value, Secret) else value)
