@@ -1,0 +1,12 @@
+"""Machines: what a host's operating system does as far as Puppet's periodic running goes.
+
+A `Machine` is a value. Every method that changes something returns another machine, so the
+caller keeps the current one: ``host.machine = host.machine.run_started(pid, until)``.
+
+A script of a remote-execution job is really run, by `Runner.run`, see `runner`.
+"""
+
+from foreman_simulator.machines.model import Daemon, Machine, Process, Run, Unit
+from foreman_simulator.machines.runner import Runner, ScriptResult, run_script
+
+__all__ = ["Daemon", "Machine", "Process", "Run", "Runner", "ScriptResult", "Unit", "run_script"]
