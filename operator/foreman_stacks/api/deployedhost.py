@@ -1,0 +1,65 @@
+"""The kind DeployedHost: one object per host, a projection for people.
+
+Truth is Foreman and the deployment's status: these objects may be deleted at any time and are made again. They have no
+status subresource, so that one write makes or changes one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from foreman_stacks.api.deploymentstatus import Line, Link, Message, StepName, StepState
+from foreman_stacks.api.meta import Kind
+from foreman_stacks.model.schema import Index, Name, ObjectName, Reported, Timestamp, keyed
+
+
+class DeployedHostSpec(Reported):
+    """Which host of which deployment it is."""
+
+    deployment: ObjectName = Field(description="Name of the StackDeployment.")
+    role: Name = Field(description="Role of the host.")
+    index: Index = Field(description="Index of the host in its role, from 1; it belongs to the host for life.")
+    server: ObjectName = Field(description="Name of the ForemanServer.")
+
+
+class HostStep(Reported):
+    """How far this host is in a step."""
+
+    name: StepName = Field(description="Name of the step.")
+    state: StepState = Field(description="How far the host is in it.")
+
+
+class LastReport(Reported):
+    """The host's newest Puppet report that the operator saw."""
+
+    id: Annotated[int, Field(ge=0)] = Field(description="Id of the report in Foreman.")
+    time: Timestamp = Field(description="When the run was reported.")
+    applied: Annotated[int, Field(ge=0)] = Field(default=0, description="Resources that were changed.")
+    failed: Annotated[int, Field(ge=0)] = Field(default=0, description="Resources that failed.")
+    url: Link | None = Field(default=None, description="The report in Foreman.")
+
+
+class DeployedHostStatus(Reported):
+    """What is known about the host."""
+
+    state: Annotated[str, Field(max_length=63, pattern=r"^[A-Z][A-Za-z]*$")] = Field(
+        default="Pending", description="How far the host is, as one word."
+    )
+    fqdn: Line | None = Field(default=None, description="Fully qualified name of the host.")
+    ip: Line | None = Field(default=None, description="Address of the host.")
+    foreman_id: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, alias="foremanID", description="Id of the host in Foreman: a hint, the name is what counts."
+    )
+    url: Link | None = Field(default=None, description="The host in Foreman.")
+    steps: Annotated[tuple[HostStep, ...], keyed(104)] = Field(default=(), description="How far each step is.")
+    last_report: LastReport | None = Field(default=None, description="The newest Puppet report that was seen.")
+    message: Message = Field(default="", description="What went wrong, or what is being waited for.")
+
+
+class DeployedHost(Kind):
+    """One host of a deployment, for people to look at. Written by the operator only; changes here have no effect."""
+
+    spec: DeployedHostSpec = Field(description="Which host of which deployment it is.")
+    status: DeployedHostStatus = Field(default_factory=DeployedHostStatus, description="What is known about the host.")

@@ -1,0 +1,84 @@
+"""What all kinds share: group and version, metadata, conditions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from foreman_stacks.model.schema import Reported, Timestamp, keyed
+
+GROUP = "stacks.theforeman.org"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+CATEGORY = "foreman"
+
+ABANDON_ANNOTATION = f"{GROUP}/abandon"
+RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
+FINALIZER = f"{GROUP}/operator"
+DEPLOYMENT_LABEL = f"{GROUP}/deployment"
+ROLE_LABEL = f"{GROUP}/role"
+
+
+class Metadata(BaseModel):
+    """The part of an object's metadata that we read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+
+
+class Condition(Reported):
+    """One observation about the object, as metav1.Condition."""
+
+    type: str = Field(max_length=63, pattern=r"^[A-Z][A-Za-z]*$", description="What is observed, like Ready.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    observed_generation: Annotated[int, Field(ge=-1)] = Field(
+        default=-1, description="The generation of the spec that this was observed for."
+    )
+    last_transition_time: Timestamp = Field(description="When status last changed.")
+    reason: str = Field(
+        min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$", description="Why, as one word for programs."
+    )
+    message: Annotated[str, Field(max_length=4096)] = Field(
+        default="", description="Why, and what to do about it, for people."
+    )
+
+
+class Status(Reported):
+    """What every status has; `observedGeneration` starts at -1, so that a fresh object never counts as done."""
+
+    observed_generation: Annotated[int, Field(ge=-1)] = Field(
+        default=-1, description="The generation of the spec that this status is about; -1 before the first look."
+    )
+    conditions: Annotated[tuple[Condition, ...], keyed(16, keys=("type",))] = Field(
+        default=(), description="Observations about the object."
+    )
+
+
+class Kind(BaseModel):
+    """The outer frame of an object: kinds add `spec` and `status`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+    )
+
+    api_version: str = Field(default=API_VERSION, description="Version of the API this object is written for.")
+    kind: str = Field(default="", description="Kind of the object.")
+    metadata: Metadata = Field(description="Standard metadata.")
+
+
+def body(model: BaseModel) -> dict[str, Any]:
+    """A model as JSON for the apiserver: written names, without what was never set and has no value."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,0 +1,222 @@
+"""The shared grammar of what users write: names, values, lists with keys, and rules that CEL and Python both know.
+
+Every kind's schema derives from `Written` (strict, unknown fields refused); what the operator reports derives from
+`Reported` (lenient, so that a status written by another version can be read). Bounds stand on every string, list, map
+and number: the apiserver's cost estimate for CEL rules and the size of objects depend on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from foreman_stacks.model.values import canonical
+
+MAX_HOSTS = 5000
+"""Hosts of one role; also bounds `maxFailedHosts` and every index."""
+MAX_VALUE = 65_536
+"""Characters of one value as JSON text. Only Accept can check it: the apiserver cannot measure an untyped field."""
+
+NAME = r"^[a-z][a-z0-9_]*$"
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+PUPPET_CLASS = r"^[a-z][a-z0-9_]*(::[a-z][a-z0-9_]*)*$"
+PUPPET_PARAMETER = r"^[a-z_][A-Za-z0-9_]*$"
+HOSTNAME = r"^([a-z0-9-]|\{(deployment|namespace|role|index)\})+$"
+FOREMAN_NAME = r"^\S(.*\S)?$"
+CAMEL_WORD = r"^[A-Za-z][A-Za-z0-9_]*$"
+INDICES = r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$"
+
+PATTERN_WORDS: dict[str, str] = {
+    NAME: "lower-case letters, digits and '_', starting with a letter",
+    DNS_LABEL: "lower-case letters, digits and '-', starting and ending with a letter or digit",
+    DNS_SUBDOMAIN: "lower-case letters, digits, '-' and '.', each part starting and ending with a letter or digit",
+    PUPPET_CLASS: "the name of a Puppet class, like apache::mod::ssl",
+    PUPPET_PARAMETER: "the name of a Puppet variable: letters, digits and '_', not starting with a digit or capital",
+    HOSTNAME: "lower-case letters, digits, '-' and the places {deployment}, {namespace}, {role}, {index}",
+    FOREMAN_NAME: "a name as Foreman shows it, without blanks at its ends",
+}
+"""What each pattern means, for people."""
+
+Name = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME)]
+"""A name inside a Stack; it appears in expressions, and `_` becomes `-` in names of hosts and objects."""
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
+ForemanName = Annotated[str, Field(min_length=1, max_length=255, pattern=FOREMAN_NAME)]
+ForemanTitle = Annotated[str, Field(min_length=1, max_length=1024, pattern=FOREMAN_NAME)]
+ClassName = Annotated[str, Field(min_length=1, max_length=255, pattern=PUPPET_CLASS)]
+ClassParameterName = Annotated[str, Field(min_length=1, max_length=255, pattern=PUPPET_PARAMETER)]
+Hostname = Annotated[str, Field(min_length=1, max_length=128, pattern=HOSTNAME)]
+Prose = Annotated[str, Field(max_length=1024)]
+Expression = Annotated[str, Field(min_length=1, max_length=4096)]
+Count = Annotated[int, Field(ge=0, le=MAX_HOSTS)]
+Index = Annotated[int, Field(ge=1, le=MAX_HOSTS)]
+Indices = Annotated[str, Field(max_length=16_384, pattern=INDICES)]
+"""Index ranges like `1-5,7`; empty for none."""
+Timestamp = Annotated[
+    datetime,
+    Field(strict=False),
+    PlainSerializer(
+        lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), return_type=str, when_used="json"
+    ),
+]
+"""UTC, whole seconds in JSON, as Kubernetes writes times."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule over several fields of one object, said twice: in CEL for the apiserver, in Python for offline checks.
+
+    `field` names the JSON field to blame ("" blames the object itself); `holds` gets the model.
+    """
+
+    cel: str
+    holds: Callable[[Any], bool]
+    message: str
+    mend: str
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One broken rule, relative to the object that it is about; `parse` turns it into a `Problem`."""
+
+    where: tuple[str, ...]
+    what: str
+    mend: str
+
+
+def keyed(maximum: int, minimum: int = 0, keys: tuple[str, ...] = ("name",)) -> FieldInfo:
+    """The field settings of a list of objects with a unique key: merges well under server-side apply."""
+    extra: dict[str, JsonValue] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+    return _list_field(maximum, minimum, extra)
+
+
+def unique(maximum: int, minimum: int = 0) -> FieldInfo:
+    """The field settings of a list of different strings."""
+    return _list_field(maximum, minimum, {"x-kubernetes-list-type": "set"})
+
+
+def plain(maximum: int, minimum: int = 0) -> FieldInfo:
+    """The field settings of a list that is replaced as a whole."""
+    return _list_field(maximum, minimum, {"x-kubernetes-list-type": "atomic"})
+
+
+def _list_field(maximum: int, minimum: int, extra: dict[str, JsonValue]) -> FieldInfo:
+    field: FieldInfo = Field(strict=False, max_length=maximum, min_length=minimum or None, json_schema_extra=extra)
+    return field
+
+
+class Written(BaseModel):
+    """What users write: frozen, no unknown field, no silent cast; `rules` hold over several fields at once."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="after")
+    def _keep_rules(self) -> Self:
+        faults = [*self._repeated(), *self._broken(), *self.faults()]
+        if faults:
+            text = "; ".join(fault.what for fault in faults)
+            raise PydanticCustomError("faults", "{text}", {"text": text, "faults": tuple(faults)})
+        return self
+
+    def faults(self) -> Iterable[Fault]:
+        """What is wrong beyond `rules`: for things that only Accept can see."""
+        return ()
+
+    def _broken(self) -> Iterable[Fault]:
+        for rule in self.rules:
+            if not rule.holds(self):
+                yield Fault((rule.field,) if rule.field else (), rule.message, rule.mend)
+
+    def _repeated(self) -> Iterable[Fault]:
+        for name, field in type(self).model_fields.items():
+            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            kind = extra.get("x-kubernetes-list-type")
+            if kind not in ("map", "set"):
+                continue
+            seen: set[str] = set()
+            for item in getattr(self, name):
+                key = item if isinstance(item, str) else key_of(item, extra)
+                if key in seen:
+                    yield Fault((field.alias or name, f"[{key}]"), "appears twice", "name each only once")
+                seen.add(key)
+
+
+def by_alias(model: BaseModel, alias: str) -> Any:
+    """The value of the field that JSON calls `alias`."""
+    names = {field.alias or name: name for name, field in type(model).model_fields.items()}
+    return getattr(model, names[alias])
+
+
+def key_of(item: BaseModel, extra: dict[str, JsonValue]) -> str:
+    """The key of an entry of a keyed list, as paths show it: `zk`, or `zookeeper,id` for two keys."""
+    keys = extra["x-kubernetes-list-map-keys"]
+    assert isinstance(keys, list)
+    return ",".join(str(by_alias(item, str(key))) for key in keys)
+
+
+class Reported(BaseModel):
+    """What the operator reports in a status: frozen, and unknown fields of another version are ignored."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+    )
+
+
+class Valued(Written):
+    """VAL: exactly one of a literal `value` and an `expression`.
+
+    The apiserver checks that by `oneOf` (its CEL rules cannot see a field without a type). `null` is no value: client-
+    side apply drops it and server-side apply lets it through, so it is refused here.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["value"]}, {"required": ["expression"]}]})
+
+    value: JsonValue = Field(
+        default=None,
+        description="The value itself: any JSON but null, of the declared type. Give this or `expression`. Quote what "
+        'YAML would change, such as "0644" or "1.0", and declare it a string.',
+    )
+    expression: Expression | None = Field(
+        default=None,
+        description="A CEL expression that gives the value, without ${…} around it. Give this or `value`.",
+    )
+
+    @property
+    def literal(self) -> bool:
+        """Whether it is a `value` (which may be false, 0 or empty) and not an `expression`."""
+        return "value" in self.model_fields_set
+
+    def faults(self) -> Iterable[Fault]:
+        """Exactly one of the two, no null, no huge value."""
+        yield from super().faults()
+        if self.literal == (self.expression is not None):
+            mend = "give exactly one of value and expression"
+            yield Fault(
+                (), "has both value and expression" if self.literal else "has neither value nor expression", mend
+            )
+        if self.literal:
+            yield from value_faults(self.value, "value")
+
+
+def value_faults(value: JsonValue, field: str) -> Iterable[Fault]:
+    """What no literal may be: null, or longer than `MAX_VALUE` characters of JSON."""
+    if value is None:
+        yield Fault((field,), "null is not a value", "leave the whole entry out, or give a value")
+    elif len(canonical(value)) > MAX_VALUE:
+        yield Fault((field,), f"is longer than {MAX_VALUE} characters of JSON", "keep large data out of parameters")
