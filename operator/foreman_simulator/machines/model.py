@@ -13,6 +13,8 @@ from typing import Literal
 Init = Literal["systemd", "sysv", "none"]
 Periodic = Literal["service", "timer", "cron", "none"]
 Cause = Literal["daemon", "timer", "cron", "triggered"]
+Kind = Literal["service", "timer", "oneshot", "sysv"]
+Enabled = Literal["enabled", "disabled", "static", "masked"]
 
 FIRST_PID = 5_000_000
 """Above Linux's `PID_MAX_LIMIT` (4 194 304): no pid of a model is ever one of a real process."""
@@ -30,7 +32,7 @@ TITLES: dict[Cause, str] = {
     "daemon": "puppet agent: applying configuration",
     "timer": ONETIME,
     "cron": ONETIME,
-    "triggered": ONETIME + " --verbose",
+    "triggered": ONETIME + " --no-usecacheonfailure",
 }
 
 
@@ -39,8 +41,8 @@ class Unit:
     """A unit of the service manager: `oneshot` is a timer's service, `sysv` an init script."""
 
     name: str
-    kind: Literal["service", "timer", "oneshot", "sysv"] = "service"
-    enabled: Literal["enabled", "disabled", "static", "masked"] = "disabled"
+    kind: Kind = "service"
+    enabled: Enabled = "disabled"
     active: bool = False
 
 
@@ -118,9 +120,9 @@ class Machine:
         """
         if not puppet:
             return cls(hostname, init=init, puppet=False)
-        kind: Literal["service", "sysv"] = "service" if init == "systemd" else "sysv"
+        kind: Kind = "service" if init == "systemd" else "sysv"
         name = "puppet.service" if init == "systemd" else "puppet"
-        wanted: Literal["enabled", "disabled"] = "enabled" if periodic == "service" else "disabled"
+        wanted: Enabled = "enabled" if periodic == "service" else "disabled"
         units: tuple[Unit, ...] = () if init == "none" else (Unit(name, kind, wanted),)
         if periodic == "timer":
             units += (
@@ -177,16 +179,15 @@ class Machine:
         """The run that is under way at that time, if any: another one is refused."""
         return self.run if self.run is not None and self.run.until > now else None
 
-    def run_started(
-        self, pid: int | None = None, until: float = 0.0, cause: Cause = "triggered"
-    ) -> Machine:
+    def run_started(self, pid: int | None = None, until: float = 0.0, cause: Cause = "triggered") -> Machine:
         """A run begins; it will end by itself at `until`. Without `pid` it gets the next one."""
         run = Run(self.next_pid if pid is None else pid, until, cause)
         return replace(self, run=run, next_pid=max(self.next_pid, run.pid + 1))
 
     def run_ended(self) -> Machine:
         """No run is under way any more. Numbers start again where they can, so that machines
-        that went through the same are in the same state."""
+        that went through the same are in the same state.
+        """
         pids = [p.pid for p in self.processes] + ([self.daemon.pid] if self.daemon else [])
         return replace(self, run=None, next_pid=max(pids, default=FIRST_PID - 1) + 1)
 
