@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from foreman_stacks.model.schema import Reported, Timestamp, keyed
+from foreman_stacks.model.schema import Reported, Ruled, Timestamp, keyed
 
 GROUP = "stacks.theforeman.org"
 VERSION = "v1alpha1"
@@ -67,12 +67,8 @@ class Status(Reported):
     )
 
 
-class Kind(BaseModel):
+class Kind(Ruled):
     """The outer frame of an object: kinds add `spec` and `status`."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
-    )
 
     api_version: str = Field(default=API_VERSION, description="Version of the API this object is written for.")
     kind: str = Field(default="", description="Kind of the object.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -10,6 +11,8 @@ from pydantic import Field, JsonValue
 from foreman_stacks.api.deploymentstatus import StackDeploymentStatus
 from foreman_stacks.api.meta import Kind
 from foreman_stacks.model.schema import (
+    DNS_LABEL,
+    PATTERN_WORDS,
     Count,
     Fault,
     ForemanName,
@@ -120,8 +123,8 @@ class Source(Written):
         Rule(
             cel="has(self.computeResource)",
             holds=lambda source: source.compute_resource is not None,
-            message="a source has exactly one of computeResource",
-            mend="say where the hosts come from",
+            message="a source has exactly one kind, and computeResource is the only one",
+            mend="add computeResource with the name of a compute resource in Foreman",
         ),
     )
 
@@ -192,6 +195,18 @@ class StackDeploymentSpec(Written):
 
 class StackDeployment(Kind):
     """One instance of a Stack on one Foreman server: its hosts are provisioned, and Puppet runs on them in order."""
+
+    rules = (
+        Rule(
+            cel=f"self.metadata.name.size() <= {MAX_NAME} && self.metadata.name.matches('{DNS_LABEL}')",
+            holds=lambda deployment: (
+                len(deployment.metadata.name) <= MAX_NAME and re.match(DNS_LABEL, deployment.metadata.name) is not None
+            ),
+            message=f"the name of a StackDeployment has at most {MAX_NAME} characters: {PATTERN_WORDS[DNS_LABEL]}",
+            mend="choose another name: it becomes a part of every host's name",
+            field="metadata.name",
+        ),
+    )
 
     spec: StackDeploymentSpec = Field(description="What is deployed, where, with which values.")
     status: StackDeploymentStatus = Field(

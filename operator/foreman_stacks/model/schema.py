@@ -73,7 +73,7 @@ Timestamp = Annotated[
 class Rule:
     """A rule over several fields of one object, said twice: in CEL for the apiserver, in Python for offline checks.
 
-    `field` names the JSON field to blame ("" blames the object itself); `holds` gets the model.
+    `field` is the path of the JSON field to blame ("" blames the object itself); `holds` gets the model.
     """
 
     cel: str
@@ -113,16 +113,11 @@ def _list_field(maximum: int, minimum: int, extra: dict[str, JsonValue]) -> Fiel
     return field
 
 
-class Written(BaseModel):
-    """What users write: frozen, no unknown field, no silent cast; `rules` hold over several fields at once."""
+class Ruled(BaseModel):
+    """Frozen, no unknown field; `rules` hold over several fields at once."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        alias_generator=to_camel,
-        populate_by_name=True,
-        hide_input_in_errors=True,
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
 
@@ -141,7 +136,7 @@ class Written(BaseModel):
     def _broken(self) -> Iterable[Fault]:
         for rule in self.rules:
             if not rule.holds(self):
-                yield Fault((rule.field,) if rule.field else (), rule.message, rule.mend)
+                yield Fault(tuple(filter(None, rule.field.split("."))), rule.message, rule.mend)
 
     def _repeated(self) -> Iterable[Fault]:
         for name, field in type(self).model_fields.items():
@@ -155,6 +150,12 @@ class Written(BaseModel):
                 if key in seen:
                     yield Fault((field.alias or name, f"[{key}]"), "appears twice", "name each only once")
                 seen.add(key)
+
+
+class Written(Ruled):
+    """What users write: nothing is cast silently."""
+
+    model_config = ConfigDict(strict=True)
 
 
 def by_alias(model: BaseModel, alias: str) -> Any:
