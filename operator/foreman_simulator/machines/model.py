@@ -175,6 +175,11 @@ class Machine:
             return "daemon"
         return "timer" if any(u.kind == "timer" and u.active for u in self.units) else "cron"
 
+    @property
+    def lockfile(self) -> str:
+        """Puppet's setting `agent_catalog_run_lockfile`, which a refused run names."""
+        return f"{self.statedir}/{LOCK}"
+
     def run_under_way(self, now: float) -> Run | None:
         """The run that is under way at that time, if any: another one is refused."""
         return self.run if self.run is not None and self.run.until > now else None

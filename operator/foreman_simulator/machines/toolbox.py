@@ -9,7 +9,21 @@ from foreman_simulator.machines.model import Machine
 
 FAKES = Path(__file__).with_name("fakes")
 
-TEXT = ("awk", "comm", "cut", "egrep", "fgrep", "fold", "grep", "head", "join", "nl", "paste", "sed", "sort")
+TEXT: tuple[str, ...] = (
+    "awk",
+    "comm",
+    "cut",
+    "egrep",
+    "fgrep",
+    "fold",
+    "grep",
+    "head",
+    "join",
+    "nl",
+    "paste",
+    "sed",
+    "sort",
+)
 TEXT += ("tac", "tail", "tee", "tr", "uniq", "wc", "cat", "od", "base64", "cksum", "md5sum", "sha256sum")
 FILES = ("chmod", "cmp", "cp", "diff", "find", "ln", "ls", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "stat")
 OTHERS = ("[", "basename", "dirname", "echo", "env", "expr", "false", "printf", "pwd", "seq", "test", "timeout")
