@@ -88,26 +88,29 @@ class HostSet(Reported):
     indices: Indices = Field(description='Indices of the hosts, like "1-5,7".')
 
 
-class Run(Reported):
-    """An intent: a job for some hosts. Written, and read back, before the job is started."""
-
-    token: Digest = Field(description="What the job's description carries, so that it is found again.")
-    hosts: Annotated[tuple[HostSet, ...], keyed(32, keys=("role",))] = Field(
-        default=(), description="The hosts of the job."
-    )
-    baseline: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Id of the newest report before the job: only later ones count."
-    )
-    since: Timestamp = Field(description="When the intent was written.")
-    job: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Id of the job in Foreman, once known.")
-
-
 class DoneHosts(Reported):
     """Hosts of a role that have done a step, with the inputs that the digest stands for."""
 
     role: Name = Field(description="Name of the role.")
     indices: Indices = Field(description='Indices of the hosts, like "1-5,7".')
     digest: Digest = Field(default="", description="Digest of the step's inputs for this role.")
+
+
+class Run(Reported):
+    """An intent: a job for some hosts. Written, and read back, before the job is started."""
+
+    token: Digest = Field(description="What the job's description carries, so that it is found again.")
+    hosts: Annotated[tuple[DoneHosts, ...], plain(32)] = Field(
+        default=(), description="The hosts of the job, with the inputs that it is for."
+    )
+    baseline: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Id of the newest report before the job: only later ones count."
+    )
+    since: Timestamp = Field(description="When the intent was written.")
+    number: Annotated[int, Field(ge=1, le=10)] = Field(
+        default=1, description="Which of the step's runs this is, from 1."
+    )
+    job: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Id of the job in Foreman, once known.")
 
 
 class StepStatus(Reported):
@@ -121,6 +124,10 @@ class StepStatus(Reported):
     done: Annotated[tuple[DoneHosts, ...], plain(128)] = Field(
         default=(), description="Hosts that have done the step. A step without hosts has one entry per digest."
     )
+    failed: Annotated[tuple[HostSet, ...], plain(32)] = Field(
+        default=(), description="Hosts that failed it, after all retries."
+    )
+    retry_at: Timestamp | None = Field(default=None, description="When the hosts that failed are tried again.")
     message: Message = Field(default="", description="What it is waiting for, or what went wrong.")
 
 
@@ -129,6 +136,9 @@ class StackDeploymentStatus(Status):
 
     plan: Digest | None = Field(default=None, description="Hash of the plan at work.")
     settled_plan: Digest | None = Field(default=None, description="Hash of the plan that was last Ready.")
+    settled_generation: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Generation of the spec that was last Ready."
+    )
     summary: Summary = Field(default_factory=Summary, description="Ready-made texts for columns.")
     missing_parameters: Annotated[tuple[MissingParameter, ...], keyed(128)] = Field(
         default=(), description="Parameters of the Stack that still need a value."
@@ -141,4 +151,5 @@ class StackDeploymentStatus(Status):
     epoch: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Rises with each intent; Foreman holds it as well, so that a restored server is noticed."
     )
+    recorded: Annotated[int, Field(ge=0)] = Field(default=0, description="The epoch that was last written to Foreman.")
     steps: Annotated[tuple[StepStatus, ...], keyed(104)] = Field(default=(), description="How far each step is.")

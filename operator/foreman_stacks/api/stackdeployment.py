@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from foreman_stacks.api.deploymentstatus import StackDeploymentStatus
 from foreman_stacks.api.meta import Kind
@@ -79,7 +79,9 @@ class ValueFrom(Written):
 
 
 class DeploymentParameter(Written):
-    """The value of one parameter of the Stack: exactly one of `value` and `valueFrom` (by `oneOf` in the CRD)."""
+    """The value of one parameter of the Stack: exactly one of `value` and `valueFrom`."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["value"]}, {"required": ["valueFrom"]}]})
 
     name: Name = Field(description="A parameter of the Stack.")
     value: JsonValue = Field(

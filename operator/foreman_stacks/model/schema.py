@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from foreman_stacks.model.values import canonical
 
@@ -82,6 +83,12 @@ class Rule:
     mend: str
     field: str = ""
 
+    @property
+    def validation(self) -> dict[str, JsonValue]:
+        """The entry of `x-kubernetes-validations`; `fieldPath` makes the apiserver's message name the field."""
+        place: dict[str, JsonValue] = {"fieldPath": f".{self.field}"} if self.field else {}
+        return {"rule": self.cel, "message": f"{self.message}; {self.mend}", **place}
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -120,6 +127,14 @@ class Ruled(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Adds the rules as the apiserver wants them."""
+        schema = handler.resolve_ref_schema(handler(core))
+        if cls.rules:
+            schema["x-kubernetes-validations"] = [rule.validation for rule in cls.rules]
+        return schema
 
     @model_validator(mode="after")
     def _keep_rules(self) -> Self:
