@@ -1,0 +1,395 @@
+"""A local Kubernetes control plane: real etcd, kube-apiserver and kube-controller-manager as processes of this machine.
+
+    python hack/control_plane.py build         build the binaries, once per version, into the user's cache
+    python hack/control_plane.py start DIR     start a control plane whose data, logs and kubeconfig are in DIR
+    python hack/control_plane.py stop DIR      end it
+
+Tests use it as a library: `with control_plane.start(directory) as cluster: …`.
+
+KUBEBUILDER_ASSETS=<folder> takes etcd and kube-apiserver from there instead of building them.
+E2E_CLUSTER=kind uses a cluster made by `kind`, E2E_CLUSTER=current-context the one that kubectl speaks to now.
+"""
+
+import argparse
+import base64
+import contextlib
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from control_plane_binaries import Assets, ControlPlaneError, Say, build, cache, locked, say
+from kubeconfig import cluster_of, kubectl, kubectl_path, private, run, serviceaccount_kubeconfig, write_kubeconfig
+
+__all__ = [
+    "ControlPlane",
+    "ControlPlaneError",
+    "build",
+    "kubectl",
+    "serviceaccount_kubeconfig",
+    "start",
+    "stop",
+    "write_kubeconfig",
+]
+
+STATE = "control-plane.json"
+KIND_CLUSTER = "foreman-stacks"
+START_SECONDS = 90.0  # a start takes 3 s on a calm machine; the rest is for busy ones
+STOP_SECONDS = 15.0
+
+# What needs a controller here: namespaces end, owned objects go, ServiceAccounts and the CA's ConfigMap appear,
+# ClusterRoles aggregate. There are no nodes, so nothing that makes Pods is run.
+CONTROLLERS = (
+    "clusterrole-aggregation-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "root-ca-certificate-publisher-controller",
+    "serviceaccount-controller",
+)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of ours, known by pid and start time, so that a reused pid is never taken for it."""
+
+    name: str
+    pid: int
+    started: str
+
+    def alive(self) -> bool:
+        stat = _stat(self.pid)
+        return stat is not None and stat[1] == self.started and stat[0] != "Z"
+
+
+def _stat(pid: int) -> tuple[str, str] | None:
+    """State and start time of a process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return fields[0], fields[19]
+
+
+@dataclass
+class ControlPlane:
+    """A cluster with a kubeconfig of an administrator."""
+
+    directory: Path
+    kubeconfig: Path
+    url: str
+    ca: Path
+    processes: tuple[Process, ...] = ()
+    controllers: bool = True  # namespaces end, garbage is collected
+    own: bool = True  # made for this caller alone; False: others may work in it at the same time
+    _children: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        return {process.name: process.pid for process in self.processes}
+
+    def stop(self) -> None:
+        """End the processes of this control plane, clients of etcd before etcd."""
+        for process in reversed(self.processes):
+            _end(process)
+        for child in self._children:
+            child.wait()
+        (self.directory / STATE).unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start(directory: Path, say: Say = say, *, outlive: bool = False) -> ControlPlane:
+    """
+    A running control plane with its data, logs and kubeconfig in `directory`.
+
+    Its processes end with the process that called this, however that ends, unless they shall `outlive` it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    directory = directory.resolve()
+    match os.environ.get("E2E_CLUSTER", ""):
+        case "" | "local":
+            return _start_local(directory, build(say), say, outlive=outlive)
+        case "kind":
+            return _use_kind(directory, say)
+        case "current-context":
+            return _use_current_context(directory)
+        case other:
+            raise ControlPlaneError(f"E2E_CLUSTER={other} is not known: use kind, current-context, or unset it")
+
+
+def stop(directory: Path) -> bool:
+    """End the control plane that was started in `directory`; False when there is none."""
+    path = directory / STATE
+    if not path.exists():
+        return False
+    state = json.loads(path.read_text())
+    processes = tuple(Process(**process) for process in state["processes"])
+    ControlPlane(directory, directory / "kubeconfig", state["url"], Path(state["ca"]), processes).stop()
+    return True
+
+
+def _start_local(directory: Path, assets: Assets, say: Say, *, outlive: bool) -> ControlPlane:
+    if (directory / STATE).exists():
+        stop(directory)
+    for attempt in range(3):
+        try:
+            return _start_once(directory, assets, outlive=outlive)
+        except PortTakenError:  # between our look and the bind somebody else took a port
+            say(f"A port was taken by another program, trying others ({attempt + 1}/3) …")
+    raise ControlPlaneError("no free loopback ports for the control plane")
+
+
+class PortTakenError(ControlPlaneError):
+    """Another program was quicker to bind a port."""
+
+
+def _start_once(directory: Path, assets: Assets, *, outlive: bool) -> ControlPlane:
+    shutil.rmtree(directory / "etcd", ignore_errors=True)
+    client, peer, api = _free_ports(3)
+    url, token = f"https://127.0.0.1:{api}", secrets.token_hex(16)
+    ca = directory / "certificates" / "apiserver.crt"  # the apiserver writes it: its own certificate and the CA's
+    private(directory / "service-accounts.key", _ec_private_key())
+    private(directory / "tokens.csv", f'{token},admin,admin,"system:masters"\n')
+    plane = ControlPlane(
+        directory, directory / "kubeconfig", url, ca, controllers=assets.controller_manager is not None
+    )
+    try:
+        _launch(plane, [str(assets.etcd), *_etcd_flags(directory, client, peer)], outlive=outlive)
+        _launch(plane, [str(assets.apiserver), *_apiserver_flags(directory, client, api)], outlive=outlive)
+        _until(plane, lambda: ca.exists() and _get(url, "/readyz", ca, token), "kube-apiserver is not ready")
+        write_kubeconfig(plane.kubeconfig, server=url, ca=ca.read_bytes(), token=token)
+        if assets.controller_manager:
+            _launch(plane, [str(assets.controller_manager), *_controller_manager_flags(plane)], outlive=outlive)
+            account = "/api/v1/namespaces/default/serviceaccounts/default"
+            _until(plane, lambda: _get(url, account, ca, token), "kube-controller-manager does not work")
+    except BaseException:
+        plane.stop()
+        raise
+    return plane
+
+
+def _etcd_flags(directory: Path, client: int, peer: int) -> Sequence[str]:
+    clients, peers = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
+    return (
+        f"--data-dir={directory / 'etcd'}",
+        f"--listen-client-urls={clients}",
+        f"--advertise-client-urls={clients}",
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=default={peers}",
+        "--unsafe-no-fsync",  # the data need not survive the machine
+        "--log-level=warn",
+    )
+
+
+def _apiserver_flags(directory: Path, etcd: int, port: int) -> Sequence[str]:
+    key = directory / "service-accounts.key"
+    return (
+        f"--etcd-servers=http://127.0.0.1:{etcd}",
+        f"--secure-port={port}",
+        "--bind-address=127.0.0.1",
+        f"--cert-dir={directory / 'certificates'}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        "--authorization-mode=RBAC",
+        f"--token-auth-file={directory / 'tokens.csv'}",
+        "--profiling=false",
+    )
+
+
+def _controller_manager_flags(plane: ControlPlane) -> Sequence[str]:
+    return (
+        f"--kubeconfig={plane.kubeconfig}",
+        f"--service-account-private-key-file={plane.directory / 'service-accounts.key'}",
+        f"--root-ca-file={plane.ca}",
+        f"--controllers={','.join(CONTROLLERS)}",
+        "--leader-elect=false",
+        "--secure-port=0",
+        "--profiling=false",
+    )
+
+
+def _launch(plane: ControlPlane, command: Sequence[str], *, outlive: bool) -> None:
+    name = Path(command[0]).name
+    with (plane.directory / f"{name}.log").open("wb") as log:
+        child = subprocess.Popen(
+            command,
+            cwd=plane.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C in the terminal is for our caller, who stops us in order
+            preexec_fn=None if outlive else _end_with_parent,  # noqa: PLW1509 - one prctl call, no Python locks
+        )
+    plane._children.append(child)  # noqa: SLF001 - the class is this module's
+    stat = _stat(child.pid)
+    plane.processes += (Process(name, child.pid, stat[1] if stat else ""),)
+    state = {
+        "url": plane.url,
+        "ca": str(plane.ca),
+        "processes": [{"name": p.name, "pid": p.pid, "started": p.started} for p in plane.processes],
+    }
+    (plane.directory / STATE).write_text(json.dumps(state))
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: have Linux kill it when the parent ends, however that happens."""
+    import ctypes  # noqa: PLC0415 - needed here alone
+
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _end(process: Process) -> None:
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not process.alive():  # checked with the handle held: from here on the pid cannot become another's
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+            if _ended(handle, STOP_SECONDS):
+                return
+    finally:
+        os.close(handle)
+
+
+def _ended(handle: int, seconds: float) -> bool:
+    return bool(select.select([handle], [], [], seconds)[0])
+
+
+def _until(plane: ControlPlane, condition: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        for child, process in zip(plane._children, plane.processes, strict=True):  # noqa: SLF001 - as above
+            if child.poll() is not None:
+                _explain_end(plane.directory, process.name, child.returncode)
+        if time.monotonic() > deadline:
+            tails = "\n".join(_tail(plane.directory, process.name, 10) for process in plane.processes)
+            raise ControlPlaneError(
+                f"{complaint} after {START_SECONDS:.0f} s; the logs in {plane.directory} end with:\n{tails}"
+            )
+        time.sleep(0.05)
+
+
+def _explain_end(directory: Path, name: str, code: int) -> None:
+    tail = _tail(directory, name, 20)
+    if "address already in use" in tail:
+        raise PortTakenError(tail)
+    raise ControlPlaneError(f"{name} ended with code {code}; its log, {directory / name}.log, ends with:\n{tail}")
+
+
+def _tail(directory: Path, name: str, lines: int) -> str:
+    return "\n".join((directory / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
+
+
+def _get(url: str, path: str, ca: Path, token: str) -> bool:
+    try:
+        context = ssl.create_default_context(cafile=str(ca))
+        request = urllib.request.Request(url + path, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):  # not listening, not ready (HTTP 500), certificate half written
+        return False
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _ec_private_key() -> str:
+    """A P-256 key in PEM. SEC 1 lets the public half be left out, so that 32 random bytes are all there is to make."""
+    number = secrets.randbelow(2**256 - 2**225) + 1  # below the order of the curve, which is above 2**256 - 2**225
+    der = bytes.fromhex("303102010104 20") + number.to_bytes(32, "big") + bytes.fromhex("a00a06082a8648ce3d030107")
+    return f"-----BEGIN EC PRIVATE KEY-----\n{base64.encodebytes(der).decode()}-----END EC PRIVATE KEY-----\n"
+
+
+def _use_kind(directory: Path, say: Say) -> ControlPlane:
+    kind = shutil.which("kind")
+    if not kind:
+        message = (
+            "E2E_CLUSTER=kind needs the program kind (and Docker or Podman) on PATH: install it, or unset E2E_CLUSTER"
+        )
+        raise ControlPlaneError(message)
+    kubeconfig = directory / "kubeconfig"
+    with locked(cache() / "kind.lock", say):
+        clusters = run([kind, "get", "clusters"]).split()
+        if KIND_CLUSTER in clusters:
+            run([kind, "export", "kubeconfig", "--name", KIND_CLUSTER, "--kubeconfig", str(kubeconfig)])
+        else:
+            say(f"Creating a kind cluster, which stays: `kind delete cluster --name {KIND_CLUSTER}` ends it")
+            command = [kind, "create", "cluster", "--name", KIND_CLUSTER, "--wait", "180s"]
+            run([*command, "--kubeconfig", str(kubeconfig)])
+    return _of_others(directory, kubeconfig)
+
+
+def _use_current_context(directory: Path) -> ControlPlane:
+    path = directory / "kubeconfig"
+    private(path, run([kubectl_path(), "config", "view", "--minify", "--flatten", "--raw", "-o", "json"]))
+    return _of_others(directory, path)
+
+
+def _of_others(directory: Path, kubeconfig: Path) -> ControlPlane:
+    cluster = cluster_of(kubeconfig)
+    ca = directory / "ca.crt"
+    ca.write_bytes(base64.b64decode(cluster.get("certificate-authority-data", "")))
+    return ControlPlane(directory, kubeconfig, cluster["server"], ca, own=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="build the binaries into the user's cache, if they are not there yet")
+    for name, text in (
+        ("start", "start a control plane in DIR, which goes on running"),
+        ("stop", "end the one in DIR"),
+    ):
+        commands.add_parser(name, help=text).add_argument("directory", type=Path, metavar="DIR")
+    arguments = parser.parse_args()
+    try:
+        match arguments.command:
+            case "build":
+                if os.environ.get("E2E_CLUSTER", "") in {"", "local"}:
+                    say(f"Control plane: {build().etcd.parent}")
+            case "start":
+                plane = start(arguments.directory, outlive=True)
+                say(f"{plane.url} is ready: kubectl --kubeconfig {plane.kubeconfig} get namespaces")
+            case "stop":
+                say("stopped" if stop(arguments.directory) else f"nothing runs in {arguments.directory}")
+    except ControlPlaneError as error:
+        print(f"control plane: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
