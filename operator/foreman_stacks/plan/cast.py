@@ -1,0 +1,207 @@
+"""Values by their declared type: what can be taken without loss is, everything else is refused with path and mend.
+
+YAML has turned `0644` into 420 and `1.0` into 1 before anybody sees it, so a number is never made a string here. Null is
+no value (`optional` says that), and a text with `<%` is code for Foreman, which would run it as ERB.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import yaml
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.model.schema import MAX_VALUE
+from foreman_stacks.model.values import Json, ValueType, canonical
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_REAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_INT64 = 2**63
+_DEEPEST = 32
+
+
+class Refused(Exception):
+    """A value cannot be used; `problem` says where, what and what to do."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value stands. `hidden` values are not quoted; `text` says that a string may be JSON text of a structure."""
+
+    path: str
+    hidden: bool = False
+    text: bool = True
+
+    def refuse(self, what: str, mend: str) -> Refused:
+        return Refused(Problem(self.path, what, mend))
+
+    def inside(self, key: str | int) -> Place:
+        step = f"[{key}]" if isinstance(key, int) else f".{key}"
+        return Place(self.path if self.hidden else self.path + step, self.hidden, self.text)
+
+    def quoted(self, value: Json) -> str:
+        """The value for a message: cut, and not at all when it is hidden."""
+        if self.hidden:
+            return ""
+        shown = canonical(value)
+        return f" {shown}" if len(shown) <= 40 else f" {shown[:40]}…"
+
+
+def natural(value: Json) -> ValueType:
+    """The type of a value that declares none."""
+    if isinstance(value, Mapping):
+        return "hash"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "array"
+    kinds: Mapping[type, ValueType] = {bool: "boolean", int: "integer", float: "real"}
+    return kinds.get(type(value), "string")
+
+
+def cast_value(value: Json, kind: ValueType, place: Place) -> Json:
+    """The value as its declared type. Raises `Refused` where that would lose something, or Foreman would change it."""
+    if value is None:
+        raise place.refuse("null is not a value", "leave the whole entry out: `optional` says that there may be none")
+    check_content(value, place)
+    if kind == "string":
+        return _string(value, place)
+    if kind == "boolean":
+        return _boolean(value, place)
+    if kind == "integer":
+        return _integer(value, place)
+    if kind == "real":
+        return _real(value, place)
+    if kind == "yaml":
+        return _yaml(value, place)
+    return _structure(value, kind, place)
+
+
+def _mismatch(value: Json, kind: str, place: Place, mend: str) -> Refused:
+    noun = natural(value)
+    article = "an" if noun[0] in "ai" else "a"
+    return place.refuse(f"is {article} {noun}{place.quoted(value)} where {kind} is declared", mend)
+
+
+def _string(value: Json, place: Place) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        mend = "quote it: YAML changes what is not quoted (0644 becomes 420, 1.0 becomes 1, yes becomes true)"
+    else:
+        mend = "write a text, or declare another type"
+    raise _mismatch(value, "string", place, mend)
+
+
+def _boolean(value: Json, place: Place) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in ("true", "false"):
+        return value == "true"
+    raise _mismatch(value, "boolean", place, "write true or false")
+
+
+def _integer(value: Json, place: Place) -> int:
+    number: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif (isinstance(value, float) and value.is_integer()) or (
+        isinstance(value, str) and len(value) <= 20 and _INTEGER.fullmatch(value)
+    ):
+        number = int(value)
+    if number is None:
+        mend = 'write a whole number without leading zeros; declare a mode like "0644" string, and quote it'
+        raise _mismatch(value, "integer", place, mend)
+    if not -_INT64 <= number < _INT64:
+        raise place.refuse("is beyond 64 bits", "declare it string, and quote it")
+    return number
+
+
+def _real(value: Json, place: Place) -> float:
+    mend = "write a number; declare it string and quote it when every digit matters"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _mismatch(value, "real", place, mend)
+    if isinstance(value, str) and (len(value) > 64 or not _REAL.fullmatch(value)):
+        raise _mismatch(value, "real", place, mend)
+    exact = Decimal(value)
+    number = float(exact)
+    if not math.isfinite(number):
+        raise place.refuse("is no finite number", mend)
+    if Decimal(repr(number)) != exact and not isinstance(value, float):
+        raise place.refuse(f"has more digits than a real keeps{place.quoted(value)}", mend)
+    return number
+
+
+def _yaml(value: Json, place: Place) -> Json:
+    """YAML text stays as it is written; anything else is JSON, which is YAML."""
+    if isinstance(value, str) and place.text:
+        try:
+            yaml.compose(value, Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, RecursionError):
+            raise place.refuse("is no YAML", "mend the YAML, or declare it string") from None
+    return value
+
+
+def _structure(value: Json, kind: ValueType, place: Place) -> Json:
+    """A JSON value of type array, hash or json; a string may be its JSON text (a key of a Secret cannot be else)."""
+    found = value
+    if isinstance(value, str) and place.text:
+        found = _parsed(value, kind, place)
+        if found is None:
+            raise place.refuse("null is not a value", "leave the whole entry out")
+        check_content(found, place)
+    if kind != "json" and natural(found) != kind:
+        raise _mismatch(found, kind, place, "write a list" if kind == "array" else "write a map")
+    return found
+
+
+def _parsed(text: str, kind: ValueType, place: Place) -> Json:
+    try:
+        found: Json = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        mend = "write a list" if kind == "array" else "write a map" if kind == "hash" else "quote it twice: '\"text\"'"
+        raise _mismatch(text, kind, place, f"{mend}, or its JSON text") from None
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def check_content(value: Json, place: Place, depth: int = 0) -> None:
+    """Refuses, anywhere in the value, what Foreman would run, drop or not keep. Raises `Refused`."""
+    if depth > _DEEPEST:
+        raise place.refuse(f"is nested deeper than {_DEEPEST} levels", "make it flatter")
+    if value is None:
+        raise place.refuse("null is not a value", "leave the key or entry out")
+    if isinstance(value, str):
+        _check_text(value, place)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_text(key, place)
+            check_content(item, place.inside(key), depth + 1)
+    elif isinstance(value, Sequence):
+        for number, item in enumerate(value):
+            check_content(item, place.inside(number), depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise place.refuse("is no finite number", "write a number, or a quoted text")
+    elif isinstance(value, int) and not -_INT64 <= value < _INT64 and not isinstance(value, bool):
+        raise place.refuse("has a number beyond 64 bits", "quote it, so that it is a string")
+    if depth == 0 and len(canonical(value)) > MAX_VALUE:
+        raise place.refuse(f"is longer than {MAX_VALUE} characters of JSON", "keep large data out of parameters")
+
+
+def _check_text(text: str, place: Place) -> None:
+    if "<%" in text:
+        raise place.refuse("contains `<%`, which Foreman would evaluate as ERB", "write it without `<%`")
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise place.refuse(
+            "contains a character that Foreman cannot keep (NUL, or half a surrogate pair)", "take it out"
+        )

@@ -1,0 +1,142 @@
+"""Everything that can be said of a Stack without a deployment: it is compiled, or refused with all its problems."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from foreman_stacks.api.meta import body
+from foreman_stacks.api.stack import Stack, StackParameter, StackRole, StackSpec
+from foreman_stacks.errors import Problem
+from foreman_stacks.model.values import canonical
+from foreman_stacks.plan import graph
+from foreman_stacks.plan.cast import Place, Refused, cast_value
+from foreman_stacks.plan.constraints import check_constraints, violations
+from foreman_stacks.plan.model import Template
+from foreman_stacks.plan.names import KEYWORDS, unknown
+from foreman_stacks.plan.order import check_order
+from foreman_stacks.plan.values import build
+
+_KEPT = 64
+_templates: OrderedDict[str, tuple[Template, tuple[Problem, ...]]] = OrderedDict()
+"""The Stacks compiled last, by digest: two hundred deployments of one Stack compile its expressions once."""
+
+
+def check_stack(stack: Stack) -> list[Problem]:
+    """All that is wrong with a Stack, each with the path as the user wrote it; empty for a good one."""
+    return list(compile_stack(stack)[1])
+
+
+def compile_stack(stack: Stack) -> tuple[Template, tuple[Problem, ...]]:
+    """The Stack compiled, and all that is wrong with it: with problems the template is not to be used."""
+    digest = stack_digest(stack)
+    if digest in _templates:
+        _templates.move_to_end(digest)
+        return _templates[digest]
+    template, problems = build(stack.spec, digest)
+    found = [*_check(stack.spec), *problems, *check_order(stack.spec, template)]
+    result = template, tuple(dict.fromkeys(found))
+    _templates[digest] = result
+    while len(_templates) > _KEPT:
+        _templates.popitem(last=False)
+    return result
+
+
+def stack_digest(stack: Stack) -> str:
+    """What tells Stacks apart: 16 hex of the spec."""
+    return hashlib.sha256(canonical(body(stack.spec)).encode()).hexdigest()[:16]
+
+
+def _check(spec: StackSpec) -> Iterator[Problem]:
+    yield from _keywords(spec)
+    groups = {group.name for group in spec.hostgroups}
+    parents = {group.name: [group.parent] for group in spec.hostgroups if group.parent is not None}
+    for name, (parent,) in parents.items():
+        if parent not in groups:
+            yield unknown(f"spec.hostgroups[{name}].parent", "hostgroup", parent, groups)
+    if loop := graph.cycle(parents):
+        mend = "let one of them have no parent"
+        path = f"spec.hostgroups[{loop[0]}].parent"
+        yield Problem(path, f"the hostgroups are one another's parents: {' → '.join(loop)}", mend)
+    for parameter in spec.parameters:
+        yield from _check_parameter(parameter, spec)
+    for role in spec.roles:
+        yield from _check_role(role, spec, groups)
+
+
+def _keywords(spec: StackSpec) -> Iterator[Problem]:
+    places = {
+        **{f"spec.parameters[{entry.name}]": entry.name for entry in spec.parameters},
+        **{f"spec.hostgroups[{group.name}]": group.name for group in spec.hostgroups},
+        **{
+            f"spec.hostgroups[{group.name}].parameters[{entry.name}]": entry.name
+            for group in spec.hostgroups
+            for entry in group.parameters
+        },
+        **{f"spec.roles[{role.name}]": role.name for role in spec.roles},
+    }
+    for path, name in places.items():
+        if name in KEYWORDS:
+            yield Problem(
+                f"{path}.name", f"`{name}` is a word of CEL, expressions cannot say it", "choose another name"
+            )
+
+
+def _check_parameter(parameter: StackParameter, spec: StackSpec) -> Iterator[Problem]:
+    path = f"spec.parameters[{parameter.name}]"
+    groups = {group.name: group for group in spec.hostgroups}
+    for name in parameter.hostgroups:
+        if name not in groups:
+            yield unknown(f"{path}.hostgroups", "hostgroup", name, set(groups))
+        elif any(entry.name == parameter.name for entry in groups[name].parameters):
+            what = f"hostgroup `{name}` declares a parameter of this name itself"
+            yield Problem(f"{path}.hostgroups", what, "take one of the two out, or rename it")
+    if parameter.constraints is not None:
+        yield from check_constraints(parameter.constraints, parameter.type, f"{path}.constraints")
+    if parameter.has_default and parameter.default is not None:
+        place = Place(f"{path}.default", hidden=parameter.sensitive)
+        try:
+            value = cast_value(parameter.default, parameter.type, place)
+        except Refused as refused:
+            yield refused.problem
+        else:
+            if parameter.constraints is not None:
+                yield from violations(value, parameter.constraints, parameter.type, place)
+
+
+def _check_role(role: StackRole, spec: StackSpec, groups: set[str]) -> Iterator[Problem]:
+    path = f"spec.roles[{role.name}]"
+    if role.hostgroup not in groups:
+        yield unknown(f"{path}.hostgroup", "hostgroup", role.hostgroup, groups)
+    else:
+        known = _classes(role.hostgroup, spec)
+        for override in role.overrides:
+            if override.puppet_class not in known:
+                place = f"{path}.overrides[{override.puppet_class},{override.name}].class"
+                what = f"class `{override.puppet_class}` is in no hostgroup of this role's chain"
+                listed = ", ".join(sorted(known)) or "none"
+                mend = f"add it to puppetClasses of hostgroup {role.hostgroup}, which has with those above it: {listed}"
+                yield Problem(place, what, mend)
+    seen: set[tuple[str, str]] = set()
+    for override in role.overrides:
+        if (override.puppet_class, override.name) in seen:
+            place = f"{path}.overrides[{override.puppet_class},{override.name}]"
+            yield Problem(place, "appears twice", "keep one of them")
+        seen.add((override.puppet_class, override.name))
+    if "{index}" not in role.hostname and (role.count.max is None or role.count.max > 1):
+        what = "gives several hosts one name: it has no {index}"
+        yield Problem(f"{path}.hostname", what, "add {index}, or let count.max be 1")
+
+
+def _classes(group: str, spec: StackSpec) -> set[str]:
+    """The classes of a group and of those above it; a cycle of parents ends the walk."""
+    groups = {entry.name: entry for entry in spec.hostgroups}
+    found: set[str] = set()
+    walked: set[str] = set()
+    name: str | None = group
+    while name in groups and name not in walked:
+        walked.add(name)
+        found |= {entry.name for entry in groups[name].puppet_classes}
+        name = groups[name].parent
+    return found
