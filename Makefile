@@ -43,11 +43,11 @@ types: $(READY) ## types: mypy --strict
 
 imports: $(READY) ## the layers of the house: who may import whom
 	$(call say,imports)
-	@PYTHONPATH=operator lint-imports --config pyproject.toml --no-logo
+	@lint-imports --config pyproject.toml --no-logo
 
 verify: $(READY) ## generated files are what the models say
 	$(call say,verify)
-	@python hack/generate.py --check
+	@python -m foreman_stacks.api.generate --check
 
 unit: $(READY) ## unit tests
 	$(call say,unit)
@@ -68,7 +68,7 @@ bench: $(READY) ## measure, and print the table of docs/benchmarks.md
 	@python hack/bench.py
 
 generate: $(READY) ## write the generated files again (CRDs, RBAC, docs/api.md)
-	@python hack/generate.py
+	@python -m foreman_stacks.api.generate
 
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options

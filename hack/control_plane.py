@@ -16,9 +16,7 @@ import contextlib
 import json
 import os
 import secrets
-import select
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -27,13 +25,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from control_plane_binaries import Assets, ControlPlaneError, Say, build, cache, locked, say
 from kubeconfig import cluster_of, kubectl, kubectl_path, private, run, serviceaccount_kubeconfig, write_kubeconfig
+from processes import Process, end, launch, tail
 
 __all__ = [
     "ControlPlane",
@@ -49,7 +48,6 @@ __all__ = [
 STATE = "control-plane.json"
 KIND_CLUSTER = "foreman-stacks"
 START_SECONDS = 90.0  # a start takes 3 s on a calm machine; the rest is for busy ones
-STOP_SECONDS = 15.0
 
 # What needs a controller here: namespaces end, owned objects go, ServiceAccounts and the CA's ConfigMap appear,
 # ClusterRoles aggregate. There are no nodes, so nothing that makes Pods is run.
@@ -60,28 +58,6 @@ CONTROLLERS = (
     "root-ca-certificate-publisher-controller",
     "serviceaccount-controller",
 )
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process of ours, known by pid and start time, so that a reused pid is never taken for it."""
-
-    name: str
-    pid: int
-    started: str
-
-    def alive(self) -> bool:
-        stat = _stat(self.pid)
-        return stat is not None and stat[1] == self.started and stat[0] != "Z"
-
-
-def _stat(pid: int) -> tuple[str, str] | None:
-    """State and start time of a process."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return fields[0], fields[19]
 
 
 @dataclass
@@ -104,7 +80,7 @@ class ControlPlane:
     def stop(self) -> None:
         """End the processes of this control plane, clients of etcd before etcd."""
         for process in reversed(self.processes):
-            _end(process)
+            end(process)
         for child in self._children:
             child.wait()
         (self.directory / STATE).unlink(missing_ok=True)
@@ -232,55 +208,11 @@ def _controller_manager_flags(plane: ControlPlane) -> Sequence[str]:
 
 
 def _launch(plane: ControlPlane, command: Sequence[str], *, outlive: bool) -> None:
-    name = Path(command[0]).name
-    with (plane.directory / f"{name}.log").open("wb") as log:
-        child = subprocess.Popen(
-            command,
-            cwd=plane.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C in the terminal is for our caller, who stops us in order
-            preexec_fn=None if outlive else _end_with_parent,  # noqa: PLW1509 - one prctl call, no Python locks
-        )
+    child, process = launch(command, plane.directory, outlive=outlive)
     plane._children.append(child)  # noqa: SLF001 - the class is this module's
-    stat = _stat(child.pid)
-    plane.processes += (Process(name, child.pid, stat[1] if stat else ""),)
-    state = {
-        "url": plane.url,
-        "ca": str(plane.ca),
-        "processes": [{"name": p.name, "pid": p.pid, "started": p.started} for p in plane.processes],
-    }
+    plane.processes += (process,)
+    state = {"url": plane.url, "ca": str(plane.ca), "processes": [asdict(each) for each in plane.processes]}
     (plane.directory / STATE).write_text(json.dumps(state))
-
-
-def _end_with_parent() -> None:
-    """Runs in the child: have Linux kill it when the parent ends, however that happens."""
-    import ctypes  # noqa: PLC0415 - needed here alone
-
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
-def _end(process: Process) -> None:
-    try:
-        handle = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return
-    try:
-        if not process.alive():  # checked with the handle held: from here on the pid cannot become another's
-            return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, number)
-            if _ended(handle, STOP_SECONDS):
-                return
-    finally:
-        os.close(handle)
-
-
-def _ended(handle: int, seconds: float) -> bool:
-    return bool(select.select([handle], [], [], seconds)[0])
 
 
 def _until(plane: ControlPlane, condition: Callable[[], bool], complaint: str) -> None:
@@ -290,7 +222,7 @@ def _until(plane: ControlPlane, condition: Callable[[], bool], complaint: str) -
             if child.poll() is not None:
                 _explain_end(plane.directory, process.name, child.returncode)
         if time.monotonic() > deadline:
-            tails = "\n".join(_tail(plane.directory, process.name, 10) for process in plane.processes)
+            tails = "\n".join(tail(plane.directory, process.name, 10) for process in plane.processes)
             raise ControlPlaneError(
                 f"{complaint} after {START_SECONDS:.0f} s; the logs in {plane.directory} end with:\n{tails}"
             )
@@ -298,14 +230,10 @@ def _until(plane: ControlPlane, condition: Callable[[], bool], complaint: str) -
 
 
 def _explain_end(directory: Path, name: str, code: int) -> None:
-    tail = _tail(directory, name, 20)
-    if "address already in use" in tail:
-        raise PortTakenError(tail)
-    raise ControlPlaneError(f"{name} ended with code {code}; its log, {directory / name}.log, ends with:\n{tail}")
-
-
-def _tail(directory: Path, name: str, lines: int) -> str:
-    return "\n".join((directory / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
+    said = tail(directory, name, 20)
+    if "address already in use" in said:
+        raise PortTakenError(said)
+    raise ControlPlaneError(f"{name} ended with code {code}; its log, {directory / name}.log, ends with:\n{said}")
 
 
 def _get(url: str, path: str, ca: Path, token: str) -> bool:
