@@ -161,11 +161,17 @@ def object_schema(resource: Resource) -> Node:
     schema["properties"] = {
         "apiVersion": {"type": "string", "description": f"Version of the API: {GROUP}/{VERSION}."},
         "kind": {"type": "string", "description": f"Kind of the object: {resource.kind}."},
-        "metadata": {"type": "object"},
+        "metadata": {"type": "object", **_named_fields(frame)},
         "spec": {**structural(spec), "description": str(fields["spec"].description)},
         "status": state,
     }
     return schema
+
+
+def _named_fields(frame: Node) -> Node:
+    """What rules of the frame point at must stand in the schema, and may be only the name."""
+    paths = [rule.get("fieldPath") for rule in frame.get("x-kubernetes-validations", ())]
+    return {"properties": {"name": {"type": "string"}}} if ".metadata.name" in paths else {}
 
 
 def documents() -> dict[str, Node]:
@@ -181,10 +187,10 @@ def render() -> str:
 class _Dumper(yaml.SafeDumper):
     """Lists indented, long texts in one line, no aliases: stable text that reads well."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002
         super().increase_indent(flow, indentless=False)
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
 

@@ -111,6 +111,9 @@ class Run(Reported):
         default=1, description="Which of the step's runs this is, from 1."
     )
     job: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Id of the job in Foreman, once known.")
+    ended: Timestamp | None = Field(
+        default=None, description="When every host had a result, while some report had not come yet."
+    )
 
 
 class StepStatus(Reported):

@@ -55,12 +55,8 @@ class Constraints(Written):
     enum: Annotated[tuple[JsonValue, ...], plain(64, minimum=1)] | None = Field(
         default=None, description="The values that are allowed."
     )
-    minimum: Annotated[float, Field(ge=-1e15, le=1e15)] | None = Field(
-        default=None, description="The least number, for integer and real."
-    )
-    maximum: Annotated[float, Field(ge=-1e15, le=1e15)] | None = Field(
-        default=None, description="The greatest number, for integer and real."
-    )
+    minimum: float | None = Field(default=None, description="The least number, for integer and real.")
+    maximum: float | None = Field(default=None, description="The greatest number, for integer and real.")
     min_length: Annotated[int, Field(ge=0, le=65_536)] | None = Field(
         default=None, description="The least number of characters, for string."
     )

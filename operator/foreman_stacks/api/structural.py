@@ -48,7 +48,8 @@ def _convert(node: Node, models: dict[str, Node], *, defaults: bool) -> Node:
         result["enum"] = [node["const"]]
     if "properties" in node:
         result["properties"] = {
-            name: _convert(child, models, defaults=defaults) for name, child in node["properties"].items()
+            name: _convert(child, models, defaults=defaults)
+            for name, child in sorted(node["properties"].items(), key=lambda entry: entry[0] != "name")
         }
     if "items" in node:
         result["items"] = _convert(node["items"], models, defaults=defaults)

@@ -1,0 +1,119 @@
+"""The operator's rights: exactly the calls that it makes, each with its reason, and no `*`."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+from foreman_stacks.api.crds import RESOURCES, to_yaml
+from foreman_stacks.api.meta import GROUP
+from foreman_stacks.api.structural import Node
+
+NAMESPACE = "foreman-stacks-system"
+ACCOUNT = "foreman-stacks"
+KEY_SECRET = "foreman-stacks-key"  # noqa: S105 - the name of the Secret
+_API = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True)
+class Right:
+    """One rule of a role, and why it is needed."""
+
+    why: str
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    @property
+    def body(self) -> Node:
+        """As RBAC wants it."""
+        names = {"resourceNames": list(self.names)} if self.names else {}
+        return {"apiGroups": [self.group], "resources": list(self.resources), **names, "verbs": list(self.verbs)}
+
+
+CLUSTER: tuple[Right, ...] = (
+    Right(
+        "What users wrote is watched, and read again before each pass that writes.",
+        GROUP,
+        ("stacks", "stackdeployments", "foremanservers"),
+        ("get", "list", "watch"),
+    ),
+    Right(
+        "Findings and progress are written to the status, never to the spec.",
+        GROUP,
+        tuple(f"{resource.plural}/status" for resource in RESOURCES if resource.subresource),
+        ("patch",),
+    ),
+    Right(
+        "A finalizer stands on these while work is in flight or something in Foreman is to be removed.",
+        GROUP,
+        ("stackdeployments", "foremanservers"),
+        ("patch",),
+    ),
+    Right(
+        "One object per host, for people to look at: made and changed by server-side apply, never watched.",
+        GROUP,
+        ("deployedhosts",),
+        ("get", "list", "create", "patch", "delete"),
+    ),
+    Right("The tenants of a ForemanServer select namespaces by label.", "", ("namespaces",), ("get",)),
+    Right(
+        "Parameters read their values from Secrets and ConfigMaps of their own namespace (valueFrom), which may be any; "
+        "a ForemanServer's credentials are in the operator's. They are read by name, never listed.",
+        "",
+        ("secrets", "configmaps"),
+        ("get",),
+    ),
+    Right("Each transition is told by an event.", "events.k8s.io", ("events",), ("create",)),
+    Right(
+        "At start, the operator makes sure that its kinds are served.",
+        "apiextensions.k8s.io",
+        ("customresourcedefinitions",),
+        ("get",),
+        tuple(resource.name for resource in RESOURCES),
+    ),
+)
+
+OWN: tuple[Right, ...] = (
+    Right("The key of the digests of secret values is made once.", "", ("secrets",), ("create",)),
+    Right("The key is read at start.", "", ("secrets",), ("get",), (KEY_SECRET,)),
+)
+
+
+def documents() -> list[Node]:
+    """ServiceAccount, roles and bindings."""
+    subjects = [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]
+    here: Node = {"name": ACCOUNT, "namespace": NAMESPACE, "labels": _labels()}
+    everywhere: Node = {"name": ACCOUNT, "labels": _labels()}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here},
+        _object("ClusterRole", everywhere, rules=[right.body for right in CLUSTER]),
+        _object("ClusterRoleBinding", everywhere, roleRef=_role("ClusterRole"), subjects=subjects),
+        _object("Role", here, rules=[right.body for right in OWN]),
+        _object("RoleBinding", here, roleRef=_role("Role"), subjects=subjects),
+    ]
+
+
+def render() -> str:
+    """The rights as one stream of YAML, each rule under its reason."""
+    text = "---\n".join(to_yaml(document) for document in documents())
+    lines: list[str] = []
+    reasons = iter([*CLUSTER, *OWN])
+    for line in text.splitlines():
+        if line.startswith("  - apiGroups:"):
+            lines.extend(textwrap.wrap(next(reasons).why, 110, initial_indent="  # ", subsequent_indent="  # "))
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _object(kind: str, metadata: Node, **content: object) -> Node:
+    return {"apiVersion": f"{_API}/v1", "kind": kind, "metadata": metadata, **content}
+
+
+def _role(kind: str) -> Node:
+    return {"apiGroup": _API, "kind": kind, "name": ACCOUNT}
+
+
+def _labels() -> Node:
+    return {"app.kubernetes.io/name": "foreman-stacks"}
