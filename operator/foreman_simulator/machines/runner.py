@@ -95,7 +95,7 @@ class Runner:
 
     async def _shared(self, key: _Key, machine: Machine, now: float) -> _Done:
         task = self._memory.get(key)
-        if task is None:
+        if task is None or task.cancelled():
             task = asyncio.create_task(self._really_run(machine, key[1], now))
             self._memory[key] = task
             if len(self._memory) > REMEMBERED:
