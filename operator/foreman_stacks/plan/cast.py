@@ -109,19 +109,25 @@ def _boolean(value: Json, place: Place) -> bool:
 
 
 def _integer(value: Json, place: Place) -> int:
-    number: int | None = None
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    elif (isinstance(value, float) and value.is_integer()) or (
-        isinstance(value, str) and len(value) <= 20 and _INTEGER.fullmatch(value)
-    ):
-        number = int(value)
+    number = _whole(value)
     if number is None:
         mend = 'write a whole number without leading zeros; declare a mode like "0644" string, and quote it'
         raise _mismatch(value, "integer", place, mend)
     if not -_INT64 <= number < _INT64:
         raise place.refuse("is beyond 64 bits", "declare it string, and quote it")
     return number
+
+
+def _whole(value: Json) -> int | None:
+    """The whole number that a value is, or None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    short = isinstance(value, str) and len(value) <= 20
+    return int(value) if short and isinstance(value, str) and _INTEGER.fullmatch(value) else None
 
 
 def _real(value: Json, place: Place) -> float:

@@ -13,6 +13,9 @@ _SYNTAX = re.compile(r"<input>:(\d+):(\d+): Syntax error: (.*?)(?: expecting .*)
 _SELECT = re.compile(r"expression of type '([^']*)' cannot be the operand of a select operation")
 _HEAD = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$|ERROR: <input>:")
 _PER_HOST = ("host", "peers")
+BUDGET = "needs more than 10 000 iterations"
+"""What is wrong with an expression that the runtime gave up on."""
+
 _MACROS = ("map", "filter", "all", "exists", "exists_one")
 _FUNCTIONS = (
     *_MACROS,
@@ -77,10 +80,7 @@ def _runtime(message: str) -> tuple[str, str]:
     if "recursion" in text:
         return "is nested too deeply (the limit is 32 levels)", "split it: give parts to hostgroup parameters"
     if "teration budget" in text:
-        return (
-            "needs more than 10 000 iterations",
-            "do not nest lists of all hosts in one another; `peers` has the other hosts of a role",
-        )
+        return BUDGET, "do not nest lists of all hosts in one another; `peers` has the other hosts of a role"
     if "No matching overloads" in text:
         return f"cannot be evaluated: {text}", _CONVERT
     return f"cannot be evaluated: {text}", "mend the expression, or the values that it refers to"

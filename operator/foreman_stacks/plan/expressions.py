@@ -110,13 +110,13 @@ class Expression:
     _program: Any = field(compare=False, repr=False)
 
     def evaluate(self, values: Mapping[str, object], *, hidden: bool = False) -> Json:
-        """The result as JSON; `values` has every one of `references`.
+        """The result as JSON; `values` has every one of `references`, and nothing else.
 
         Raises `InvalidSpec` when it cannot be evaluated, or gives something that is no JSON. With `hidden` the message
         does not quote the runtime, which may quote a secret.
         """
         try:
-            result = self._program.eval(data={name: values[name] for name in self.references})
+            result = self._program.eval(data=values)
             value = result.plain_value()
         except (RuntimeError, ValueError, TypeError, OverflowError) as error:
             raise self._failed(str(error), hidden=hidden) from None

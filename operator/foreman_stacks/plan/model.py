@@ -81,7 +81,7 @@ class Role:
 class Step:
     """An ordered action. `after` has what is written and what follows from it: two runs on one role never overlap.
 
-    `update` is the new value of a parameterUpdate; its name is the parameter's key (`hostgroups.zk.parameters.servers`).
+    `update` is the new value of a parameterUpdate.
     """
 
     name: str
@@ -90,6 +90,12 @@ class Step:
     timeout: float
     retries: int
     update: Value | None = None
+
+    @property
+    def key(self) -> str:
+        """How expressions name the parameter that it updates; empty for other kinds."""
+        action = self.action
+        return parameter_key(action.hostgroup, action.parameter) if isinstance(action, ParameterUpdate) else ""
 
 
 _Named = TypeVar("_Named", Group, Role, Step)
@@ -172,7 +178,7 @@ class Plan:
         for name in self.order:
             step = self.step(name)
             if step.update is not None:
-                found[step.update.name] = (*found.get(step.update.name, ()), step)
+                found[step.key] = (*found.get(step.key, ()), step)
         return found
 
 

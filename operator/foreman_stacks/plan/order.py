@@ -10,7 +10,6 @@ from foreman_stacks.errors import Problem
 from foreman_stacks.plan import graph
 from foreman_stacks.plan.model import Template, Value, parameter_key
 from foreman_stacks.plan.names import unknown
-from foreman_stacks.steps.parameter_update import ParameterUpdate
 from foreman_stacks.steps.puppet_run import PuppetRun
 
 
@@ -75,16 +74,12 @@ def _check_action(step: Step, spec: StackSpec) -> Iterator[Problem]:
 
 def _unordered_updates(template: Template) -> Iterator[Problem]:
     after = {step.name: step.after for step in template.steps}
-    updates = [step for step in template.steps if isinstance(step.action, ParameterUpdate)]
+    updates = [step for step in template.steps if step.key]
     for first, second in combinations(updates, 2):
-        if _key(first.action) == _key(second.action) and not _ordered(first.name, second.name, after):
+        if first.key == second.key and not _ordered(first.name, second.name, after):
             path = f"spec.steps[{second.name}].after"
             what = f"updates the same parameter as step `{first.name}`, and neither comes after the other"
             yield Problem(path, what, f"add {first.name} to `after`, directly or through other steps")
-
-
-def _key(action: PuppetRun | ParameterUpdate) -> str:
-    return parameter_key(action.hostgroup, action.parameter) if isinstance(action, ParameterUpdate) else ""
 
 
 def _value_cycle(template: Template) -> Iterator[Problem]:
@@ -95,7 +90,7 @@ def _value_cycle(template: Template) -> Iterator[Problem]:
             values.setdefault(parameter_key(group.name, value.name), []).append(value)
     for step in template.steps:
         if step.update is not None:
-            values.setdefault(step.update.name, []).append(step.update)
+            values.setdefault(step.key, []).append(step.update)
     after = {key: sorted({name for value in found for name in value.references}) for key, found in values.items()}
     loop = graph.cycle(after)
     if loop:

@@ -6,7 +6,6 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from foreman_stacks.api.meta import body
 from foreman_stacks.api.stack import Stack, StackParameter, StackRole, StackSpec
 from foreman_stacks.errors import Problem
 from foreman_stacks.model.values import canonical
@@ -44,8 +43,9 @@ def compile_stack(stack: Stack) -> tuple[Template, tuple[Problem, ...]]:
 
 
 def stack_digest(stack: Stack) -> str:
-    """What tells Stacks apart: 16 hex of the spec."""
-    return hashlib.sha256(canonical(body(stack.spec)).encode()).hexdigest()[:16]
+    """What tells Stacks apart: 16 hex of the spec, without what equals a default."""
+    written = stack.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return hashlib.sha256(canonical(written).encode()).hexdigest()[:16]
 
 
 def _check(spec: StackSpec) -> Iterator[Problem]:

@@ -138,5 +138,5 @@ class _Builder:
             key = parameter_key(action.hostgroup, action.parameter)
             if key in self.names.types:
                 path = f"spec.steps[{step.name}].parameterUpdate"
-                update = self.valued(key, path, self.names.types[key], action, sensitive=False)
+                update = self.valued(action.parameter, path, self.names.types[key], action, sensitive=False)
         return Step(step.name, action, after, float(step.timeout_seconds), step.retries, update)

@@ -1,0 +1,164 @@
+"""From a Stack and a deployment to a plan: pure, and with everything that is wrong at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from foreman_stacks.api.stack import Stack
+from foreman_stacks.api.stackdeployment import StackDeployment, StackDeploymentSpec
+from foreman_stacks.errors import InvalidSpec, Problem
+from foreman_stacks.model.identity import Identity
+from foreman_stacks.model.scope import Facts, HostFacts
+from foreman_stacks.model.values import canonical
+from foreman_stacks.plan.bind import bind
+from foreman_stacks.plan.digest import plan_hash
+from foreman_stacks.plan.explain import BUDGET
+from foreman_stacks.plan.inputs import Given, Inputs, Unread, read_parameters
+from foreman_stacks.plan.model import Group, InvalidPlan, Plan, Role, Template, Value
+from foreman_stacks.plan.roles import check_lists, planned_hosts
+from foreman_stacks.plan.sensitive import hide
+from foreman_stacks.plan.stack import compile_stack
+
+_NOT_PLANNED = {"paused", "deletion_policy"}
+
+
+def compile_plan(
+    stack: Stack, deployment: StackDeployment, identity: Identity, given: Mapping[str, Given], *, key: bytes = b""
+) -> Plan:
+    """The plan of a deployment of this Stack.
+
+    `given` has the value, or what is `Missing`, for each parameter with `valueFrom`; a `Secret` stays one. With `key`
+    the plan's hash also covers secret values; without, it only knows that there are some. Raises `InvalidPlan` with
+    everything that is wrong with the deployment, and `InvalidSpec` when the Stack itself is (ask `check_stack` first).
+    """
+    template, broken = compile_stack(stack)
+    if broken:
+        raise InvalidSpec(list(broken))
+    spec = deployment.spec
+    inputs = read_parameters(stack.spec, spec, given)
+    hosts, problems = planned_hosts(stack.spec, spec, identity)
+    template = hide(template, inputs.secret)
+    roles = tuple(replace(role, hosts=hosts[role.name]) for role in template.roles)
+    written = {entry.name for entry in spec.parameters}
+    absent = {item.name for item in stack.spec.parameters if item.optional and not item.has_default} - written
+    problems += _check_parents(template, spec)
+    problems += check_lists(roles)
+    problems += _check_leaders(template, roles)
+    problems += _check_optional(template, absent)
+    problems = [*inputs.problems, *problems]
+    if problems:
+        raise InvalidPlan(problems, tuple(inputs.missing), tuple(inputs.waiting))
+    plan = _plan(replace(template, roles=roles), stack, deployment, inputs, identity)
+    plan = replace(plan, hash=plan_hash(plan, key))
+    if not any(isinstance(value, Unread) for value in given.values()):
+        _try_out(plan)
+    return plan
+
+
+def _plan(template: Template, stack: Stack, deployment: StackDeployment, inputs: Inputs, identity: Identity) -> Plan:
+    spec = deployment.spec
+    return Plan(
+        identity=identity,
+        hash="",
+        stack_digest=template.digest,
+        config_digest=config_digest(deployment),
+        groups=_placed(template.groups, spec, identity),
+        roles=template.roles,
+        steps=template.steps,
+        outputs=template.outputs,
+        order=template.order,
+        parameters=inputs.values,
+        periodic_puppet=stack.spec.periodic_puppet == "Enabled",
+        environment=spec.environment,
+        organization=spec.organization,
+        location=spec.location,
+    )
+
+
+def config_digest(deployment: StackDeployment) -> str:
+    """What tells configurations apart: 16 hex of the spec but for what concerns no plan (paused, deletionPolicy)."""
+    written = deployment.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=_NOT_PLANNED)
+    return hashlib.sha256(canonical(written).encode()).hexdigest()[:16]
+
+
+def _placed(groups: tuple[Group, ...], spec: StackDeploymentSpec, identity: Identity) -> tuple[Group, ...]:
+    """The groups, parents first, with their names in Foreman and the outer parent of the topmost one of each chain."""
+    own = {entry.name: entry.parent for entry in spec.hostgroups}
+    outer: dict[str, str] = {}
+    for group in groups:
+        above = None if group.parent is None else outer[group.parent]
+        outer[group.name] = own.get(group.name, spec.parent_hostgroup or "") if above is None else above
+    return tuple(
+        replace(group, label=f"{group.name.replace('_', '-')} {identity.suffix}", outer_parent=outer[group.name])
+        for group in groups
+    )
+
+
+def _check_parents(template: Template, spec: StackDeploymentSpec) -> Iterator[Problem]:
+    groups = {group.name: group for group in template.groups}
+    for entry in spec.hostgroups:
+        path = f"spec.hostgroups[{entry.name}]"
+        if entry.name not in groups:
+            yield Problem(path, "is no hostgroup of the Stack", f"take it out; it has {', '.join(sorted(groups))}")
+        elif (parent := groups[entry.name].parent) is not None:
+            yield Problem(path, f"stands under `{parent}` in the Stack", f"take it out, or place {parent} instead")
+
+
+def _check_leaders(template: Template, roles: tuple[Role, ...]) -> Iterator[Problem]:
+    empty = {f"roles.{role.name}.leader" for role in roles if not role.hosts}
+    for value in _values(template):
+        for name in sorted(value.references):
+            leader = ".".join(name.split(".")[:3])
+            if leader in empty:
+                role = name.split(".")[1]
+                what = f"`{leader}` is referred to by {value.path} of the Stack, and the role has no hosts"
+                yield Problem(f"spec.roles[{role}].count", what, "give the role a host")
+                break
+
+
+def _check_optional(template: Template, absent: set[str]) -> Iterator[Problem]:
+    """A parameter without value takes with it what refers to it; an update or output cannot go that way."""
+    needing = [*(step.update for step in template.steps if step.update is not None), *template.outputs]
+    for name in sorted(absent):
+        for value in needing:
+            if f"parameters.{name}" in value.references:
+                what = f"has no value, and {value.path} of the Stack needs one"
+                yield Problem(f"spec.parameters[{name}]", what, "give it a value")
+                break
+
+
+def _values(template: Template) -> Iterator[Value]:
+    for group in template.groups:
+        yield from group.parameters
+        for entry in group.classes:
+            yield from entry.overrides
+    for role in template.roles:
+        yield from role.parameters
+        yield from (value for _, value in role.overrides)
+    yield from (step.update for step in template.steps if step.update is not None)
+    yield from template.outputs
+
+
+def _try_out(plan: Plan) -> None:
+    """Evaluates what can be, before anything is written to Foreman. Raises `InvalidPlan`.
+
+    Values that depend on the configuration alone are final. With made-up addresses only the number of iterations says
+    something: it depends on how many hosts there are, not on what they are called.
+    """
+    updates = frozenset(step.name for step in plan.steps if step.update is not None)
+    addresses = {
+        host.ref: HostFacts(f"{host.label}.example.com", f"192.0.2.{host.ref.index % 250 + 1}")
+        for role in plan.roles
+        for host in role.hosts
+    }
+    found: list[Problem] = []
+    for facts in (Facts(), Facts(updates=updates), Facts(addresses), Facts(addresses, updates)):
+        try:
+            bind(plan, facts)
+        except InvalidSpec as invalid:
+            found += [item for item in invalid.problems if not facts.hosts or item.what.startswith(BUDGET)]
+    plan.memo.clear()
+    if found:
+        raise InvalidPlan(list(dict.fromkeys(found)))

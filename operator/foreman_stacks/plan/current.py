@@ -1,0 +1,125 @@
+"""The current value of every name that expressions refer to, under given facts, each evaluated once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+from google.protobuf.message import Message
+
+from foreman_stacks.errors import InvalidSpec
+from foreman_stacks.model.scope import Facts, Scope
+from foreman_stacks.model.values import Json, thaw
+from foreman_stacks.plan.cast import Place, Refused, cast_value
+from foreman_stacks.plan.expressions import HOST_FIELDS, host_message
+from foreman_stacks.plan.model import Plan, PlannedHost, Value, parameter_key
+
+
+class Unknown(Enum):
+    """Why a name has no value: `PENDING` until hosts are known, `ABSENT` for an optional parameter that nobody gave."""
+
+    PENDING = "pending"
+    ABSENT = "absent"
+
+
+PENDING: Final = Unknown.PENDING
+ABSENT: Final = Unknown.ABSENT
+
+
+class Current:
+    """Values under facts. It never asks anybody; `scope` and `digests` are what was made of it so far."""
+
+    def __init__(self, plan: Plan, facts: Facts) -> None:
+        self.hosts = facts.hosts
+        self.domain = facts.domain
+        self.scope: Scope | None = None
+        self.digests: dict[tuple[str, str, bytes], str] = {}
+        self._facts = facts
+        self._roles = {role.name: role for role in plan.roles}
+        self._known: dict[str, object] = {f"parameters.{name}": thaw(value) for name, value in plan.parameters.items()}
+        self._values: dict[str, Value] = {
+            parameter_key(group.name, value.name): value for group in plan.groups for value in group.parameters
+        }
+        for key, updates in plan.updates.items():
+            for step in updates:
+                if step.name in facts.updates and step.update is not None:
+                    self._values[key] = step.update
+
+    def value(self, key: str) -> Value:
+        """The value of a hostgroup parameter that is in force: its last update whose step is in the facts, or the first."""
+        return self._values[key]
+
+    def evaluate(self, value: Value) -> Json | Unknown:
+        """The value, cast to its type, or why there is none. Raises `InvalidSpec`."""
+        if value.expression is None:
+            return value.constant
+        data = self.data(value)
+        return data if isinstance(data, Unknown) else computed(value, data)
+
+    def data(self, value: Value) -> dict[str, object] | Unknown:
+        """What the value refers to, apart from `host` and `peers`."""
+        data: dict[str, object] = {}
+        found: Unknown | None = None
+        for name in value.references:
+            if name == "peers" or name.partition(".")[0] == "host":
+                continue
+            known = self._resolve(name)
+            if isinstance(known, Unknown):
+                found = known if found is not ABSENT else found
+            data[name] = known
+        return found or data
+
+    def _resolve(self, name: str) -> object:
+        if name not in self._known:
+            if name.startswith("hostgroups."):
+                self._known[name] = self.evaluate(self._values[name]) if name in self._values else ABSENT
+            elif name.startswith("roles."):
+                self._known[name] = self._of_role(name)
+            else:
+                self._known[name] = ABSENT
+        return self._known[name]
+
+    def _of_role(self, name: str) -> object:
+        _, role, what, *field = name.split(".")
+        hosts = self._roles[role].hosts
+        if what == "hosts":
+            if any(self.field(host, "ip") is PENDING for host in hosts):
+                return PENDING
+            return [self.message(host) for host in hosts]
+        if not hosts:
+            return PENDING
+        leader = hosts[0]
+        return self.field(leader, field[0]) if field else self.message(leader)
+
+    def message(self, host: PlannedHost) -> Message | Unknown:
+        """The host as expressions see it, once its address is known."""
+        fields = {name: self.field(host, name) for name in HOST_FIELDS}
+        if any(isinstance(value, Unknown) for value in fields.values()):
+            return PENDING
+        return host_message(host.label, str(fields["fqdn"]), str(fields["ip"]), host.ref.index)
+
+    def field(self, host: PlannedHost, name: str) -> str | int | Unknown:
+        """One field of a host: name and index are planned, the FQDN needs the domain, the address the host itself."""
+        if name == "name":
+            return host.label
+        if name == "index":
+            return host.ref.index
+        facts = self.hosts.get(host.ref)
+        if name == "ip":
+            return facts.ip if facts is not None and facts.ip else PENDING
+        if facts is not None and facts.fqdn:
+            return facts.fqdn
+        if self.domain is None:
+            return PENDING
+        return f"{host.label}.{self.domain}" if self.domain else host.label
+
+
+def computed(value: Value, data: Mapping[str, object]) -> Json:
+    """The result of the value's expression on exactly these data, cast to its type. Raises `InvalidSpec`."""
+    assert value.expression is not None, "a constant needs no data"
+    result = value.expression.evaluate(data, hidden=value.sensitive)
+    try:
+        return cast_value(result, value.type, Place(value.path, hidden=value.sensitive, text=False))
+    except Refused as refused:
+        raise InvalidSpec([refused.problem]) from None

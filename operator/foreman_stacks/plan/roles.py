@@ -1,0 +1,140 @@
+"""The hosts of a deployment: how many, what they are called, and where each comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from foreman_stacks.api.stack import StackRole, StackSpec
+from foreman_stacks.api.stackdeployment import DeploymentRole, Source, StackDeploymentSpec
+from foreman_stacks.errors import Problem
+from foreman_stacks.model.identity import HostRef, Identity
+from foreman_stacks.model.schema import DNS_LABEL
+from foreman_stacks.model.scope import ComputeSource
+from foreman_stacks.plan.cast import Place, Refused, check_content
+from foreman_stacks.plan.model import PlannedHost, Role
+
+LONGEST = 63
+"""Characters of a DNS label."""
+MOST_PAIRS = 100_000
+"""Hosts times listed hosts that the per-host expressions of a role may look at: 316 hosts that list one another."""
+
+
+def planned_hosts(
+    stack: StackSpec, deployment: StackDeploymentSpec, identity: Identity
+) -> tuple[dict[str, tuple[PlannedHost, ...]], list[Problem]]:
+    """The hosts of each role by index, and all that is wrong with the deployment's roles."""
+    written = {role.name: role for role in deployment.roles}
+    problems = list(_unknown(stack, written))
+    hosts: dict[str, tuple[PlannedHost, ...]] = {}
+    for role in stack.roles:
+        entry = written.get(role.name)
+        count = _count(role, entry, problems)
+        if entry is None:
+            if count:
+                mend = "add the role with its sources"
+                problems.append(
+                    Problem(f"spec.roles[{role.name}]", f"is missing, and the Stack wants {count} hosts", mend)
+                )
+            hosts[role.name] = ()
+            continue
+        hosts[role.name] = tuple(_hosts(role, entry, count, identity))
+        problems += _check_sources(entry, count)
+    problems += _check_names(hosts, written)
+    return hosts, problems
+
+
+def _unknown(stack: StackSpec, written: Mapping[str, DeploymentRole]) -> Iterator[Problem]:
+    known = [role.name for role in stack.roles]
+    for name in written:
+        if name not in known:
+            yield Problem(f"spec.roles[{name}]", "is no role of the Stack", f"take it out; it has {', '.join(known)}")
+
+
+def _count(role: StackRole, entry: DeploymentRole | None, problems: list[Problem]) -> int:
+    """How many hosts are wanted; one out of bounds is a problem, and none is planned for it."""
+    low, high = role.count.min, role.count.max
+    if entry is None or entry.count is None:
+        return low if role.count.default is None else role.count.default
+    if entry.count < low or (high is not None and entry.count > high):
+        bounds = f"at least {low}" if high is None else f"from {low} to {high}"
+        path = f"spec.roles[{role.name}].count"
+        problems.append(Problem(path, f"is {entry.count}, and the Stack wants {bounds}", f"write a number {bounds}"))
+        return 0
+    return entry.count
+
+
+def _hosts(role: StackRole, entry: DeploymentRole, count: int, identity: Identity) -> Iterator[PlannedHost]:
+    template = entry.hostname or role.hostname
+    places = {"{deployment}": identity.name, "{namespace}": identity.namespace, "{role}": role.name.replace("_", "-")}
+    for place, word in places.items():
+        template = template.replace(place, word)
+    for index, source in enumerate(_sources(entry.sources, count), start=1):
+        yield PlannedHost(HostRef(role.name, index), template.replace("{index}", str(index)), source)
+
+
+def _sources(sources: Sequence[Source], count: int) -> Iterator[ComputeSource]:
+    """The source of each index: in order, each up to its `max`. Fewer than `count` when they do not suffice."""
+    left = count
+    for source in sources:
+        compute = source.compute_resource
+        if compute is None:
+            continue
+        here = left if source.max is None else min(left, source.max)
+        found = ComputeSource(source.name, compute.name, compute.profile, compute.image, compute.attributes)
+        yield from [found] * here
+        left -= here
+
+
+def _check_sources(entry: DeploymentRole, count: int) -> Iterator[Problem]:
+    path = f"spec.roles[{entry.name}].sources"
+    most = [source.max for source in entry.sources]
+    total = sum(number for number in most if number is not None)
+    if None not in most and total < count:
+        what = f"give at most {total} hosts, and {count} are wanted"
+        yield Problem(path, what, "raise `max`, add a source, or lower count")
+    for source in entry.sources:
+        if source.compute_resource is not None:
+            place = Place(f"{path}[{source.name}].computeResource.attributes")
+            try:
+                check_content(source.compute_resource.attributes, place)
+            except Refused as refused:
+                yield refused.problem
+
+
+def _check_names(
+    hosts: Mapping[str, Sequence[PlannedHost]], written: Mapping[str, DeploymentRole]
+) -> Iterator[Problem]:
+    """Each name must be a DNS label of its own; the first bad one of a role stands for all of it."""
+    seen: dict[str, str] = {}
+    for role, found in hosts.items():
+        path = f"spec.roles[{role}].hostname" if role in written and written[role].hostname else f"spec.roles[{role}]"
+        worst = max(found, key=lambda host: len(host.label), default=None)
+        if worst is not None and len(worst.label) > LONGEST:
+            what = f"the name {worst.label} has {len(worst.label)} characters, and a DNS label {LONGEST}"
+            yield Problem(path, what, "write a shorter hostname, or name the deployment shorter")
+        elif worst is not None and not re.fullmatch(DNS_LABEL.strip("^$"), worst.label):
+            what = f"the name {worst.label} is no DNS label"
+            yield Problem(path, what, "let hostname give lower-case letters, digits and '-', with no '-' at its ends")
+        for host in found:
+            if host.label in seen:
+                what = f"gives the name {host.label} to two hosts ({seen[host.label]} and {host.ref})"
+                yield Problem(path, what, "put {role} and {index} into hostname")
+                break
+            seen[host.label] = str(host.ref)
+
+
+def check_lists(roles: Sequence[Role]) -> Iterator[Problem]:
+    """Per-host expressions that look at too many hosts.
+
+    Every host looking at every host is quadratic: beyond `MOST_PAIRS` a pass would take many seconds.
+    """
+    sizes = {f"roles.{role.name}.hosts": len(role.hosts) for role in roles}
+    for role in roles:
+        lists = {**sizes, "peers": len(role.hosts)}
+        for value in [*role.parameters, *(value for _, value in role.overrides)]:
+            listed = sum(lists.get(name, 0) for name in value.references)
+            if listed * len(role.hosts) > MOST_PAIRS:
+                what = f"looks at {listed} hosts for each of {len(role.hosts)} hosts"
+                mend = "put what all hosts share into a hostgroup parameter, which is evaluated once"
+                yield Problem(value.path, what, mend)
