@@ -58,10 +58,14 @@ def _flat(document: object) -> Iterator[Document]:
 def _read(file: str, document: Document, found: _Found) -> None:
     kind = document.get("kind")
     group = str(document.get("apiVersion", "")).partition("/")[0]
-    if group != GROUP or not isinstance(kind, str) or kind not in PARSERS:
+    if group != GROUP:
         return
     name, namespace = _metadata(document)
     place = f"{file}: {kind}/{name}"
+    if not isinstance(kind, str) or kind not in PARSERS:
+        mend = f"write one of {', '.join(PARSERS)}"
+        found.problems.append(Problem(f"{place} kind", "is none that people write", mend))
+        return
     try:
         if kind == "Stack":
             found.stacks[namespace, name] = None
