@@ -104,7 +104,7 @@ class DeploymentParameter(Written):
         """Exactly one of the two, no null, no huge value."""
         if self.literal == (self.value_from is not None):
             what = "has both value and valueFrom" if self.literal else "has neither value nor valueFrom"
-            yield Fault((), what, "give exactly one of value and valueFrom")
+            yield Fault((), what, "give exactly one of value and valueFrom (null is not a value)")
         if self.literal:
             yield from value_faults(self.value, "value")
 

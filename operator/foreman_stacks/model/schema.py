@@ -197,8 +197,8 @@ class Reported(BaseModel):
 class Valued(Written):
     """VAL: exactly one of a literal `value` and an `expression`.
 
-    The apiserver checks that by `oneOf` (its CEL rules cannot see a field without a type). `null` is no value: client-
-    side apply drops it and server-side apply lets it through, so it is refused here.
+    The apiserver checks that by `oneOf` (its CEL rules cannot see a field without a type). `null` is no value, but under
+    server-side apply it passes `oneOf` and is not stored: so it is asked again here.
     """
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["value"]}, {"required": ["expression"]}]})
@@ -222,7 +222,7 @@ class Valued(Written):
         """Exactly one of the two, no null, no huge value."""
         yield from super().faults()
         if self.literal == (self.expression is not None):
-            mend = "give exactly one of value and expression"
+            mend = "give exactly one of value and expression (null is not a value)"
             yield Fault(
                 (), "has both value and expression" if self.literal else "has neither value nor expression", mend
             )

@@ -1,0 +1,56 @@
+"""A real kube-apiserver for the tests: one per test process, with our CRDs in it."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import control_plane as local
+from control_plane import ControlPlane, ControlPlaneError, kubectl
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl with one kubeconfig: a call gives its output, a refusal its complaint."""
+
+    kubeconfig: Path
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        return kubectl(*arguments, kubeconfig=self.kubeconfig, stdin=stdin)
+
+    def refused(self, *arguments: str, stdin: str | None = None) -> str:
+        with pytest.raises(ControlPlaneError) as caught:
+            self(*arguments, stdin=stdin)
+        return str(caught.value)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with local.start(tmp_path_factory.mktemp("control-plane")) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def admin(control_plane: ControlPlane) -> Kubectl:
+    """An administrator."""
+    return Kubectl(control_plane.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def crds(admin: Kubectl) -> None:
+    """Our CRDs are there and served."""
+    admin("apply", "-k", str(ROOT / "crds"))
+    admin("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=60s")
+
+
+@pytest.fixture
+def namespace(admin: Kubectl) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    admin("create", "namespace", name)
+    yield name
+    admin("delete", "namespace", name, "--wait=false")
