@@ -12,9 +12,9 @@ import yaml
 
 from control_plane import serviceaccount_kubeconfig
 from foreman_stacks.api import rbac
-from foreman_stacks.api.crds import RESOURCES, Resource, definition
-from foreman_stacks.api.meta import API_VERSION, GROUP
-from foreman_stacks.api.parse import parse_stack
+from foreman_stacks.api.crds import RESOURCES, Resource, definition, object_schema
+from foreman_stacks.api.meta import API_VERSION, GROUP, body
+from foreman_stacks.api.parse import PARSERS, parse_stack
 from foreman_stacks.errors import InvalidSpec
 from tests.api_cases import BASES, BROKEN, MISSHAPEN, NAME_RULE, ONE_OF, SOUND, Case
 from tests.e2e.conftest import ROOT, Kubectl
@@ -123,6 +123,56 @@ def test_columns_and_field_selectors(admin: Kubectl, namespace: str) -> None:
     ):
         listed = admin("get", "sdep", "-n", namespace, "--field-selector", selector, "-o", "name")
         assert len(listed.split()) == found, selector
+
+
+@pytest.mark.parametrize(
+    "kind, columns", [("Stack", "NAME READY REASON AGE"), ("ForemanServer", "NAME URL VERSION READY REASON AGE")]
+)
+def test_columns_of_what_has_conditions(admin: Kubectl, namespace: str, kind: str, columns: str) -> None:
+    admin("apply", "-n", namespace, "-f", "-", stdin=json.dumps(Case(kind, "", {}).object))
+    try:
+        patch = json.dumps({"status": {"observedGeneration": 1, "conditions": [condition()]}})
+        admin("patch", kind, "sample", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+        head, row = admin("get", kind, "-n", namespace).splitlines()
+        assert head.split() == columns.split()
+        assert row.split()[-3:-1] == ["False", "Provisioning"]
+    finally:
+        admin("delete", kind, "sample", "-n", namespace)
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_a_full_status_comes_back_as_written(admin: Kubectl, namespace: str, kind: str) -> None:
+    resource = next(resource for resource in RESOURCES if resource.kind == kind)
+    admin("apply", "-n", namespace, "-f", "-", stdin=json.dumps(Case(kind, "", {}).object))
+    try:
+        status = full(object_schema(resource)["properties"]["status"])
+        patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+        seen = json.loads(admin("patch", kind, "sample", "-n", namespace, *patch, "-o", "json"))
+        assert seen["status"] == status
+        assert body(PARSERS[kind](seen))["status"] == status
+    finally:
+        admin("delete", kind, "sample", "-n", namespace)
+
+
+def full(node: dict[str, Any]) -> Any:
+    """Something that fits the schema, with every field in it."""
+    if "enum" in node:
+        return node["enum"][0]
+    match node.get("type"):
+        case "object":
+            return {name: full(child) for name, child in node["properties"].items()}
+        case "array":
+            return [full(node["items"])]
+        case "boolean":
+            return True
+        case "integer":
+            return max(1, node["minimum"])
+        case "string" if node.get("format") == "date-time":
+            return "2026-01-01T00:00:00Z"
+        case "string":
+            return next(text for text in ("a", "A", "1") if re.search(node.get("pattern", ""), text))
+        case _:
+            return {"a": [1]}
 
 
 def test_one_write_makes_a_deployed_host(admin: Kubectl, namespace: str) -> None:

@@ -85,7 +85,7 @@ class ForemanServerSpec(Written):
     rules = (
         Rule(
             cel="self.url.matches('" + _URL.replace("\\", "\\\\") + "')",
-            holds=lambda spec: re.match(_URL, spec.url) is not None,
+            holds=lambda spec: re.fullmatch(_URL, spec.url) is not None,
             message="url is not http:// or https:// with a host, and without user, query and fragment",
             mend="write it like https://foreman.example.com; user and password belong into the Secret",
             field="url",
