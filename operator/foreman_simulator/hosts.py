@@ -1,0 +1,318 @@
+"""Hosts: create, read, change, delete (foreman-api §4; measured §2; recordings hosts, build-life, lookup-values-inline)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from . import agents, compute, enc, host_build, host_names, host_views, overrides, parameters, puppet
+from .call import Call, Route
+from .hostgroups import inherited
+from .replies import Invalid, Row, error, not_found, truthy
+from .world import World
+
+BASE = "/api/v2/hosts"
+#: filled from the hostgroup when blank, at any save (core managed.rb:891)
+FILLED = ("domain_id", "architecture_id", "operatingsystem_id", "medium_id", "ptable_id", "subnet_id", "pxe_loader")
+#: taken from the hostgroup again by any PUT with hostgroup_id (core managed.rb:512-541)
+REINHERITED = ("compute_resource_id", "compute_profile_id")
+KNOWN = (
+    "name", "organization_id", "location_id", "hostgroup_id", "managed", "build", "provision_method", "mac", "ip", "domain_id", "subnet_id",
+    "architecture_id", "operatingsystem_id", "medium_id", "ptable_id", "pxe_loader", "root_pass", "compute_resource_id",
+    "compute_profile_id", "compute_attributes", "image_id", "host_parameters_attributes", "puppet_attributes", "environment_id",
+    "puppetclass_ids", "owner_id", "owner_type", "comment", "enabled", "overwrite", "lookup_values_attributes", "progress_report_id",
+    "interfaces_attributes",
+)  # fmt: skip
+
+
+def visible(call: Call) -> list[Row]:
+    """The hosts that the caller may see."""
+    return call.in_taxonomies(call.world.rows("hosts"))
+
+
+def find(call: Call, argument: str = "id") -> Row:
+    """The host of the path, by id or name."""
+    row = call.world.find("hosts", call.args[argument], "host")
+    if not call.in_taxonomies([row]):
+        raise not_found("host", call.args[argument])
+    return row
+
+
+async def index(call: Call) -> Any:
+    """GET hosts: full rows, or thin ones with any value of `thin` (hosts 42-81; measured §1.3)."""
+    world, thin = call.world, "thin" in call.query
+    include = call.query.get("include[]") or call.query.get("include") or ""
+    fields = host_views.search_fields(world)
+    rows, by_job = visible(call), "job_invocation." in call.query.get("search", "")
+    total = len(rows)
+    if by_job:
+        rows = _with_jobs(world, rows)
+
+    def view(host: Row) -> Row:
+        if thin:
+            return {"id": host["id"], "name": host["name"]}
+        shown = host_views.row(world, host)
+        if include == "parameters":
+            shown["parameters"] = [parameters.view(p) for p in parameters.own(world, "host", host["id"])]
+        if include == "all_parameters":
+            shown["all_parameters"] = [parameters.view(p) for p in parameters.effective(world, host)]
+        return shown
+
+    # rows found by a job come in that job's order, whatever is asked (jobs-and-puppet-runs 27, 38, 52)
+    listed = call.listing(rows, fields, view, default=lambda row: (row["name"], row["id"]), counted=None if thin else "hosts", fixed=by_job)
+    return {**listed, "total": total}
+
+
+def _with_jobs(world: World, hosts: list[Row]) -> list[Row]:
+    """Hosts joined with their part in each job."""
+    by_id = {host["id"]: host for host in hosts}
+    joined = []
+    for part in world.rows("template_invocations"):
+        host = by_id.get(part["host_id"])
+        if host is not None:
+            joined.append({**host, "_job": part["job_id"], "_result": part["result"]})
+    return joined
+
+
+async def show(call: Call) -> Any:
+    """GET hosts/:id, by number or name (hosts 7, 83, 84)."""
+    host = find(call)
+    call.world.counts.rows["hosts"] += 1
+    return host_views.full(call, host)
+
+
+async def create(call: Call) -> Any:
+    """POST hosts (hosts 6-30). The row appears at commit; the VM is made before it (design §4, measured §1.9)."""
+    world = call.world
+    given = call.wrapped("host", KNOWN)
+    host = _draft(call, given)
+    errors = Invalid()
+    host["name"] = host_names.normal(world, given.get("name"), host["domain_id"])
+    host_names.check(world, host, given.get("name"), errors)
+    _check(world, host, given, errors)
+    elements = parameters.clean(call, given.get("host_parameters_attributes"), "host_parameters_attributes")
+    params = parameters.check(elements, errors, "host_parameters")
+    values: list[Row] = []
+    if "lookup_values_attributes" in given:
+        values = overrides.inline(call, given["lookup_values_attributes"], None, errors)
+    own = puppet.facet_attributes(call, given, None)
+    errors.raise_if_any()
+    world.drop(f"{call.route.name} host.interfaces_attributes") if given.get("interfaces_attributes") else None
+    no_vm = world.faults.for_host("no_vm", host["name"])
+    vm = None
+    if no_vm is None:
+        vm = await _make_vm(call, host, given)
+    await call.commit(host["name"])
+    if host["organization_id"] is not None and host["organization_id"] not in world.table("organizations"):
+        raise puppet.foreign_key("hosts", "hosts_organization_id_fk", "organization_id", host["organization_id"], "taxonomies")
+    if vm is not None:
+        host |= {"uuid": vm["uuid"], "mac": vm["mac"]}
+    host["facet"] = facet_for(world, host, own, inherit=not explicit_environment(given))
+    return host_views.full(call, _insert(world, host, params, values))
+
+
+def _draft(call: Call, given: Row) -> Row:
+    """The new row's own and inherited attributes; an unknown hostgroup is 404 without id (hosts 17)."""
+    world = call.world
+    group = world.get("hostgroups", _number(given.get("hostgroup_id")))
+    if given.get("hostgroup_id") not in (None, "") and group is None:
+        raise not_found("host")
+    host: Row = {
+        "managed": truthy(given.get("managed", True)), "build": truthy(given.get("build")), "comment": given.get("comment") or "",
+        "hostgroup_id": group["id"] if group else None, "organization_id": _number(call.lone(given, "organization_id")),
+        "location_id": _number(call.lone(given, "location_id")), "provision_method": given.get("provision_method") or "build",
+        "image_id": _number(given.get("image_id")), "enabled": truthy(given.get("enabled", True)), "mac": given.get("mac"),
+        "owner_id": _number(given.get("owner_id")) or call.me["id"], "creator_id": call.me["id"], "uuid": None, "ip": given.get("ip"),
+    }  # fmt: skip
+    for key in (*FILLED, *REINHERITED):
+        value = given.get(key)
+        if key not in given:
+            value = inherited(world, group, key)
+        host[key] = value if key == "pxe_loader" else _number(value)
+    return host | blank(world, subnet=host.pop("subnet_id"))
+
+
+def blank(world: World, subnet: int | None = None) -> Row:
+    """What every new host has."""
+    nic = {"id": world.next_id("interfaces"), "subnet_id": subnet, "identifier": None, "managed": True, "attrs": {}}
+    return {
+        "interface": nic, "token": None, "last_token": None, "token_expires": None, "build_failed": False, "installed_at": None,
+        "initiated_at": None, "last_report": None, "last_compile": None, "configuration_status": 0, "execution_status": 2,
+        "global_status": 0, "stored_build_status": None, "model_id": None, "reported_data": None, "booted_at": world.now(), "facet": None,
+    }  # fmt: skip
+
+
+def _number(value: Any) -> int | None:
+    return None if value in (None, "") else int(value)
+
+
+def _check(world: World, host: Row, given: Row, errors: Invalid) -> None:
+    """References and the address (hosts 19, 21, 29; measured §2)."""
+    resource = host["compute_resource_id"]
+    if resource is not None and resource not in world.table("compute_resources"):
+        text = f"with id {resource} doesn't exist or is not assigned to proper organization and/or location"
+        errors.add("compute_resource_id", text, "Compute resource")
+        host["compute_resource_id"] = None
+    if host["managed"] and host["organization_id"] is None:
+        errors.add("organization_id", "can't be blank", "Organization")
+    if host["managed"] and host["location_id"] is None:
+        errors.add("location_id", "can't be blank", "Location")
+    subnet = world.get("subnets", host["interface"]["subnet_id"])
+    if host["ip"] and subnet and not host_names.inside(subnet, host["ip"]):
+        errors.add("interfaces.ip", "does not match selected subnet")
+    elif not host["ip"] and subnet and subnet["ipam"] == "Internal DB" and not world.faults.for_host("no_address", host["name"]):
+        host["ip"] = host_names.free_address(world, subnet)
+
+
+async def _make_vm(call: Call, host: Row, given: Row) -> Row | None:
+    """The VM is made within the request, before the commit; a failure after that takes it away again."""
+    attrs = compute.plan_vm(call.world, host, given.get("compute_attributes"))
+    if attrs is None:
+        return None
+    await asyncio.sleep(0)
+    vm = compute.make_vm(call.world, host, attrs)
+    if host["organization_id"] is not None and host["organization_id"] not in call.world.table("organizations"):
+        del call.world.vms[vm["uuid"]]
+    return vm
+
+
+def facet_for(world: World, host: Row, own: Row | None, inherit: bool, old: Row | None = None) -> Row | None:
+    """A host copies its hostgroup's environment when it gets the group (foreman-api §7.2); an explicit one wins."""
+    facet = own or old
+    if inherit:
+        environment = puppet.effective_environment(world, host["hostgroup_id"])
+        if facet is None and environment is None:
+            return None
+        facet = {**(facet or puppet.facet()), "environment_id": environment}
+    if facet is None:
+        return None
+    now = world.now()
+    kept = old or {"id": world.next_id("facets"), "created_at": now, "updated_at": now}
+    return {**kept, "environment_id": facet["environment_id"], "puppetclass_ids": list(facet["puppetclass_ids"])}
+
+
+def explicit_environment(given: Row) -> bool:
+    """Does the body itself say which environment?"""
+    inner = given.get("puppet_attributes")
+    return given.get("environment_id") is not None or (isinstance(inner, dict) and inner.get("environment_id") is not None)
+
+
+def _insert(world: World, host: Row, params: list[Row], values: list[Row]) -> Row:
+    row = world.insert("hosts", host)
+    parameters.store(world, "host", row["id"], params)
+    overrides.apply_inline(world, values, f"fqdn={row['name']}")
+    world.log("created", row["name"], "triggered")
+    if row["build"]:
+        host_build.start(world, row)
+    agents.vm_power(world, row)
+    return row
+
+
+async def update(call: Call) -> Any:
+    """PUT hosts/:id (hosts 31, 32, 35; build-life 36-42; environment-move-enc 40, 42; lookup-values-inline 30)."""
+    world, host = call.world, find(call)
+    given = call.wrapped("host", KNOWN)
+    if host["uuid"] and host["uuid"] not in world.vms:
+        raise compute.refused(f"Failed to find compute attributes, please check if VM {host['name']} was deleted")
+    errors = Invalid(host["id"])
+    new = dict(host)
+    if "name" in given:
+        new["name"] = host_names.normal(world, given["name"], host["domain_id"])
+        host_names.check(world, new, given["name"], errors)
+    elements = parameters.clean(call, given.get("host_parameters_attributes"), "host_parameters_attributes")
+    params = parameters.check(elements, errors, "host_parameters")
+    values: list[Row] = []
+    if "lookup_values_attributes" in given:
+        values = overrides.inline(call, given["lookup_values_attributes"], f"fqdn={host['name']}", errors)
+    _move(world, new, given)
+    own = puppet.facet_attributes(call, given, host["facet"])
+    again = "hostgroup_id" in given and not explicit_environment(given)
+    new["facet"] = facet_for(world, new, own, again, host["facet"])
+    for key in ("comment", "ip", "mac", "owner_id", "enabled", "organization_id", "location_id", "compute_resource_id", "compute_profile_id"):
+        if key in given:
+            new[key] = given[key]
+    errors.raise_if_any()
+    await call.commit(host["name"])
+    _save(world, host, new)
+    if "host_parameters_attributes" in given:
+        parameters.replace(world, "host", host["id"], params)
+    overrides.apply_inline(world, values, f"fqdn={host['name']}")
+    had_token = bool(host["token"])
+    if "build" in given:
+        host_build.set_build(world, host, truthy(given["build"]))
+    return host_views.full(call, host, token=had_token)
+
+
+def _move(world: World, new: Row, given: Row) -> None:
+    """Any PUT with hostgroup_id inherits again (foreman-api §4.4), but the facts of an unmanaged host stay."""
+    if "hostgroup_id" not in given:
+        return
+    wanted = _number(given["hostgroup_id"])
+    group = world.get("hostgroups", wanted)
+    if wanted is not None and group is None:
+        raise not_found("host")
+    new["hostgroup_id"] = wanted
+    if not new["managed"]:
+        return
+    for key in REINHERITED:
+        if key not in given:
+            new[key] = inherited(world, group, key)
+    for key in FILLED:
+        if key != "subnet_id" and new[key] is None:
+            new[key] = inherited(world, group, key)
+
+
+def _save(world: World, host: Row, new: Row) -> None:
+    if new["name"] != host["name"]:
+        overrides.rename_match(world, f"fqdn={host['name']}", f"fqdn={new['name']}")
+        agents.renamed(world, host["name"], new["name"])
+    if new != host:
+        host.update(new)
+        world.touch(host)
+
+
+async def destroy(call: Call) -> Any:
+    """DELETE hosts/:id (hosts 91-96); the VM goes only when the setting says so (foreman-api §4.5)."""
+    world, host = call.world, find(call)
+    await call.commit(host["name"])
+    if world.table("hosts").pop(host["id"], None) is None:
+        raise not_found("host", host["id"])
+    if world.setting("destroy_vm_on_host_delete") and world.vms.pop(host["uuid"] or "", None):
+        world.machines.pop(host["name"], None)
+    parameters.remove_all(world, "host", host["id"])
+    overrides.remove_match(world, f"fqdn={host['name']}")
+    for report in [r for r in world.rows("reports") if r["host_id"] == host["id"]]:
+        del world.table("reports")[report["id"]]
+    world.log("deleted", host["name"], "triggered")
+    return host_views.deleted(host)
+
+
+async def host_enc(call: Call) -> Any:
+    """GET hosts/:id/enc (hosts 82, environment-move-enc 30-43)."""
+    return {"data": enc.enc(call.world, find(call))}
+
+
+async def interfaces(call: Call) -> Any:
+    """GET hosts/:id/interfaces (hosts 36)."""
+    host = find(call, "id")
+    return call.listing([host], host_views.search_fields(call.world), lambda row: host_views.interface(call.world, row))
+
+
+async def orchestration(call: Call) -> Any:
+    """GET orchestration/:uuid/tasks: an unknown one is 500 (hosts 85); none is kept here."""
+    raise error(500, "no implicit conversion of nil into String")
+
+
+def routes() -> list[Route]:
+    """Endpoints of this module."""
+    see = ("view_hosts",)
+    return [
+        Route("GET", BASE, index, see),
+        Route("POST", BASE, create, ("create_hosts",), created=True),
+        Route("GET", f"{BASE}/:id", show, see),
+        Route("PUT", f"{BASE}/:id", update, ("edit_hosts",)),
+        Route("DELETE", f"{BASE}/:id", destroy, ("destroy_hosts",)),
+        Route("GET", f"{BASE}/:id/enc", host_enc, see),
+        Route("GET", f"{BASE}/:id/interfaces", interfaces, see),
+        Route("GET", "/api/v2/orchestration/:uuid/tasks", orchestration, see),
+    ]
