@@ -43,9 +43,9 @@ def compile_plan(
     roles = tuple(replace(role, hosts=hosts[role.name]) for role in template.roles)
     written = {entry.name for entry in spec.parameters}
     absent = {item.name for item in stack.spec.parameters if item.optional and not item.has_default} - written
+    problems += _check_leaders(template, roles) if not problems else ()  # a wrong count would be told twice
     problems += _check_parents(template, spec)
     problems += check_lists(roles)
-    problems += _check_leaders(template, roles)
     problems += _check_optional(template, absent)
     problems = [*inputs.problems, *problems]
     if problems:

@@ -26,6 +26,8 @@ class Names:
         self.problems: list[Problem] = []
         self.types: dict[str, ValueType] = {}
         """The type of each hostgroup parameter, by key: json where something is wrong, so that it is told only once."""
+        self.broken: set[str] = set()
+        """The hostgroup parameters whose expression is told in `problems` already."""
         self._base = _base(spec)
         self._declare(spec)
         self.group = Environment({**self._base, **self.types})
@@ -65,6 +67,7 @@ class Names:
             except InvalidSpec as invalid:
                 self.problems += invalid.problems
                 self.types[key] = "json"
+                self.broken.add(key)
 
 
 def _base(spec: StackSpec) -> dict[str, VariableType]:

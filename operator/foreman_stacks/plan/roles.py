@@ -34,7 +34,7 @@ def planned_hosts(
             if count:
                 mend = "add the role with its sources"
                 problems.append(
-                    Problem(f"spec.roles[{role.name}]", f"is missing, and the Stack wants {count} hosts", mend)
+                    Problem(f"spec.roles[{role.name}]", f"is missing, and its Stack wants hosts of it: {count}", mend)
                 )
             hosts[role.name] = ()
             continue
@@ -91,7 +91,7 @@ def _check_sources(entry: DeploymentRole, count: int) -> Iterator[Problem]:
     most = [source.max for source in entry.sources]
     total = sum(number for number in most if number is not None)
     if None not in most and total < count:
-        what = f"give at most {total} hosts, and {count} are wanted"
+        what = f"give fewer hosts ({total}) than are wanted ({count})"
         yield Problem(path, what, "raise `max`, add a source, or lower count")
     for source in entry.sources:
         if source.compute_resource is not None:

@@ -118,12 +118,6 @@ def _check_role(role: StackRole, spec: StackSpec, groups: set[str]) -> Iterator[
                 listed = ", ".join(sorted(known)) or "none"
                 mend = f"add it to puppetClasses of hostgroup {role.hostgroup}, which has with those above it: {listed}"
                 yield Problem(place, what, mend)
-    seen: set[tuple[str, str]] = set()
-    for override in role.overrides:
-        if (override.puppet_class, override.name) in seen:
-            place = f"{path}.overrides[{override.puppet_class},{override.name}]"
-            yield Problem(place, "appears twice", "keep one of them")
-        seen.add((override.puppet_class, override.name))
     if "{index}" not in role.hostname and (role.count.max is None or role.count.max > 1):
         what = "gives several hosts one name: it has no {index}"
         yield Problem(f"{path}.hostname", what, "add {index}, or let count.max be 1")

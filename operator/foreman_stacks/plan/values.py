@@ -98,6 +98,7 @@ class _Builder:
                 sensitive=entry.sensitive,
             )
             for entry in group.parameters
+            if parameter_key(group.name, entry.name) not in self.names.broken
         ]
         published = [
             self.expressed(entry.name, f"spec.parameters[{entry.name}]", entry.type, f"parameters.{entry.name}")

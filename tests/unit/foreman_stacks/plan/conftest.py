@@ -84,7 +84,10 @@ TREE: Spec = {
                     "name": "tomcat",
                     "overrides": [
                         {"name": "login", "expression": "hostgroups.web.parameters.login"},
-                        {"name": "url", "expression": "hostgroups.web.parameters.url + '?heap=' + string(parameters.heap)"},
+                        {
+                            "name": "url",
+                            "expression": "hostgroups.web.parameters.url + '?heap=' + string(parameters.heap)",
+                        },
                     ],
                 }
             ],
@@ -92,7 +95,12 @@ TREE: Spec = {
         {"name": "base", "puppetClasses": [{"name": "ntp"}]},
     ],
     "roles": [
-        {"name": "db_node", "hostgroup": "base", "count": {"min": 1, "max": 3}, "hostname": "{namespace}-{role}-{index}"},
+        {
+            "name": "db_node",
+            "hostgroup": "base",
+            "count": {"min": 1, "max": 3},
+            "hostname": "{namespace}-{role}-{index}",
+        },
         {"name": "app", "hostgroup": "web", "count": {"min": 0, "max": 400, "default": 2}},
     ],
     "steps": [
@@ -100,7 +108,11 @@ TREE: Spec = {
         {
             "name": "endpoint",
             "after": ["database"],
-            "parameterUpdate": {"hostgroup": "web", "parameter": "url", "expression": "'db://' + roles.db_node.leader.ip"},
+            "parameterUpdate": {
+                "hostgroup": "web",
+                "parameter": "url",
+                "expression": "'db://' + roles.db_node.leader.ip",
+            },
         },
         {"name": "application", "after": ["endpoint"], "puppetRun": {"roles": ["app"]}},
     ],
@@ -143,7 +155,7 @@ def faults() -> Callable[[Change], list[str]]:
 def zookeeper() -> Callable[..., Plan]:
     """The plan of the ZooKeeper Stack for a deployment."""
 
-    def plan(count: int = 4, change: Change = lambda spec: None, **fields: Any) -> Plan:
+    def plan(count: int = 4, change: Change = lambda _: None, **fields: Any) -> Plan:
         spec = copy.deepcopy(ZOOKEEPER)
         spec["roles"][0]["count"]["max"] = 5000
         change(spec)
@@ -158,7 +170,7 @@ def tree() -> Callable[..., Plan]:
     """The plan of the two-level tree for a deployment."""
 
     def plan(
-        given: Mapping[str, Given] | None = None, change: Change = lambda spec: None, key: bytes = b"k", **fields: Any
+        given: Mapping[str, Given] | None = None, change: Change = lambda _: None, key: bytes = b"k", **fields: Any
     ) -> Plan:
         spec = copy.deepcopy(TREE)
         change(spec)

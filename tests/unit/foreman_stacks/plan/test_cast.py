@@ -72,7 +72,11 @@ REFUSED: dict[str, tuple[Json, ValueType, str]] = {
     ),
     "JSON text of another type": ("[]", "hash", "p: is an array [] where hash is declared; write a map"),
     "text that is no YAML": ("a: [", "yaml", "p: is no YAML; mend the YAML, or declare it string"),
-    "null": (None, "string", "p: null is not a value; leave the whole entry out: `optional` says that there may be none"),
+    "null": (
+        None,
+        "string",
+        "p: null is not a value; leave the whole entry out: `optional` says that there may be none",
+    ),
     "null inside a list": ([1, None], "array", "p[1]: null is not a value; leave the key or entry out"),
     "null inside a map": ({"a": {"b": None}}, "hash", "p.a.b: null is not a value; leave the key or entry out"),
     "null in JSON text": ("null", "json", "p: null is not a value; leave the whole entry out"),
@@ -88,13 +92,21 @@ REFUSED: dict[str, tuple[Json, ValueType, str]] = {
         "array",
         "p[0]: contains `<%`, which Foreman would evaluate as ERB; write it without `<%`",
     ),
-    "a number beyond 64 bits": ([2**63], "array", "p[0]: has a number beyond 64 bits; quote it, so that it is a string"),
+    "a number beyond 64 bits": (
+        [2**63],
+        "array",
+        "p[0]: has a number beyond 64 bits; quote it, so that it is a string",
+    ),
     "NUL": (
         "a\0",
         "string",
         "p: contains a character that Foreman cannot keep (NUL, or half a surrogate pair); take it out",
     ),
-    "a huge text": ("a" * 70_000, "string", "p: is longer than 65536 characters of JSON; keep large data out of parameters"),
+    "a huge text": (
+        "a" * 70_000,
+        "string",
+        "p: is longer than 65536 characters of JSON; keep large data out of parameters",
+    ),
 }
 
 
@@ -160,7 +172,12 @@ def test_what_a_real_prints_is_read_as_the_same_real(value: float) -> None:
 
 
 VIOLATED: dict[str, tuple[Json, ValueType, dict[str, Json], str]] = {
-    "none of the list": ("x", "string", {"enum": ["a", "b"]}, 'is none of the allowed values "x"; choose one of "a", "b"'),
+    "none of the list": (
+        "x",
+        "string",
+        {"enum": ["a", "b"]},
+        'is none of the allowed values "x"; choose one of "a", "b"',
+    ),
     "below the minimum": (1, "integer", {"minimum": 2.0}, "is too small 1; the minimum is 2"),
     "above the maximum": (2.5, "real", {"maximum": 2.0}, "is too big 2.5; the maximum is 2"),
     "too short": ("a", "string", {"minLength": 2}, 'has 1 characters: "a"; the least is 2'),

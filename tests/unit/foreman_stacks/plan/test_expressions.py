@@ -72,11 +72,17 @@ REFUSED: dict[str, tuple[str, ValueType | None, str]] = {
     "whole hosts": (
         "roles.zk.hosts",
         "array",
-        "gives a list of hosts where an array is declared; "
-        "take a field of it: name, fqdn, ip or index (hosts.map(h, h.ip))",
+        (
+            "gives a list of hosts where an array is declared; "
+            "take a field of it: name, fqdn, ip or index (hosts.map(h, h.ip))"
+        ),
     ),
     "bytes, which are no JSON": ("b'x'", None, "gives bytes; change the expression, or the declared type"),
-    "null, which is no value": ("null", "json", "gives null where json is declared; leave the whole entry out: null is not a value"),
+    "null, which is no value": (
+        "null",
+        "json",
+        "gives null where json is declared; leave the whole entry out: null is not a value",
+    ),
     "keys that are no strings": (
         "{1: 2}",
         "hash",
@@ -105,10 +111,16 @@ REFUSED: dict[str, tuple[str, ValueType | None, str]] = {
     "has() of a name, which the checker would forget": (
         "has(parameters.heap) ? 1 : 2",
         "integer",
-        "has() cannot ask for parameters.heap: every name that is known here has a value; "
-        "leave has() out, or give the parameter a default and compare with that",
+        (
+            "has() cannot ask for parameters.heap: every name that is known here has a value; "
+            "leave has() out, or give the parameter a default and compare with that"
+        ),
     ),
-    "a field of a number": ("parameters.heap.x", None, "an int has no fields; take off what stands behind the last dot"),
+    "a field of a number": (
+        "parameters.heap.x",
+        None,
+        "an int has no fields; take off what stands behind the last dot",
+    ),
 }
 
 
@@ -183,14 +195,18 @@ FAILING: dict[str, tuple[str, dict[str, object], str]] = {
     "a raised error of the runtime": (
         "parameters.list.map(x, parameters.list.map(y, y))",
         {"parameters.list": [1] * 200},
-        "needs more than 10 000 iterations; "
-        "do not nest lists of all hosts in one another; `peers` has the other hosts of a role",
+        (
+            "needs more than 10 000 iterations; "
+            "do not nest lists of all hosts in one another; `peers` has the other hosts of a role"
+        ),
     ),
     "a type that only evaluation shows": (
         "parameters.list.map(x, x + 1)",
         {"parameters.list": ["a"]},
-        "cannot be evaluated: No matching overloads found : _+_(string, int64); "
-        "convert one side with string(), int() or double()",
+        (
+            "cannot be evaluated: No matching overloads found : _+_(string, int64); "
+            "convert one side with string(), int() or double()"
+        ),
     ),
     "a host behind dyn()": (
         "dyn(roles.zk.leader)",

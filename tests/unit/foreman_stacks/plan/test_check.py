@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from foreman_stacks.plan.check import check_files
+
+API = "stacks.theforeman.org/v1alpha1"
+STACK: dict[str, Any] = {
+    "apiVersion": API,
+    "kind": "Stack",
+    "metadata": {"name": "web"},
+    "spec": {
+        "parameters": [{"name": "heap", "type": "integer", "constraints": {"minimum": 1}}],
+        "hostgroups": [{"name": "web", "parameters": [{"name": "share", "expression": "100 / parameters.heap"}]}],
+        "roles": [{"name": "web", "hostgroup": "web", "count": {"min": 1}}],
+    },
+}
+DEPLOYMENT: dict[str, Any] = {
+    "apiVersion": API,
+    "kind": "StackDeployment",
+    "metadata": {"name": "shop", "namespace": "ops"},
+    "spec": {
+        "stackRef": {"name": "web"},
+        "serverRef": {"name": "foreman"},
+        "parameters": [{"name": "heap", "value": 4}],
+        "roles": [{"name": "web", "sources": [{"name": "lab", "computeResource": {"name": "kvm"}}]}],
+    },
+}
+
+
+def changed(document: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    found = copy.deepcopy(document)
+    found["spec"].update(spec)
+    return found
+
+
+def check(*documents: dict[str, Any]) -> list[str]:
+    return [str(problem) for problem in check_files([("a.yaml", document) for document in documents])]
+
+
+def test_good_files_have_no_problems_whatever_their_order() -> None:
+    assert check(DEPLOYMENT, {"kind": "List", "items": [STACK]}, {"apiVersion": "v1", "kind": "Secret"}) == []
+
+
+def test_a_deployment_without_its_stack_is_a_problem() -> None:
+    assert check(DEPLOYMENT) == [
+        (
+            "a.yaml: StackDeployment/shop spec.stackRef.name: there is no Stack `web` in the files; "
+            "check it together with the file of the Stack, or mend the name"
+        )
+    ]
+
+
+def test_a_stack_of_another_namespace_is_another_stack() -> None:
+    elsewhere = {**STACK, "metadata": {"name": "web", "namespace": "dev"}}
+    assert len(check(DEPLOYMENT, elsewhere)) == 1
+
+
+def test_problems_of_a_deployment_name_its_file() -> None:
+    assert check(STACK, changed(DEPLOYMENT, parameters=[])) == [
+        "a.yaml: StackDeployment/shop spec.parameters[heap]: is missing, and has no default; give it a value (integer)"
+    ]
+
+
+def test_a_broken_stack_is_told_once_and_not_for_its_deployments_too() -> None:
+    broken = changed(STACK, roles=[{"name": "web", "hostgroup": "wbe", "count": {"min": 1}}])
+    assert check(broken, DEPLOYMENT) == [
+        "a.yaml: Stack/web spec.roles[web].hostgroup: there is no hostgroup `wbe`; this Stack has web"
+    ]
+
+
+def test_a_stack_that_cannot_be_read_is_told_once_too() -> None:
+    (found,) = check(changed(STACK, stepps=[]), DEPLOYMENT)
+    assert found.startswith("a.yaml: Stack/web spec.stepps: is no field that is known here; did you mean steps?")
+
+
+def test_values_from_secrets_are_taken_as_given_even_where_a_sample_would_fail() -> None:
+    source = {"secretKeyRef": {"name": "s", "key": "k"}}
+    assert check(STACK, changed(DEPLOYMENT, parameters=[{"name": "heap", "valueFrom": source}])) == []
+
+
+@pytest.mark.parametrize("kind", ["Stak", None])
+def test_a_kind_of_ours_that_is_none_is_not_passed_over(kind: str | None) -> None:
+    (found,) = check({**STACK, "kind": kind})
+    assert found == (
+        f"a.yaml: {kind}/web kind: is none that people write; write one of Stack, StackDeployment, ForemanServer"
+    )
+
+
+def test_an_empty_document_is_no_problem() -> None:
+    assert check_files([("a.yaml", None), ("b.yaml", [])]) == []  # type: ignore[list-item]
