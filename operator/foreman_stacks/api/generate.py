@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from foreman_stacks.api import crds, rbac, reference
@@ -16,6 +17,7 @@ from foreman_stacks.api import crds, rbac, reference
 _NOTE = "# Generated from the models by `make generate`; edits here are lost.\n"
 
 
+@cache
 def files() -> dict[str, str]:
     """Every generated file, by its path in the project."""
     definitions = {f"crds/{name}": _NOTE + crds.to_yaml(body) for name, body in crds.documents().items()}

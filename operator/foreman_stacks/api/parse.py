@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,9 @@ from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.schema import PATTERN_WORDS, Fault
 
 K = TypeVar("K", bound=Kind)
+
+MAX_PROBLEMS = 100
+"""A hostile object shall not keep us busy with its problems."""
 
 _TYPES = {
     "string_type": "text (in quotes, when YAML would read it otherwise)",
@@ -61,7 +65,10 @@ def _parse(model: type[K], obj: Mapping[str, Any]) -> K:
         return model.model_validate(obj)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        raise InvalidSpec(list(_problems(model, obj, found))) from None
+        problems = list(islice(_problems(model, obj, found), MAX_PROBLEMS + 1))
+        if len(problems) > MAX_PROBLEMS:
+            problems[MAX_PROBLEMS:] = [Problem("", "there are more problems", "mend these first")]
+        raise InvalidSpec(problems) from None
 
 
 def _problems(model: type[BaseModel], obj: Mapping[str, Any], errors: Sequence[ErrorDetails]) -> Iterator[Problem]:
@@ -74,6 +81,13 @@ def _problems(model: type[BaseModel], obj: Mapping[str, Any], errors: Sequence[E
             faults: Iterable[Fault] = error["ctx"]["faults"]
             for fault in faults:
                 yield Problem(_path(obj, (*loc, *fault.where)), fault.what, fault.mend)
+            continue
+        if error["type"] in (
+            "recursion_loop",
+            "recursion_depth_exceeded",
+        ):  # pydantic's place goes on with the nesting, hundreds of levels deep
+            loc = tuple(takewhile(lambda part: part not in ("list", "dict"), loc))
+            yield Problem(_path(obj, loc), "is nested too deeply", "keep values flat")
             continue
         what, mend = _words(model, error)
         yield Problem(_path(obj, loc), what, mend)

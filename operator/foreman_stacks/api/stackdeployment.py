@@ -202,7 +202,8 @@ class StackDeployment(Kind):
         Rule(
             cel=f"self.metadata.name.size() <= {MAX_NAME} && self.metadata.name.matches('{DNS_LABEL}')",
             holds=lambda deployment: (
-                len(deployment.metadata.name) <= MAX_NAME and re.fullmatch(DNS_LABEL, deployment.metadata.name) is not None
+                len(deployment.metadata.name) <= MAX_NAME
+                and re.fullmatch(DNS_LABEL, deployment.metadata.name) is not None
             ),
             message=f"the name of a StackDeployment has at most {MAX_NAME} characters: {PATTERN_WORDS[DNS_LABEL]}",
             mend="choose another name: it becomes a part of every host's name",

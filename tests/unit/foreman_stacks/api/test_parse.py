@@ -1,14 +1,18 @@
 """Problems as people read them."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foreman_stacks.api.meta import API_VERSION
-from foreman_stacks.api.parse import parse_deployment, parse_server, parse_stack
+from foreman_stacks.api.parse import MAX_PROBLEMS, PARSERS, parse_deployment, parse_server, parse_stack
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.schema import MAX_VALUE
-from tests.api_cases import Case
+from tests.api_cases import BASES, Case
 
 
 def problems(kind: str, **change: Any) -> list[Problem]:
@@ -68,6 +72,43 @@ def test_falsy_values_are_values() -> None:
         entry = stack.spec.hostgroups[0].parameters[0]
         assert entry.literal
         assert entry.value == value
+
+
+def test_deep_nesting_is_refused_by_path() -> None:
+    deep: list[Any] = []
+    for _ in range(9000):
+        deep = [deep]
+    (problem,) = problems("StackDeployment", spec__parameters__0__value=deep)
+    assert str(problem) == "spec.parameters[size].value: is nested too deeply; keep values flat"
+
+
+def test_thousands_of_problems_are_cut() -> None:
+    found = problems("Stack", spec__outputs=[{} for _ in range(5000)])
+    assert len(found) == MAX_PROBLEMS + 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def places(node: Any, path: str) -> Iterator[str]:
+    yield path
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        yield from places(child, f"{path}.{key}")
+
+
+PLACES = [(kind, place) for kind, spec in BASES.items() for place in places(spec, "spec")]
+
+
+@given(st.sampled_from(PLACES), JSON)
+def test_any_json_anywhere_is_taken_or_refused(place: tuple[str, str], value: Any) -> None:
+    kind, path = place
+    with contextlib.suppress(InvalidSpec):
+        PARSERS[kind](Case(kind, "", {path: value}).object)
 
 
 def test_another_version_is_refused() -> None:
