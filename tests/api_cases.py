@@ -1,4 +1,7 @@
-"""Objects that keep or break the rules of the API: asked of the models in the unit tests, of a real apiserver in e2e."""
+"""Objects that keep or break the rules of the API: asked of the models in the unit tests, of a real apiserver in e2e.
+
+One table of data, hence its length.
+"""
 
 import copy
 import re
