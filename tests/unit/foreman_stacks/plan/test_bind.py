@@ -273,3 +273,35 @@ def test_a_digest_tells_a_pending_value_from_any_known_one(zookeeper: Compile) -
     pending = digests(plan, facts(plan, but=(HostRef("zk", 4),)))
     assert pending["first"] == digests(plan)["first"]
     assert pending["second"] != digests(plan)["second"]
+
+
+def test_facts_that_differ_in_the_domain_alone_are_bound_anew(tree: Compile) -> None:
+    def change(spec: Spec) -> None:
+        spec["roles"][1]["parameters"] = [{"name": "x", "expression": "host.fqdn"}]
+
+    plan = tree(change=change)
+    assert per_host(plan, Facts(domain="a")) == ["ring-app-1.a", "ring-app-2.a"]
+    assert per_host(plan, Facts(domain="b")) == ["ring-app-1.b", "ring-app-2.b"]
+
+
+def test_the_text_that_an_expression_gives_is_not_read_as_json(tree: Compile) -> None:
+    def change(spec: Spec) -> None:
+        spec["hostgroups"][0]["parameters"][0] = {"name": "url", "type": "string", "value": ""}
+        spec["outputs"] = [{"name": "text", "type": "json", "expression": "'[' + string(parameters.heap) + ']'"}]
+
+    assert [output.plain for output in bind(tree(change=change), Facts()).outputs] == ["[512]"]
+
+
+def test_a_failing_value_that_uses_a_secret_does_not_quote_it(tree: Compile) -> None:
+    def change(spec: Spec) -> None:
+        spec["outputs"] = [
+            {"name": "x", "type": "integer", "expression": "{roles.app.leader.ip: 1}[parameters.password]"}
+        ]
+
+    plan = tree(change=change)
+    with pytest.raises(InvalidSpec) as caught:
+        bind(plan, facts(plan))
+    assert str(caught.value) == (
+        "spec.outputs[x].expression: cannot be evaluated (details are hidden, it uses a sensitive value); "
+        "check what it refers to"
+    )

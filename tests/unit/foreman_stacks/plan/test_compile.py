@@ -356,3 +356,32 @@ def test_the_same_stack_and_deployment_give_the_same_plan(tree: Compile) -> None
     one, two = tree(), tree()
     assert one == two
     assert one.hash == two.hash
+
+
+def test_secrecy_goes_through_any_number_of_values(tree: Compile) -> None:
+    def change(spec: Spec) -> None:
+        spec["hostgroups"][0]["parameters"] += [
+            {"name": name, "expression": f"hostgroups.web.parameters.{before} + '!'"}
+            for name, before in (("c", "b"), ("b", "a"), ("a", "login"))
+        ]
+        spec["outputs"] = [{"name": "x", "type": "string", "expression": "hostgroups.web.parameters.c"}]
+
+    plan = tree(change=change)
+    assert {value.name for value in plan.group("web").parameters if value.sensitive} == {"login", "a", "b", "c"}
+    assert plan.outputs[0].sensitive
+
+
+def test_a_parameter_whose_update_is_secret_is_secret_from_the_start(tree: Compile) -> None:
+    def change(spec: Spec) -> None:
+        spec["steps"][1]["parameterUpdate"]["expression"] = "parameters.password"
+
+    (url,) = [value for value in tree(change=change).group("web").parameters if value.name == "url"]
+    assert url.sensitive
+
+
+def test_a_default_of_the_api_that_is_written_makes_no_other_stack(tree: Compile) -> None:
+    def written(spec: Spec) -> None:
+        spec["periodicPuppet"] = "Enabled"
+        spec["steps"][0]["retries"] = 2
+
+    assert tree(change=written).stack_digest == tree().stack_digest
