@@ -12,12 +12,10 @@ E2E_CLUSTER=kind uses a cluster made by `kind`, E2E_CLUSTER=current-context the 
 
 import argparse
 import base64
-import contextlib
 import json
 import os
 import secrets
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -32,13 +30,14 @@ from typing import Self
 
 from control_plane_binaries import Assets, ControlPlaneError, Say, build, cache, locked, say
 from kubeconfig import cluster_of, kubectl, kubectl_path, private, run, serviceaccount_kubeconfig, write_kubeconfig
-from processes import Process, end, launch, tail
+from processes import Process, end, free_ports, launch, tail
 
 __all__ = [
     "ControlPlane",
     "ControlPlaneError",
     "build",
     "kubectl",
+    "kubectl_path",
     "serviceaccount_kubeconfig",
     "start",
     "stop",
@@ -141,7 +140,7 @@ class PortTakenError(ControlPlaneError):
 
 def _start_once(directory: Path, assets: Assets, *, outlive: bool) -> ControlPlane:
     shutil.rmtree(directory / "etcd", ignore_errors=True)
-    client, peer, api = _free_ports(3)
+    client, peer, api = free_ports(3)
     url, token = f"https://127.0.0.1:{api}", secrets.token_hex(16)
     ca = directory / "certificates" / "apiserver.crt"  # the apiserver writes it: its own certificate and the CA's
     private(directory / "service-accounts.key", _ec_private_key())
@@ -244,14 +243,6 @@ def _get(url: str, path: str, ca: Path, token: str) -> bool:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):  # not listening, not ready (HTTP 500), certificate half written
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _ec_private_key() -> str:

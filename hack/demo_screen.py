@@ -1,0 +1,129 @@
+"""What the demo shows: live progress in a terminal, plain lines elsewhere, and what was made."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from control_plane import ControlPlane, kubectl
+from demo_watch import condition
+from foreman_api import Foreman
+
+PHASES = (
+    ("Configured", "hostgroups in Foreman"),
+    ("HostsProvisioned", "hosts built"),
+    ("StepsCompleted", "steps in order"),
+    ("PeriodicPuppetEnabled", "Puppet by itself again"),
+    ("Ready", "ready"),
+)
+NOTHING_YET = frozenset(f"· {text}" for _, text in PHASES)
+STEP_SIGNS = {"Done": "✔", "Running": "▶", "Failed": "✘", "Waiting": "…", "Pending": "·"}
+
+
+def count(indices: str) -> int:
+    """How many numbers a text like "1-5,7" means."""
+    ends = [part.split("-") for part in indices.split(",") if part]
+    return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
+
+
+def lines(seen: Mapping[str, Any]) -> list[str]:
+    """The state of a deployment, for people."""
+    status = seen.get("status", {})
+    roles = status.get("roles", [])
+    wanted = sum(role.get("desired", 0) for role in roles)
+    made, built = (sum(count(role.get(key, "")) for role in roles) for key in ("created", "built"))
+    shown = []
+    for kind, text in PHASES:
+        state = condition(dict(seen), kind)
+        detail = ""
+        if kind == "HostsProvisioned" and wanted:
+            detail = f"{'█' * built}{'▒' * (made - built)}{'░' * (wanted - made)}  {built}/{wanted}"
+        if kind == "StepsCompleted":
+            detail = "  ".join(_step(step) for step in status.get("steps", []))
+        shown.append(f"  {'✔' if state == 'True' else '·'} {text:<24}{detail}".rstrip())
+    ready: Mapping[str, Any] = next((each for each in status.get("conditions", []) if each["type"] == "Ready"), {})
+    return [*shown, f"    {ready.get('reason', 'Waiting')}: {ready.get('message', 'for the operator')}".rstrip(": ")]
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    state = step.get("state", "Pending")
+    done = sum(count(part.get("indices", "")) for part in step.get("done", []))
+    running = sum(count(part.get("indices", "")) for part in (step.get("run") or {}).get("hosts", []))
+    progress = f" {done}/{done + running}" if state == "Running" and running else ""
+    return f"{STEP_SIGNS.get(state, '·')} {step['name']}{progress}"
+
+
+class Screen:
+    """A block that is drawn over itself in a terminal; elsewhere one line for each change."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._drawn = 0
+        self._last: Sequence[str] = ()
+
+    def show(self, seen: Mapping[str, Any]) -> None:
+        if self._live:
+            self._draw([*lines(seen), f"    {time.monotonic() - self._began:.0f} s"])
+            return
+        now = [line.strip() for line in lines(seen)]
+        for line in now:
+            if line not in self._last and line not in NOTHING_YET:
+                print(f"{time.monotonic() - self._began:5.1f} s  {line}", flush=True)
+        self._last = now
+
+    def _draw(self, block: Sequence[str]) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        up = f"\x1b[{self._drawn}F" if self._drawn else ""
+        sys.stdout.write(up + "".join(f"{line[:width]}\x1b[K\n" for line in block))
+        sys.stdout.flush()
+        self._drawn = len(block)
+
+    def close(self) -> None:
+        print(flush=True)
+
+
+def finale(cluster: ControlPlane, foreman: Foreman, deployment: Mapping[str, Any], seconds: float) -> str:
+    """What was made, and which values differ per host."""
+    name, namespace = deployment["metadata"]["name"], deployment["metadata"].get("namespace", "default")
+    here = ("--namespace", namespace)
+    table = kubectl("get", "deployedhosts", *here, kubeconfig=cluster.kubeconfig).rstrip()
+    hosts = json.loads(kubectl("get", "deployedhosts", *here, "-o", "json", kubeconfig=cluster.kubeconfig))["items"]
+    mine = sorted(
+        (host for host in hosts if host["spec"]["deployment"] == name), key=lambda host: host["spec"]["index"]
+    )
+    told = {host["status"]["fqdn"]: _flat(foreman.classes(host["status"]["fqdn"])) for host in mine}
+    outputs = (
+        json.loads(kubectl("get", "stackdeployment", name, *here, "-o", "json", kubeconfig=cluster.kubeconfig))
+        .get("status", {})
+        .get("outputs", [])
+    )
+    shown = [
+        f"{name} is Ready after {seconds:.0f} s: {len(mine)} hosts.",
+        "",
+        table,
+        "",
+        "What Puppet is told, by Foreman:",
+    ]
+    return "\n".join(
+        [*shown, *_values(told), "", *(f"Output {o['name']}: {json.dumps(o['value'])}" for o in outputs), ""]
+    )
+
+
+def _flat(classes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{name}::{key}": value for name, values in classes.items() for key, value in values.items()}
+
+
+def _values(told: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Values that all hosts share once, those that differ host by host."""
+    keys = sorted({key for values in told.values() for key in values})
+    texts = {key: {host: json.dumps(values.get(key)) for host, values in told.items()} for key in keys}
+    same = {key: next(iter(by_host.values())) for key, by_host in texts.items() if len(set(by_host.values())) == 1}
+    shown = [f"  on every host   {key} = {text}" for key, text in same.items()]
+    for host in told:
+        differing = ", ".join(f"{key} = {by_host[host]}" for key, by_host in texts.items() if key not in same)
+        shown.append(f"  {host}   {differing}")
+    return shown
