@@ -88,7 +88,11 @@ class Scope:
     groups: tuple[GroupScope, ...] = ()
     hosts: tuple[HostScope, ...] = ()
     environment: str | None = None
+    organization: str | None = None
+    location: str | None = None
     outputs: tuple[Bound, ...] = ()
+    staging: frozenset[str] = frozenset()
+    """Groups that need their staging twin: some host of theirs is not in its place yet."""
 
     def group(self, name: str) -> GroupScope:
         """The hostgroup of this name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 Json: TypeAlias = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 ValueType: TypeAlias = Literal["string", "boolean", "integer", "real", "array", "hash", "yaml", "json"]
@@ -87,4 +87,4 @@ def canonical(value: Json) -> str:
 
 def thaw(value: Json | Secret) -> Json:
     """Plain JSON from a value that may be wrapped."""
-    return cast("Json", value.reveal() if isinstance(value, Secret) else value)
+    return value.reveal() if isinstance(value, Secret) else value

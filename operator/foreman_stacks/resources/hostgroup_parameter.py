@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from pydantic import Field
 
+from foreman_stacks.foreman.port import Change, Hostgroup, HostgroupNamed, Query, Snapshot, Written
 from foreman_stacks.model.schema import Name, Rule, Valued
-from foreman_stacks.model.values import ValueType
+from foreman_stacks.model.scope import Scope
+from foreman_stacks.model.values import Bound, ValueType, alike
+from foreman_stacks.resources.groups import WantedGroup, parameter_body, wanted_groups
 
 RESERVED = "foreman_stacks"
 """Parameters of the operator's own (mark and record) begin so."""
@@ -32,3 +38,43 @@ class HostgroupParameter(Valued):
         default=False,
         description="Whether the value is a secret: Foreman hides it, and it is shown nowhere.",
     )
+
+
+class HostgroupParameterKind:
+    """Parameters of hostgroups that are there already; a new group's come with its creating POST."""
+
+    name = "hostgroupParameter"
+
+    def wanted(self, scope: Scope) -> Sequence[WantedGroup]:
+        """The groups with their parameters."""
+        return wanted_groups(scope)
+
+    def queries(self, wanted: Sequence[WantedGroup]) -> Sequence[Query[Any]]:
+        """The groups, whose answer has the parameters."""
+        return [HostgroupNamed(group.title) for group in wanted]
+
+    def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
+        """One nested call for each that is missing or differs: others stay untouched (foreman-api §3.1)."""
+        found: list[Change] = []
+        for group in wanted:
+            row = seen[HostgroupNamed(group.title)]
+            if row is not None:
+                found += filter(None, (_change(row, bound, seen) for bound in group.parameters))
+        return found
+
+
+def _change(group: Hostgroup, bound: Bound, seen: Snapshot) -> Change | None:
+    now = next((entry for entry in group.parameters if entry.name == bound.name), None)
+    place = f"{group.title} {bound.name}"
+    rest: dict[str, Any] = {"stales": (HostgroupNamed(group.title),), "settles": _remember(place, bound)}
+    if now is None:
+        return Change("create", "hostgroup_parameter", place, parameter_body(bound), (group.id,), **rest)
+    same = seen.written(place) == bound.wire if now.hidden else alike(bound.type, bound.plain, now.value)
+    if same and now.type == bound.type and now.hidden == bound.sensitive:
+        return None
+    body = {name: value for name, value in parameter_body(bound).items() if name != "name"}
+    return Change("update", "hostgroup_parameter", place, body, (group.id, bound.name), **rest)
+
+
+def _remember(place: str, bound: Bound) -> tuple[tuple[Query[Any], Any], ...]:
+    return ((Written(place), bound.wire),) if bound.sensitive else ()

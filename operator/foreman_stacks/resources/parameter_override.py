@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from pydantic import Field
 
+from foreman_stacks.foreman.port import (
+    Change,
+    ClassKey,
+    ClassKeys,
+    HostgroupNamed,
+    OverrideOf,
+    OverrideValue,
+    Query,
+    Snapshot,
+)
+from foreman_stacks.foreman.port import Written as WrittenPlace
 from foreman_stacks.model.schema import ClassName, ClassParameterName, Expression, Valued, Written
-from foreman_stacks.model.values import ValueType
+from foreman_stacks.model.scope import Scope
+from foreman_stacks.model.values import MASK, Bound, ValueType, alike
+from foreman_stacks.resources.groups import WantedGroup, environment_of, wanted_groups, wire_body
 
 _TYPE = (
     "Type of the class parameter in Foreman, which is one for the whole server. Default: what the value or the "
@@ -36,3 +53,74 @@ class HostOverride(Written):
         description="A CEL expression, evaluated for each host: `host` is that host (name, fqdn, ip, index), `peers` "
         "are the other hosts of the role."
     )
+
+
+@dataclass(frozen=True)
+class WantedOverride:
+    """A value of a class parameter for a match; `puppet_class` and the bound name are its key."""
+
+    puppet_class: str
+    bound: Bound
+    match: str
+
+
+class ParameterOverrideKind:
+    """Override values of hostgroups that are there already; a new group's come with its creating POST."""
+
+    name = "parameterOverride"
+
+    def wanted(self, scope: Scope) -> Sequence[WantedGroup]:
+        """The groups with their classes' values."""
+        return wanted_groups(scope)
+
+    def queries(self, wanted: Sequence[WantedGroup]) -> Sequence[Query[Any]]:
+        """The groups; what more is needed depends on their environments."""
+        return [HostgroupNamed(group.title) for group in wanted]
+
+    def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
+        """One call for each value that is missing or differs, found by its match."""
+        found: list[Change] = []
+        for group in wanted:
+            if seen[HostgroupNamed(group.title)] is not None:
+                environment = environment_of(group.outer, group.environment, seen) or ""
+                found += changes_of(values_of(group), environment, seen)
+        return found
+
+
+def values_of(group: WantedGroup) -> list[WantedOverride]:
+    """The override values of a hostgroup."""
+    match = f"hostgroup={group.title}"
+    return [WantedOverride(entry.name, bound, match) for entry in group.classes for bound in entry.overrides]
+
+
+def changes_of(wanted: Sequence[WantedOverride], environment: str, seen: Snapshot) -> list[Change]:
+    """What has to change for these values."""
+    pairs = keyed_values(wanted, environment, seen)
+    seen.need([OverrideOf(key.id, entry.match) for key, entry in pairs])
+    return [change for key, entry in pairs if (change := _change(key, entry, seen)) is not None]
+
+
+def keyed_values(
+    wanted: Sequence[WantedOverride], environment: str, seen: Snapshot
+) -> list[tuple[ClassKey, WantedOverride]]:
+    """Each value with its key; preflight refuses a deployment whose keys are not there."""
+    seen.need([ClassKeys(environment, name) for name in sorted({entry.puppet_class for entry in wanted})])
+    return [(seen[ClassKeys(environment, entry.puppet_class)][entry.bound.name], entry) for entry in wanted]
+
+
+def _change(key: ClassKey, entry: WantedOverride, seen: Snapshot) -> Change | None:
+    query = OverrideOf(key.id, entry.match)
+    now, bound = seen[query], entry.bound
+    place = f"{entry.puppet_class}::{bound.name} {entry.match}"
+    settles: tuple[tuple[Query[Any], Any], ...] = ((query, OverrideValue(entry.match, bound.plain)),)
+    if now is not None and now.value == MASK:
+        same = seen.written(place) == bound.wire
+        settles = ((query, now), (WrittenPlace(place), bound.wire))
+    else:
+        same = now is not None and alike(bound.type, bound.plain, now.value)
+    if same:
+        return None
+    if now is None:
+        body: dict[str, Any] = {"match": entry.match, "value": wire_body(bound)}
+        return Change("create", "override_value", place, body, (key.id,), settles=settles)
+    return Change("update", "override_value", place, {"value": wire_body(bound)}, (key.id, entry.match), settles=settles)

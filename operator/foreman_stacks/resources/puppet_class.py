@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from foreman_stacks.foreman.port import Change, ClassNamed, HostgroupNamed, Query, Snapshot
 from foreman_stacks.model.schema import ClassName, Written, keyed
+from foreman_stacks.model.scope import Scope
+from foreman_stacks.resources.groups import WantedGroup, environment_of, wanted_groups
 from foreman_stacks.resources.parameter_override import ParameterOverride
 
 
@@ -31,3 +35,42 @@ class PuppetClass(Written):
     overrides: Annotated[tuple[ParameterOverride, ...], keyed(128)] = Field(
         default=(), description="Values for parameters of the class, for all hosts of the hostgroup."
     )
+
+
+class PuppetClassKind:
+    """Classes of hostgroups that are there already; a new group's come with its creating POST."""
+
+    name = "puppetClass"
+
+    def wanted(self, scope: Scope) -> Sequence[WantedGroup]:
+        """The groups with their classes; a staging group has none of ours."""
+        return wanted_groups(scope)
+
+    def queries(self, wanted: Sequence[WantedGroup]) -> Sequence[Query[Any]]:
+        """The groups, whose answer has the classes."""
+        return [HostgroupNamed(group.title) for group in wanted]
+
+    def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
+        """One call for each class that is missing or too much; a class of an ancestor counts as there (foreman-api §7.2)."""
+        found: list[Change] = []
+        for group in wanted:
+            row = seen[HostgroupNamed(group.title)]
+            if row is None:
+                continue
+            names = {entry.name for entry in group.classes}
+            environment = environment_of(group.outer, group.environment, seen) or ""
+            missing, surplus = sorted(names - row.all_classes), sorted(row.classes - names)
+            seen.need([ClassNamed(environment, name) for name in (*missing, *surplus)])
+            for name in missing:
+                body = {"puppetclass_id": seen[ClassNamed(environment, name)]}
+                found.append(_change("create", group, name, (row.id,), body))
+            for name in surplus:
+                address = (row.id, seen[ClassNamed(environment, name)] or 0)
+                found.append(_change("delete", group, name, address, {}))
+        return found
+
+
+def _change(
+    verb: Literal["create", "delete"], group: WantedGroup, name: str, address: tuple[int, ...], body: dict[str, Any]
+) -> Change:
+    return Change(verb, "hostgroup_class", f"{group.title} {name}", body, address, stales=(HostgroupNamed(group.title),))

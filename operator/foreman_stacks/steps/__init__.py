@@ -1,1 +1,1 @@
-"""One file per kind of step, pure."""
+"""One file per kind of step, pure: its schema, and how it goes on."""

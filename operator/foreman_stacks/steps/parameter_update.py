@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
+from foreman_stacks.model.outcome import Done, Wait
+from foreman_stacks.model.progress import StepProgress, StepState
+from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.schema import Name, Valued
+from foreman_stacks.steps.kind import Advance, Context
 
 
 class ParameterUpdate(Valued):
@@ -14,3 +20,17 @@ class ParameterUpdate(Valued):
     parameter: Name = Field(
         description="A parameter declared in that hostgroup. Two updates of one parameter need an order (`after`)."
     )
+
+
+def advance(progress: StepProgress, pending: bool, context: Context) -> Advance:
+    """One look at the step. It makes no writes of its own: from `Running` on its value is in force, and the kinds of
+    resources write what follows from it. A pass reaches the steps only when nothing is left to write.
+    """
+    if progress.state is StepState.DONE:
+        return Advance(progress, Done())
+    if progress.state is StepState.RUNNING:
+        if pending:
+            return Advance(progress, Wait(Reason.WAITING, "its value refers to hosts that are not known yet"))
+        return Advance(replace(progress, state=StepState.DONE), Done())
+    started = replace(progress, state=StepState.RUNNING, started_at=context.now, attempt=1)
+    return Advance(started, Wait(Reason.RUNNING_STEPS, "binds the new value", after=0.0))

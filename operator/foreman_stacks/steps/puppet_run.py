@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from foreman_stacks.foreman.port import Job, ReportLog, ReportsSince
+from foreman_stacks.model.progress import Run, StepProgress
 from foreman_stacks.model.schema import Count, Name, Written, unique
+from foreman_stacks.model.values import Json
+from foreman_stacks.steps import job as jobs
+from foreman_stacks.steps.kind import Advance, Context, Target
+
+OPTIONS = "--verbose --color=false --no-splay"
+"""Without `--verbose` a refused run says nothing (foreman-measured §1.8); a site's splay delays one-time runs too."""
+
+_BUSY = re.compile(r"already in progress")
+_DISABLED = re.compile(r"administratively disabled(?: \(Reason: '(?P<reason>[^']*)'\))?")
 
 
 class PuppetRun(Written):
@@ -36,3 +51,91 @@ class PuppetRun(Written):
         default=0,
         description="How many hosts may fail without failing the step. A failed leader fails it whatever this says.",
     )
+
+
+@dataclass(frozen=True)
+class PuppetRunJob:
+    """`jobs.JobKind` of a puppetRun."""
+
+    spec: PuppetRun
+    needs_baseline: bool = True
+
+    @property
+    def runs(self) -> int:
+        """As the Stack says."""
+        return self.spec.runs
+
+    def batch(self, waiting: Sequence[Target], targets: Sequence[Target]) -> Sequence[Target]:
+        """By the step's order: all, one by one, or leaders first. A leader given up on stops its followers."""
+        ordered = sorted(waiting, key=lambda target: target.ref)
+        if self.spec.order == "Serial":
+            return ordered[:1]
+        leaders = [target for target in ordered if target.leader]
+        return leaders if self.spec.order == "LeaderFirst" and leaders else ordered
+
+    def job(self, context: Context) -> Mapping[str, Json]:
+        """Foreman's own feature for it."""
+        return {"feature": "puppet_run_host", "inputs": {"puppet_options": OPTIONS}}
+
+    def judge(self, target: Target, result: jobs.Result, run: Run, job: Job, context: Context) -> jobs.Verdict:
+        """The host's report decides; with `mustSucceed: Last` the runs before the last only have to end."""
+        verdict = self._judge(target, result, run, job, context)
+        lenient = self.spec.must_succeed == "Last" and run.number < self.runs
+        return jobs.Good() if lenient and isinstance(verdict, jobs.Bad) else verdict
+
+    def _judge(self, target: Target, result: jobs.Result, run: Run, job: Job, context: Context) -> jobs.Verdict:
+        if result is not jobs.Result.SUCCESS:
+            return jobs.unheard(result) or _refused(jobs.output_of(target, job, context), context)
+        reports = [
+            report
+            for report in context.seen[ReportsSince(target.host_id, run.baseline)]
+            if job.start_at is None or report.created_at >= job.start_at
+        ]
+        bad = next((report for report in reports if not report.good), None)
+        if bad is not None:
+            log = context.seen[ReportLog(bad.id)]
+            cause = " | ".join(log[:3])[:500] or f"{bad.failed} failed, {bad.failed_restarts} failed to restart"
+            return jobs.Bad("ResourcesFailed", cause, bad.id)
+        if reports:
+            return jobs.Good()
+        if run.ended and context.now >= run.ended + timedelta(seconds=context.settings.report_grace):
+            return jobs.Bad("ReportMissing", "the run ended well, but no report of it has come")
+        return jobs.Undecided(f"waits for the report of {target.fqdn}")
+
+    def tolerates(self, failed: Sequence[Target]) -> bool:
+        """A failed leader fails the step whatever `maxFailedHosts` says."""
+        return len(failed) <= self.spec.max_failed_hosts and not any(target.leader for target in failed)
+
+
+def _refused(output: str, context: Context) -> jobs.Verdict:
+    """Why a run did not happen, from its verbose output."""
+    if _BUSY.search(output):
+        return jobs.Again("a Puppet run is already in progress", context.settings.busy_retry)
+    disabled = _DISABLED.search(output)
+    if disabled:
+        return jobs.Bad("PuppetDisabled", f"Puppet is administratively disabled: {disabled['reason'] or 'no reason given'}")
+    if jobs.UNREACHABLE in output:
+        return jobs.Bad("HostUnreachable", jobs.last_lines(output))
+    return jobs.Bad("RunFailed", jobs.last_lines(output) or "the run failed without output")
+
+
+def chosen(spec: PuppetRun, targets: Sequence[Target]) -> tuple[Target, ...]:
+    """The hosts of its roles that the step is for."""
+    wanted = [target for target in targets if target.ref.role in spec.roles]
+    match spec.hosts:
+        case "Leader":
+            return tuple(target for target in wanted if target.leader)
+        case "Followers":
+            return tuple(target for target in wanted if not target.leader)
+        case _:
+            return tuple(wanted)
+
+
+def advance(spec: PuppetRun, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
+    """One look at the step. In LeaderFirst order a leader that was given up on stops its followers."""
+    mine = chosen(spec, targets)
+    kind = PuppetRunJob(spec)
+    lost = [target for target in mine if target.leader and target.ref in progress.failed]
+    if lost and progress.run is None and spec.order == "LeaderFirst":
+        return jobs.advance(kind, progress, [target for target in mine if target.ref in progress.failed], context)
+    return jobs.advance(kind, progress, mine, context)

@@ -1,0 +1,114 @@
+"""The composition root: settings → clients → engine → Kopf. The only builder of adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import sys
+from datetime import UTC, datetime
+
+import kopf
+
+from foreman_stacks.api.foremanserver import ForemanServer
+from foreman_stacks.cluster.adapter import ClusterAdapter, connect
+from foreman_stacks.engine.audit import Audit
+from foreman_stacks.engine.engine import Engine
+from foreman_stacks.foreman.adapter import ForemanAdapter
+from foreman_stacks.foreman.client import ForemanClient
+from foreman_stacks.foreman.port import Foreman
+from foreman_stacks.handlers.probes import serve
+from foreman_stacks.handlers.registry import build_registry
+from foreman_stacks.metrics import Metrics
+from foreman_stacks.reconcile.deployment import Deployments
+from foreman_stacks.reconcile.servers import Servers
+from foreman_stacks.reconcile.stack import Stacks
+from foreman_stacks.settings import Settings
+
+RESTART_FIRST, RESTART_CAP = 1.0, 30.0
+"""Seconds between two starts of Kopf: it ends at a watch error other than 410 (operator-practice §1.2)."""
+
+_log = logging.getLogger("foreman_stacks")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+class App:
+    """One process: what lives longer than one run of Kopf."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.engine: Engine | None = None
+        self._journal = Audit(self.metrics, settings.audit_socket)
+
+    async def build(self) -> Engine:
+        """The engine with all its adapters."""
+        api = await connect(os.environ.get("KUBECONFIG"))
+        cluster = ClusterAdapter(api, self._journal, self.metrics)
+        servers = Servers(cluster, self.settings, self._connect, _now)
+        deployments = Deployments(cluster, servers, self.settings, _now)
+        self.engine = Engine(self.settings, self.metrics, Stacks(cluster, _now), servers, deployments)
+        return self.engine
+
+    def _connect(self, server: ForemanServer, auth: tuple[str, str]) -> Foreman:
+        client = ForemanClient(
+            server.spec.url,
+            auth,
+            ca=server.spec.ca_bundle,
+            requests=server.spec.limits.requests,
+            lockout=self.settings.lockout,
+            metrics=self.metrics,
+        )
+        return ForemanAdapter(client, self._journal, server.spec.limits.provisioning)
+
+    async def run(self) -> None:
+        """Run Kopf again and again until a signal ends the process."""
+        probes = await serve(
+            self.settings.http_host, self.settings.http_port, self.metrics, self.alive, lambda: self.engine is not None
+        )
+        pause = RESTART_FIRST
+        try:
+            while True:
+                try:
+                    await kopf.operator(registry=build_registry(self.build, login), clusterwide=True, standalone=True)
+                    return
+                except Exception as error:  # noqa: BLE001 - crash-only: start again
+                    _log.error("the watches ended: %s: %s", type(error).__name__, error)  # noqa: TRY400 - no bodies in logs
+                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter needs no secrecy
+                pause = min(pause * 2, RESTART_CAP)
+        finally:
+            await probes.cleanup()
+
+    def alive(self) -> bool:
+        """Whether the process is worth keeping."""
+        return self.engine is None or self.engine.alive
+
+
+def login(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
+    """Kopf's connection by the same rules as our client's: a kubeconfig, else the Pod's ServiceAccount."""
+    if os.environ.get("KUBECONFIG") or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        found = kopf.login_with_kubeconfig(settings=settings)
+    else:
+        found = kopf.login_with_service_account(settings=settings)
+    if not isinstance(found, kopf.ConnectionInfo):
+        message = "no cluster: set KUBECONFIG, or run in a Pod with a ServiceAccount"
+        raise kopf.LoginError(message)
+    return found
+
+
+def quiet_libraries(level: str) -> None:
+    """Our log format, and a cap on libraries that print whole bodies at DEBUG: Secrets are among them."""
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("kubernetes", "kopf", "aiohttp", "httpx", "httpcore", "asyncio"):
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger().level))
+
+
+def main(settings: Settings) -> int:
+    """Run the operator until SIGTERM or SIGINT."""
+    quiet_libraries(settings.log_level)
+    asyncio.run(App(settings).run())
+    return 0

@@ -1,0 +1,1 @@
+"""Kubernetes: the port, and its adapter on the official client."""

@@ -1,0 +1,220 @@
+"""The port on the official client (`kubernetes.aio`): raw JSON in and out, one place for errors and the journal."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from foreman_stacks.cluster.port import CLUSTER_SCOPED, Event, Key, Object, Plural
+from foreman_stacks.errors import ClusterConflict, ClusterError, ClusterNotFound, ClusterUnavailable
+from foreman_stacks.metrics import Metrics
+from foreman_stacks.model.journal import Entry, Journal
+
+GROUP_VERSION = "/apis/stacks.theforeman.org/v1alpha1"
+FIELD_MANAGER = "foreman-stacks"
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30)
+PAGE = 500
+
+_NOT_FOUND, _CONFLICT, _GONE, _TOO_MANY, _SERVER = 404, 409, 410, 429, 500
+
+
+async def connect(kubeconfig: str | None) -> client.ApiClient:
+    """A client by kubeconfig, else by the Pod's ServiceAccount (whose token it reads anew every minute)."""
+    logging.getLogger("kubernetes").setLevel(logging.INFO)  # at DEBUG it logs bodies: Secrets among them
+    configuration = client.Configuration()
+    if kubeconfig or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        await config.load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types here
+            config_file=kubeconfig, client_configuration=configuration
+        )
+    else:
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    return client.ApiClient(configuration=configuration)
+
+
+class ClusterAdapter:
+    """`port.Cluster` on an `ApiClient`."""
+
+    def __init__(self, api: client.ApiClient, journal: Journal, metrics: Metrics) -> None:
+        self._api = api
+        self._journal = journal
+        self._metrics = metrics
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, key: Key) -> Object | None:
+        """See the port."""
+        return await self._find(_path(key), key.plural)
+
+    async def list(self, plural: Plural, namespace: str = "", selector: str = "") -> Sequence[Object]:
+        """See the port."""
+        within = f"/namespaces/{namespace}" if namespace else ""
+        found: list[Object] = []
+        more = ""
+        while True:
+            query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {}) | ({"continue": more} if more else {})
+            reply = await self._send("GET", f"{GROUP_VERSION}{within}/{plural}?{urlencode(query)}", plural)
+            found.extend(reply["items"])
+            more = reply.get("metadata", {}).get("continue") or ""
+            if not more:
+                return found
+
+    async def patch_status(self, seen: Object, plural: Plural, status: Mapping[str, Any]) -> Object:
+        """See the port. A merge patch needs null for what is to go."""
+        gone = {name: None for name in seen.get("status") or {} if name not in status}
+        body = {"metadata": {"resourceVersion": seen["metadata"]["resourceVersion"]}, "status": {**gone, **status}}
+        key = _key(seen, plural)
+        what = ("update status", key)
+        reply: Object = await self._write("PATCH", _path(key) + "/status", what, body, "application/merge-patch+json")
+        return reply
+
+    async def set_finalizers(self, seen: Object, plural: Plural, finalizers: Sequence[str]) -> Object:
+        """See the port."""
+        meta = {"resourceVersion": seen["metadata"]["resourceVersion"], "finalizers": list(finalizers)}
+        key = _key(seen, plural)
+        what = ("update finalizers", key)
+        reply: Object = await self._write("PATCH", _path(key), what, {"metadata": meta}, "application/merge-patch+json")
+        return reply
+
+    async def apply(self, key: Key, body: Mapping[str, Any]) -> None:
+        """See the port."""
+        path = f"{_path(key)}?fieldManager={FIELD_MANAGER}&force=true"
+        await self._write("PATCH", path, ("apply", key), body, "application/apply-patch+yaml")
+
+    async def delete(self, key: Key) -> None:
+        """See the port."""
+        try:
+            await self._write("DELETE", _path(key), ("delete", key), None)
+        except ClusterNotFound:
+            return
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        """See the port."""
+        found = await self._find(f"/api/v1/namespaces/{namespace}/secrets/{name}", "secrets")
+        return None if found is None else {key: base64.b64decode(text) for key, text in (found.get("data") or {}).items()}
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """See the port."""
+        found = await self._find(f"/api/v1/namespaces/{namespace}/configmaps/{name}", "configmaps")
+        return None if found is None else dict(found.get("data") or {})
+
+    async def namespace_labels(self, name: str) -> Mapping[str, str] | None:
+        """See the port."""
+        found = await self._find(f"/api/v1/namespaces/{name}", "namespaces")
+        return None if found is None else dict(found["metadata"].get("labels") or {})
+
+    async def create_secret(self, namespace: str, name: str, data: Mapping[str, bytes]) -> None:
+        """See the port."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace},
+            "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+        }
+        await self._write("POST", f"/api/v1/namespaces/{namespace}/secrets", ("create secret", name), body)
+
+    async def post_event(self, about: Object, event: Event) -> None:
+        """See the port. One name for one text, so that a repeated transition after a crash is no second event."""
+        meta = about["metadata"]
+        namespace = meta.get("namespace") or "default"
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        told = f"{meta['uid']} {meta.get('resourceVersion')} {event.reason} {event.message}"
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{meta['name']}.{hashlib.sha256(told.encode()).hexdigest()[:16]}", "namespace": namespace},
+            "type": event.type,
+            "reason": event.reason,
+            "note": event.message[:1024],
+            "action": "Reconcile",
+            "eventTime": now,
+            "reportingController": "stacks.theforeman.org/operator",
+            "reportingInstance": os.environ.get("HOSTNAME", "foreman-stacks")[:128],
+            "regarding": {
+                "apiVersion": about["apiVersion"],
+                "kind": about["kind"],
+                "name": meta["name"],
+                "namespace": meta.get("namespace"),
+                "uid": meta["uid"],
+            },
+        }
+        try:
+            path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+            await self._write("POST", path, ("create event", f"{event.reason} {namespace}/{meta['name']}"), body)
+        except ClusterConflict:
+            return
+
+    # --- one request ----------------------------------------------------------------------------------------
+
+    async def _find(self, path: str, resource: str) -> Object | None:
+        try:
+            found: Object = await self._send("GET", path, resource)
+        except ClusterNotFound:
+            return None
+        return found
+
+    async def _write(
+        self, method: str, path: str, what: tuple[str, Key | str], body: Any, content: str = "application/json"
+    ) -> Any:
+        verb, key = what
+        await self._journal(Entry("before", "cluster", verb, str(key)))
+        try:
+            reply = await self._send(method, path, verb.replace(" ", "_"), body, content)
+        except ClusterError:
+            await self._journal(Entry("failed", "cluster", verb, str(key)))
+            raise
+        await self._journal(Entry("after", "cluster", verb, str(key)))
+        return reply
+
+    async def _send(self, method: str, path: str, resource: str, body: Any = None, content: str = "application/json") -> Any:
+        try:
+            made = await self._api.param_serialize(
+                method, path, header_params={"Accept": "application/json", "Content-Type": content}, auth_settings=["BearerToken"]
+            )
+            reply = await self._api.call_api(
+                method, made[1], header_params=made[2], body=body, _request_timeout=REQUEST_TIMEOUT
+            )
+            data = await reply.read()  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._metrics.cluster_request(method, resource, "unreachable")
+            raise ClusterUnavailable(f"{method} {resource}: {type(error).__name__}: {error}") from error
+        self._metrics.cluster_request(method, resource, str(reply.status))
+        if reply.status < 300:
+            return json.loads(data)
+        raise _error(method, resource, reply.status, data)
+
+
+def _error(method: str, resource: str, status: int, data: bytes) -> ClusterError:
+    try:
+        message = json.loads(data).get("message", "")
+    except ValueError:
+        message = ""
+    text = f"{method} {resource}: {status} {message}"
+    if status == _NOT_FOUND:
+        return ClusterNotFound(text, status=status)
+    if status in {_CONFLICT, _GONE}:
+        return ClusterConflict(text, status=status)
+    if status == _TOO_MANY or status >= _SERVER:
+        return ClusterUnavailable(text, status=status)
+    return ClusterError(text, status=status)
+
+
+def _key(seen: Object, plural: Plural) -> Key:
+    meta = seen["metadata"]
+    return Key(plural, "" if plural in CLUSTER_SCOPED else meta["namespace"], meta["name"])
+
+
+def _path(key: Key) -> str:
+    within = f"/namespaces/{key.namespace}" if key.namespace else ""
+    return f"{GROUP_VERSION}{within}/{key.plural}/{quote(key.name, safe='')}"

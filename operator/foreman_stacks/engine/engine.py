@@ -1,0 +1,184 @@
+"""The engine: events make keys due, workers make passes, results say when to look again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Iterable
+
+from foreman_stacks.cluster.port import Key, Object
+from foreman_stacks.engine.poller import Interest, Poller
+from foreman_stacks.engine.queue import Queue
+from foreman_stacks.engine.store import Seen, Store
+from foreman_stacks.errors import ClusterError
+from foreman_stacks.metrics import Metrics
+from foreman_stacks.reconcile.deployment import Deployments
+from foreman_stacks.reconcile.servers import Servers
+from foreman_stacks.reconcile.stack import Stacks
+from foreman_stacks.settings import Settings
+
+LAG_LIMIT = 5.0
+"""Seconds that the event loop may be late before it counts as stuck."""
+STUCK_LIMIT = 900.0
+"""Seconds without any finished pass while keys are due."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Queue, workers and pollers of one process."""
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, stacks: Stacks, servers: Servers, deployments: Deployments
+    ) -> None:
+        self.store = Store()
+        self._settings = settings
+        self._metrics = metrics
+        self._stacks = stacks
+        self._servers = servers
+        self._deployments = deployments
+        self._queue = Queue(
+            time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics
+        )
+        self._pollers: dict[str, tuple[Poller, asyncio.Task[None]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._progress = time.monotonic()
+        self._beat = time.monotonic()
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start workers and heart-beat."""
+        self._progress = self._beat = time.monotonic()
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._settings.workers)]
+        self._tasks.append(asyncio.create_task(self._heart()))
+
+    async def stop(self) -> None:
+        """Stop at once: passes are made to be cut off anywhere."""
+        tasks = [*self._tasks, *(task for _, task in self._pollers.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._pollers.clear()
+        await self._servers.close()
+
+    @property
+    def alive(self) -> bool:
+        """False for a dead loop, never for a calm one."""
+        now = time.monotonic()
+        stuck = self._queue.overdue > 0 and now - self._progress > STUCK_LIMIT
+        return not stuck and now - self._beat < LAG_LIMIT * 6 and not any(task.done() for task in self._tasks)
+
+    async def _heart(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(1.0)
+            self._beat = time.monotonic()
+            self._metrics.loop_lag.set(max(0.0, self._beat - before - 1.0))
+
+    # --- events -----------------------------------------------------------------------------------------------
+
+    def seen(self, key: Key, body: Object) -> None:
+        """An object was added or changed. Never waits."""
+        now = Seen.of(body)
+        before = self.store.put(key, now)
+        if before is not None and before.cause == now.cause:
+            if key.plural == "stackdeployments" and before.held != now.held:
+                self._queue.add(Key("foremanservers", "", now.server))
+            return
+        if before is None and key.plural == "stackdeployments" and now.settled and now.observed and not now.deleting:
+            pause = random.uniform(0.05, 1.0) * self._settings.resync  # noqa: S311 - spreads the first looks
+            self._queue.add(key, pause, calm=True)
+            return
+        self._queue.add(key)
+        if key.plural == "stacks":
+            self._wake_all(self.store.users_of_stack(key.namespace, key.name))
+
+    def gone(self, key: Key) -> None:
+        """An object is gone."""
+        self.store.remove(key)
+        self._queue.add(key)
+        if key.plural == "stacks":
+            self._wake_all(self.store.users_of_stack(key.namespace, key.name))
+        if key.plural == "stackdeployments":
+            for poller, _ in self._pollers.values():
+                poller.watch(key, Interest((), frozenset()))
+
+    def _wake_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._queue.add(key)
+
+    # --- work -------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            began = time.monotonic()
+            result = "done"
+            try:
+                await self._pass(key)
+                self._queue.succeeded(key)
+            except _Again:
+                result = "retry"
+                self._queue.retry(key)
+            except ClusterError as error:
+                result = "cluster"
+                _log.warning("%s: %s", key, error)
+                self._queue.retry(key)
+            except Exception:
+                result = "defect"
+                _log.exception("%s: pass failed", key)
+                self._queue.retry(key)
+            finally:
+                self._progress = time.monotonic()
+                self._metrics.reconciled(key.plural, result, self._progress - began)
+                self._queue.done(key)
+
+    async def _pass(self, key: Key) -> None:
+        match key.plural:
+            case "stacks":
+                await self._stacks.reconcile(key)
+            case "foremanservers":
+                await self._server(key)
+            case "stackdeployments":
+                await self._deployment(key)
+            case _:
+                _log.error("no pass for %s", key)
+
+    async def _server(self, key: Key) -> None:
+        before = self._servers.ready(key.name)
+        after = await self._servers.reconcile(key, self.store.holds(key.name))
+        now = self._servers.ready(key.name)
+        if (now is not None and now is not before) or (before is None) != (now is None):
+            self._wake_all(self.store.users_of_server(key.name))
+        if after is not None:
+            self._queue.add(key, after, calm=True)
+
+    async def _deployment(self, key: Key) -> None:
+        next_ = await self._deployments.reconcile(key)
+        if next_.server:
+            self._poller(next_.server).watch(key, Interest(next_.polls, next_.names))
+        if next_.probe:
+            self._queue.add(Key("foremanservers", "", next_.server))
+        if next_.error:
+            raise _Again
+        if next_.after is not None:
+            self._queue.add(key, next_.after, calm=True)
+
+    def _poller(self, name: str) -> Poller:
+        if name not in self._pollers:
+            poller = Poller(
+                lambda: self._servers.connections.get(name),
+                self._queue.add,
+                jobs=self._settings.poll_jobs,
+                builds=self._settings.poll_builds,
+                metrics=self._metrics,
+            )
+            self._pollers[name] = (poller, asyncio.create_task(poller.run()))
+        return self._pollers[name][0]
+
+
+class _Again(Exception):
+    """The pass wants the queue's back-off."""

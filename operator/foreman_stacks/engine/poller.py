@@ -1,0 +1,108 @@
+"""One poller per Foreman server turns it into a watch: a fixed set of thin searches over all that anybody waits for.
+
+Each deployment says which polled queries it waits for and which hosts are its own; it is woken when an answer changes
+for them. No request per host, and none at all while nobody waits (foreman-measured §1.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from foreman_stacks.cluster.port import Key
+from foreman_stacks.errors import ForemanError
+from foreman_stacks.foreman.port import JobCounts, JobHosts, Query
+from foreman_stacks.metrics import Metrics
+from foreman_stacks.reconcile.servers import Connection
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Interest:
+    """What one deployment waits for, and the FQDNs that are its own."""
+
+    queries: tuple[Query[Any], ...]
+    names: frozenset[str]
+
+
+class Poller:
+    """Polls one server while somebody waits."""
+
+    def __init__(
+        self, connection: Callable[[], Connection | None], wake: Callable[[Key], None], *, jobs: float, builds: float,
+        metrics: Metrics,
+    ) -> None:
+        self._connection = connection
+        self._wake = wake
+        self._jobs = jobs
+        self._builds = builds
+        self._metrics = metrics
+        self._interests: dict[Key, Interest] = {}
+        self._changed = asyncio.Event()
+
+    def watch(self, key: Key, interest: Interest) -> None:
+        """Wait for these answers, instead of what this key waited for before; nothing: wait no more."""
+        if interest.queries:
+            self._interests[key] = interest
+            self._changed.set()
+        else:
+            self._interests.pop(key, None)
+        connection = self._connection()
+        if connection is not None:
+            wanted = self._wanted()
+            for query in [query for query in connection.answers if query not in wanted]:
+                del connection.answers[query]
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            while not self._interests:
+                self._changed.clear()
+                await self._changed.wait()
+            await asyncio.sleep(self._pause())
+            connection = self._connection()
+            if connection is None or not connection.ready or not self._interests:
+                continue
+            try:
+                await self._poll(connection)
+            except ForemanError as error:
+                _log.info("poll of %s: %s", connection.server.metadata.name, error)
+
+    def _pause(self) -> float:
+        busy = any(isinstance(query, JobCounts) for query in self._wanted())
+        return self._jobs if busy else self._builds
+
+    def _wanted(self) -> set[Query[Any]]:
+        return {query for interest in self._interests.values() for query in interest.queries}
+
+    async def _poll(self, connection: Connection) -> None:
+        self._metrics.polls.inc()
+        wanted = self._wanted()
+        hosts = {query for query in wanted if isinstance(query, JobHosts)}
+        fresh = dict(await connection.foreman.read(wanted - hosts))
+        moved = {
+            query.id
+            for query, answer in fresh.items()
+            if isinstance(query, JobCounts) and connection.answers.get(query) != answer
+        }
+        due = {query for query in hosts if query.id in moved or query not in connection.answers}
+        fresh |= await connection.foreman.read(due) if due else {}
+        for key, interest in list(self._interests.items()):
+            if any(
+                _differs(connection.answers.get(query), fresh[query], interest.names)
+                for query in interest.queries
+                if query in fresh
+            ):
+                self._wake(key)
+        connection.answers.update(fresh)
+
+
+def _differs(old: Any, new: Any, names: frozenset[str]) -> bool:
+    """Whether an answer changed for these hosts."""
+    if isinstance(new, frozenset) and isinstance(old, frozenset | None):
+        return (old or frozenset()) & names != new & names
+    return bool(old != new)

@@ -1,0 +1,88 @@
+"""The little that is remembered of every object that was seen: enough to know whether a change of it is work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from foreman_stacks.api.meta import FINALIZER, RECONCILE_ANNOTATION
+from foreman_stacks.cluster.port import Key, Object
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of an object can be a cause of work. Labels and other annotations are none."""
+
+    uid: str
+    generation: int
+    deleting: bool
+    request: str
+    stack: str = ""
+    server: str = ""
+    observed: bool = False
+    settled: bool = False
+    held: bool = False
+
+    @property
+    def cause(self) -> tuple[str, int, bool, str]:
+        """What must change for a change to be work."""
+        return (self.uid, self.generation, self.deleting, self.request)
+
+    @classmethod
+    def of(cls, body: Object) -> Seen:
+        """From an object as a watch gives it."""
+        meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        ready = {entry.get("type"): entry.get("status") for entry in status.get("conditions") or ()}
+        return cls(
+            uid=meta["uid"],
+            generation=meta.get("generation", 0),
+            deleting="deletionTimestamp" in meta,
+            request=(meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, ""),
+            stack=_name(spec, "stackRef"),
+            server=_name(spec, "serverRef"),
+            observed=status.get("observedGeneration") == meta.get("generation"),
+            settled=bool(status.get("settledPlan")) and ready.get("Ready") == "True",
+            held=FINALIZER in (meta.get("finalizers") or ()),
+        )
+
+
+def _name(spec: Object, ref: str) -> str:
+    found = spec.get(ref)
+    name = found.get("name") if isinstance(found, dict) else ""
+    return name if isinstance(name, str) else ""
+
+
+class Store:
+    """All objects that are there, by key."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, Seen] = {}
+
+    def put(self, key: Key, seen: Seen) -> Seen | None:
+        """Remember; what was remembered before."""
+        before = self._objects.get(key)
+        self._objects[key] = seen
+        return before
+
+    def remove(self, key: Key) -> None:
+        """The object is gone."""
+        self._objects.pop(key, None)
+
+    def users_of_stack(self, namespace: str, name: str) -> Iterator[Key]:
+        """Deployments of a Stack that still follow its edits."""
+        for key, seen in self._deployments():
+            if key.namespace == namespace and seen.stack == name and not seen.settled:
+                yield key
+
+    def users_of_server(self, name: str) -> Iterator[Key]:
+        """Deployments on a server."""
+        for key, seen in self._deployments():
+            if seen.server == name:
+                yield key
+
+    def holds(self, server: str) -> bool:
+        """Whether some deployment on this server holds something of ours."""
+        return any(seen.held for _, seen in self._deployments() if seen.server == server)
+
+    def _deployments(self) -> Iterator[tuple[Key, Seen]]:
+        return ((key, seen) for key, seen in list(self._objects.items()) if key.plural == "stackdeployments")

@@ -1,0 +1,1 @@
+"""Foreman: the port (queries, changes, records), its HTTP client and the adapter between them."""

@@ -1,0 +1,30 @@
+"""/livez, /readyz and /metrics: ours, since Kopf's own probe looks at no watcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from foreman_stacks.metrics import Metrics
+
+
+async def serve(host: str, port: int, metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]) -> web.AppRunner:
+    """Start the server; the caller cleans the runner up."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if alive() else web.Response(text="stuck\n", status=503)
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if ready() else web.Response(text="starting\n", status=503)
+
+    async def expose(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", expose)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner

@@ -1,0 +1,83 @@
+"""Kopf as our informer: no handler here waits, decides or writes anything (operator-practice: `on.event` only)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import kopf
+
+from foreman_stacks.api.meta import GROUP, VERSION
+from foreman_stacks.cluster.port import CLUSTER_SCOPED, Key, Plural
+from foreman_stacks.engine.engine import Engine
+
+WATCHED: tuple[Plural, ...] = ("foremanservers", "stacks", "stackdeployments")
+Login = Callable[[kopf.OperatorSettings], kopf.ConnectionInfo]
+Build = Callable[[], Awaitable[Engine]]
+
+
+class _Backoffs:
+    """Pauses between retries without an end, so that no outage of the API ends the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        pause = 1.0
+        while True:
+            yield pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter needs no secrecy
+            pause = min(pause * 2, 30.0)
+
+
+def build_registry(build: Build, login: Login) -> kopf.OperatorRegistry:
+    """A registry with our handlers; the engine is built when Kopf starts and stopped when it ends."""
+    registry = kopf.OperatorRegistry()
+    engines: list[Engine] = []
+
+    @kopf.on.login(registry=registry)
+    def log_in(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
+        return login(settings)
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+        engine = await build()
+        engines.append(engine)
+        engine.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        while engines:
+            await engines.pop().stop()
+
+    def watch(plural: Plural) -> None:
+        @kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)
+        async def event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - Kopf's name
+            for engine in engines:
+                translate(engine, plural, type, body)
+
+    for plural in WATCHED:
+        watch(plural)
+    return registry
+
+
+def translate(engine: Engine, plural: Plural, kind: str | None, body: Any) -> None:
+    """One watch event into the engine."""
+    meta = body["metadata"]
+    key = Key(plural, "" if plural in CLUSTER_SCOPED else meta["namespace"], meta["name"])
+    if kind == "DELETED":
+        engine.gone(key)
+    else:
+        engine.seen(key, body)
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Kopf writes nothing, scans nothing, and reconnects with patience (operator-practice §8, rule 8)."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.watching.reconnect_backoff = random.uniform(2.0, 5.0)  # noqa: S311 - jitter needs no secrecy
+    settings.watching.inactivity_timeout = 70
+    settings.watching.server_timeout = 300
+    settings.watching.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = _Backoffs()
+    settings.queueing.exit_timeout = 5
+    settings.persistence.finalizer = f"{GROUP}/kopf"

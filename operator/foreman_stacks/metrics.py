@@ -1,0 +1,50 @@
+"""Prometheus metrics. Labels are kinds, verbs, codes and servers: never names of objects, never values."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """All metrics of one operator process, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._foreman = Histogram(
+            "foreman_stacks_foreman_request_seconds", "Requests to Foreman", ["method", "code"], registry=self.registry
+        )
+        self._cluster = Counter(
+            "foreman_stacks_cluster_requests", "Requests to the Kubernetes API", ["verb", "resource", "code"],
+            registry=self.registry,
+        )
+        self._writes = Counter("foreman_stacks_writes", "Journal of writes", ["system", "what"], registry=self.registry)
+        self._passes = Histogram(
+            "foreman_stacks_pass_seconds", "Reconcile passes", ["kind", "result"], registry=self.registry
+        )
+        self.queue_depth = Gauge("foreman_stacks_queue_depth", "Keys that are due", registry=self.registry)
+        self.queue_adds = Counter("foreman_stacks_queue_adds", "Keys enqueued", registry=self.registry)
+        self.queue_retries = Counter("foreman_stacks_queue_retries", "Passes put back after an error", registry=self.registry)
+        self.polls = Counter("foreman_stacks_polls", "Polls of Foreman servers", registry=self.registry)
+        self.loop_lag = Gauge("foreman_stacks_event_loop_lag_seconds", "Lag of the event loop", registry=self.registry)
+        self.deployments = Gauge(
+            "foreman_stacks_deployments", "StackDeployments by reason of Ready", ["reason"], registry=self.registry
+        )
+        self.transitions = Counter(
+            "foreman_stacks_transitions", "Changes of conditions", ["condition", "reason"], registry=self.registry
+        )
+
+    def foreman_request(self, method: str, code: str, seconds: float) -> None:
+        """One request to Foreman was answered, or not."""
+        self._foreman.labels(method, code).observe(seconds)
+
+    def cluster_request(self, verb: str, resource: str, code: str) -> None:
+        """One request to the Kubernetes API was answered, or not."""
+        self._cluster.labels(verb, resource, code).inc()
+
+    def write(self, system: str, what: str) -> None:
+        """One write went through the journal."""
+        self._writes.labels(system, what).inc()
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        """One pass ended."""
+        self._passes.labels(kind, result).observe(seconds)

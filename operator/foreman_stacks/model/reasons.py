@@ -1,0 +1,80 @@
+"""Types and reasons of conditions: each word exists once, and `docs/concepts.md` says of each what to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """What a condition is about."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    CONFIGURED = "Configured"
+    HOSTS_PROVISIONED = "HostsProvisioned"
+    STEPS_COMPLETED = "StepsCompleted"
+    PERIODIC_PUPPET_ENABLED = "PeriodicPuppetEnabled"
+    PAUSED = "Paused"
+    DRIFTED = "Drifted"
+    DELETING = "Deleting"
+
+
+class Reason(StrEnum):
+    """Why a condition is as it is."""
+
+    # All is well
+    READY = "Ready"
+    VALID = "Valid"
+    CONNECTED = "Connected"
+    DONE = "Done"
+    DISABLED = "Disabled"
+    IN_SYNC = "InSync"
+    # Work in progress
+    ACCEPTED = "Accepted"
+    WAITING = "Waiting"
+    CONFIGURING = "Configuring"
+    PROVISIONING = "Provisioning"
+    QUIESCING = "Quiescing"
+    MOVING = "Moving"
+    RUNNING_STEPS = "RunningSteps"
+    RESUMING_PUPPET = "ResumingPuppet"
+    SETTLING = "Settling"
+    FINISHING_STEP = "FinishingStep"
+    RETRYING = "Retrying"
+    PAUSED = "Paused"
+    DELETING = "Deleting"
+    # Waiting for something outside
+    WAITING_FOR_SECRET = "WaitingForSecret"
+    SERVER_NOT_READY = "ServerNotReady"
+    FOREMAN_UNREACHABLE = "ForemanUnreachable"
+    CLUSTER_UNAVAILABLE = "ClusterUnavailable"
+    # A person must act: deployments and Stacks
+    INVALID_SPEC = "InvalidSpec"
+    INVALID_STACK = "InvalidStack"
+    STACK_NOT_FOUND = "StackNotFound"
+    STACK_NOT_READY = "StackNotReady"
+    SERVER_NOT_FOUND = "ServerNotFound"
+    NOT_PERMITTED = "NotPermitted"
+    MISSING_PARAMETERS = "MissingParameters"
+    PREFLIGHT_FAILED = "PreflightFailed"
+    NAME_CONFLICT = "NameConflict"
+    PROVISIONING_FAILED = "ProvisioningFailed"
+    HOST_MISSING = "HostMissing"
+    SHADOWED = "Shadowed"
+    STEP_FAILED = "StepFailed"
+    CHANGE_NOT_SUPPORTED = "ChangeNotSupported"
+    SCALE_DOWN_REFUSED = "ScaleDownRefused"
+    FOREMAN_REWOUND = "ForemanRewound"
+    FOREMAN_REFUSED = "ForemanRefused"
+    # A person must act: servers
+    UNREACHABLE = "Unreachable"
+    UNAUTHORIZED = "Unauthorized"
+    FORBIDDEN = "Forbidden"
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    NOT_FOREMAN = "NotForeman"
+    VERSION_NOT_SUPPORTED = "VersionNotSupported"
+    PLUGIN_MISSING = "PluginMissing"
+    FEATURE_MISSING = "FeatureMissing"
+    # After Ready
+    DRIFTED = "Drifted"

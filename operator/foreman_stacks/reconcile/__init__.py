@@ -1,0 +1,1 @@
+"""One pass over one object: read, gather, decide, intend, act, report."""

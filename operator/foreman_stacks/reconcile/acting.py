@@ -1,0 +1,62 @@
+"""Reading until a decision can be made, and doing what it says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from foreman_stacks.errors import ForemanError, ForemanNotFound, ForemanRefused, ForemanUnreachable
+from foreman_stacks.foreman.port import Change, Foreman, Query, Snapshot, Unread
+from foreman_stacks.reconcile.memory import Memory
+from foreman_stacks.reconcile.world import Draft
+
+MAX_ROUNDS = 100
+"""Rounds of reading in one pass; a decision that asks for more asks in a circle, which is a defect of ours."""
+
+Decide = Callable[[Snapshot], Draft]
+
+
+async def decided(decide: Decide, foreman: Foreman, memory: Memory, polled: Mapping[Query[Any], Any]) -> Draft:
+    """Decide with what is known; read what a decision lacks, all of it together, and decide again."""
+    answers: dict[Query[Any], Any] = {}
+    for _ in range(MAX_ROUNDS):
+        try:
+            return decide(Snapshot({**polled, **memory.kept, **answers}))
+        except Unread as unread:
+            found = await foreman.read(unread.queries)
+            answers.update(found)
+            memory.learn(found)
+    message = "a decision did not come to an end"
+    raise RuntimeError(message)
+
+
+async def do(waves: Sequence[Sequence[Change]], foreman: Foreman, memory: Memory, now: Callable[[], datetime]) -> None:
+    """Do wave after wave, each at once; the first error ends it after its wave."""
+    for wave in waves:
+        results = await asyncio.gather(*(_one(change, foreman, memory, now) for change in wave), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+
+async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[], datetime]) -> None:
+    memory.sending(change, now())
+    try:
+        row = await foreman.write(change)
+    except ForemanUnreachable as error:
+        if change.intent and not error.sent:
+            memory.unsent.add(change.key)
+        raise
+    except (ForemanRefused, ForemanNotFound) as error:
+        if change.verb == "create" and change.resource == "host" and error.status in {404, 422}:
+            memory.refused[change.key] = _words(error)
+            return
+        raise
+    memory.done(change, row)
+
+
+def _words(error: ForemanError) -> str:
+    """Foreman's own words, without the request."""
+    return str(error).partition(": ")[2] or str(error)

@@ -1,0 +1,183 @@
+"""From Accept to Ready: one pure decision, read from top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import Change, HostgroupNamed, HostsIn, JobCounts
+from foreman_stacks.model.identity import ranges
+from foreman_stacks.model.outcome import Wait
+from foreman_stacks.model.progress import Progress, StepProgress
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import Scope
+from foreman_stacks.reconcile import provision, record, steps
+from foreman_stacks.reconcile.preflight import adopt, preflight
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.resources import KINDS
+from foreman_stacks.resources.groups import root_title, staging_title, wanted_groups
+
+
+def bring_up(world: World) -> Draft:
+    """What to do now. Raises `Unread` for what must be read first, `InvalidSpec` for values that cannot be bound."""
+    draft = Draft(world.progress, paused=world.paused)
+    if world.progress.plan != world.plan_id:
+        _accept(world, draft)
+        return draft
+    if _lost(world, draft) or _scaled_down(world, draft):
+        return draft
+    scope = draft.scope = world.scope()
+    changes = _configure(world, scope)
+    if changes:
+        draft.act(changes, Reason.CONFIGURING)
+        return draft
+    provision.create(world, scope, draft)
+    provision.build(world, scope, draft)
+    quiesced = steps.run_quiesce(world, scope, draft)
+    provision.place(world, scope, quiesced, draft)
+    if steps.run_steps(world, scope, draft) and draft.idle and steps.run_periodic(world, scope, draft):
+        _settle(world, scope, draft)
+    return draft
+
+
+def _accept(world: World, draft: Draft) -> None:
+    """A new plan: the act that runs ends first, then preflight, then it is the plan."""
+    if world.progress.busy:
+        _finish(world, draft)
+        return
+    if not world.progress.plan and _adopted(world, draft):
+        return
+    if _scaled_down(world, draft):
+        return
+    draft.stalls += preflight(world)
+    if draft.stalls:
+        return
+    draft.progress = replace(adopt(world, world.plan), plan=world.plan_id)
+    draft.wait(Wait(Reason.ACCEPTED, "the plan is accepted", after=0.0))
+
+
+def _adopted(world: World, draft: Draft) -> bool:
+    """A status that knows nothing, but a record in Foreman: what it says is done counts as done."""
+    title = _root(world)
+    root = world.seen[HostgroupNamed(title)]
+    if root is None or root.mark is None or root.mark.identity != str(world.plan.identity) or not record.read(root):
+        return False
+    draft.progress = record.restore(world.progress, root)
+    settled = draft.progress.settled_plan
+    if settled:
+        draft.progress = replace(draft.progress, plan=settled, settled_generation=world.generation)
+    elif not draft.progress.roles:
+        return False
+    draft.wait(Wait(Reason.ACCEPTED, "takes over what this deployment made before", after=0.0))
+    return draft.progress != world.progress
+
+
+def _root(world: World) -> str:
+    group = world.plan.groups[0]
+    return f"{group.outer_parent}/{group.label}" if group.outer_parent else group.label
+
+
+def _finish(world: World, draft: Draft) -> None:
+    """The plan changed while an act runs: follow that act to its end with the plan as it is, and start nothing new."""
+    draft.paused = True
+    scope = world.scope()
+    if draft.progress.creating():
+        provision.create(world, scope, draft)
+    for step in world.progress.steps.values():
+        if step.run is not None and step.name not in {*world.plan.order, "Quiesce", "PeriodicPuppet"}:
+            job = world.seen[JobCounts(step.run.job)] if step.run.job else None
+            if job is None or job.ended:
+                draft.progress = replace(draft.progress, steps=_without(draft.progress, step.name))
+            else:
+                draft.polls.append(JobCounts(job.id))
+    steps.run_quiesce(world, scope, draft)
+    steps.run_steps(world, scope, draft)
+    if any(step.run for name, step in draft.progress.steps.items() if name == "PeriodicPuppet"):
+        steps.run_periodic(world, scope, draft)
+    draft.waits = [
+        replace(wait, reason=Reason.FINISHING_STEP) for wait in draft.waits if wait.reason is not Reason.PAUSED
+    ] or [Wait(Reason.FINISHING_STEP, "the act under way ends first", after=1.0)]
+
+
+def _without(progress: Progress, name: str) -> dict[str, StepProgress]:
+    return {key: step for key, step in progress.steps.items() if key != name}
+
+
+def _lost(world: World, draft: Draft) -> bool:
+    """Our first hostgroup is gone while hosts were created: Foreman was restored, or somebody removed it."""
+    if not world.progress.created():
+        return False
+    title = _root(world)
+    if world.seen[HostgroupNamed(title)] is not None:
+        return False
+    draft.stall(Reason.FOREMAN_REWOUND, Problem(title, "is gone from Foreman, though hosts of it were created",
+                "nothing is created or deleted; if Foreman was restored from a backup, restore it fully"))
+    return True
+
+
+def _scaled_down(world: World, draft: Draft) -> bool:
+    """Fewer hosts than there are is refused: which of them should go?"""
+    problems = []
+    for role in world.plan.roles:
+        now = world.progress.role(role.name)
+        there = now.created | (now.creating.indices if now.creating else frozenset())
+        surplus = there - {host.ref.index for host in role.hosts}
+        if surplus:
+            problems.append(Problem(f"spec.roles[{role.name}].count", f"hosts {ranges(surplus)} exist and would be too many",
+                                    "raise the count again: hosts are not removed"))
+    problems += [
+        Problem(f"spec.roles[{name}]", "hosts of this role exist and the Stack no longer has it", "put the role back")
+        for name, role_progress in world.progress.roles.items()
+        if role_progress.created and name not in {role.name for role in world.plan.roles}
+    ]
+    if problems:
+        draft.stall(Reason.SCALE_DOWN_REFUSED, *problems)
+    return bool(problems)
+
+
+def _configure(world: World, scope: Scope) -> list[Change]:
+    """What the first kind of resource that differs has to change; the kinds stand in the order of their needs."""
+    for kind in KINDS:
+        wanted = kind.wanted(scope)
+        world.seen.need(kind.queries(wanted))
+        changes = list(kind.changes(wanted, world.seen))
+        if changes:
+            return changes
+    return []
+
+
+def _settle(world: World, scope: Scope, draft: Draft) -> None:
+    """All is done: empty staging groups go, the record says so, and then the status may say Ready."""
+    groups = sorted({group.group for group in wanted_groups(scope)})
+    titles = [staging_title(scope, name) for name in groups]
+    world.seen.need([HostgroupNamed(title) for title in titles])
+    left = [group for title in titles if (group := world.seen[HostgroupNamed(title)]) is not None]
+    ours = [group for group in left if group.mark is not None and group.mark.identity == str(world.plan.identity)]
+    world.seen.need([HostsIn(group.id) for group in ours])
+    empty = [group for group in ours if not world.seen[HostsIn(group.id)]]
+    if empty:
+        draft.act(
+            [
+                Change(
+                    "delete",
+                    "hostgroup",
+                    group.title,
+                    address=(group.id,),
+                    guard=HostgroupNamed(group.title),
+                    guarded=group,
+                    stales=(HostgroupNamed(group.title),),
+                )
+                for group in empty
+            ],
+            Reason.SETTLING,
+        )
+        return
+    root = world.seen[HostgroupNamed(root_title(scope))]
+    assert root is not None
+    settled = replace(draft.progress, settled_plan=world.plan_id, settled_generation=world.generation)
+    if root.record != record.text(settled):
+        draft.progress = replace(draft.progress, recorded=draft.progress.epoch)
+        draft.act([record.change(root, settled)], Reason.SETTLING)
+        return
+    draft.progress = settled
+

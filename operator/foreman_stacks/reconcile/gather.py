@@ -1,0 +1,152 @@
+"""What a pass over a deployment needs from Kubernetes: Stack, server, tenancy, values from Secrets and ConfigMaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from foreman_stacks.api.foremanserver import ForemanServer, LabelRequirement, LabelSelector, Tenant
+from foreman_stacks.api.parse import parse_stack
+from foreman_stacks.api.stack import Stack
+from foreman_stacks.api.stackdeployment import KeyRef, StackDeployment
+from foreman_stacks.cluster.port import Cluster, Key, Object
+from foreman_stacks.errors import InvalidSpec, Problem
+from foreman_stacks.model.identity import Identity
+from foreman_stacks.model.outcome import Stalled, Wait
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.values import Json, Secret, canonical
+from foreman_stacks.plan.compile import compile_plan
+from foreman_stacks.plan.inputs import Given
+from foreman_stacks.plan.model import InvalidPlan, Missing, Plan
+from foreman_stacks.reconcile.memory import Memory
+
+
+@dataclass
+class Gathered:
+    """A plan, or why there is none."""
+
+    plan: Plan | None = None
+    stalls: list[Stalled] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    missing: tuple[Mapping[str, Any], ...] = ()
+
+
+async def plan_of(
+    deployment: StackDeployment, cluster: Cluster, memory: Memory, identity: Identity, key: bytes
+) -> Gathered:
+    """Resolve the Stack and all values, and compile. The plan of equal inputs is compiled once."""
+    place = deployment.metadata.namespace
+    name = deployment.spec.stack_ref.name
+    found = await cluster.get(Key("stacks", place, name))
+    if found is None:
+        problem = Problem("spec.stackRef.name", f"there is no Stack {name!r} in namespace {place!r}", "create it, or correct the name")
+        return Gathered(stalls=[Stalled(Reason.STACK_NOT_FOUND, (problem,))])
+    given = await _given(deployment, cluster)
+    inputs = canonical([found["metadata"]["uid"], found["metadata"]["generation"], deployment.metadata.generation, _shown(given)])
+    if memory.plan is not None and memory.plan_inputs == inputs:
+        return Gathered(plan=memory.plan)
+    gathered = _compile(found, deployment, identity, given, key)
+    memory.plan, memory.plan_inputs = gathered.plan, inputs
+    return gathered
+
+
+def _compile(
+    found: Object, deployment: StackDeployment, identity: Identity, given: Mapping[str, Given], key: bytes
+) -> Gathered:
+    stack: Stack | None = None
+    try:
+        stack = parse_stack(found)
+        return Gathered(plan=compile_plan(stack, deployment, identity, given, key=key))
+    except InvalidPlan as error:
+        assert stack is not None
+        if error.only_waiting:
+            waits = [Wait(Reason.WAITING_FOR_SECRET, str(error), after=WAIT_FOR_SECRET)]
+            return Gathered(waits=waits, missing=_missing(stack, error.missing))
+        reason = Reason.MISSING_PARAMETERS if error.missing else Reason.INVALID_SPEC
+        return Gathered(stalls=[Stalled(reason, tuple(error.problems))], missing=_missing(stack, error.missing))
+    except InvalidSpec as error:
+        count = len(error.problems)
+        problem = Problem("spec.stackRef.name", f"Stack {deployment.spec.stack_ref.name!r} has {count} problems: {error.problems[0]}",
+                          "see its conditions")
+        return Gathered(stalls=[Stalled(Reason.STACK_NOT_READY, (problem,))])
+
+
+WAIT_FOR_SECRET = 15.0
+"""Seconds between two looks for a Secret or ConfigMap: they are not watched, so that not all of them must be readable."""
+
+
+def _missing(stack: Stack, names: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        {"name": entry.name, "type": entry.type, "sensitive": entry.sensitive}
+        | ({"description": entry.description} if entry.description else {})
+        for entry in stack.spec.parameters
+        if entry.name in names
+    )
+
+
+def _shown(given: Mapping[str, Given]) -> Json:
+    """The values as inputs of the cache's key, which stays in this process."""
+    return {name: [type(value).__name__, _plain(value)] for name, value in given.items()}
+
+
+def _plain(value: Given) -> Json:
+    if isinstance(value, Secret):
+        return value.reveal()
+    return str(value) if isinstance(value, Missing) or not isinstance(value, str | int | float | bool | list | dict | None) else value
+
+
+async def _given(deployment: StackDeployment, cluster: Cluster) -> dict[str, Given]:
+    """The values that are in Secrets and ConfigMaps of the deployment's own namespace."""
+    namespace = deployment.metadata.namespace
+    found: dict[str, Given] = {}
+    for entry in deployment.spec.parameters:
+        source = entry.value_from
+        if source is None:
+            continue
+        if source.secret_key_ref is not None:
+            ref = source.secret_key_ref
+            data = await cluster.secret(namespace, ref.name)
+            raw = None if data is None or ref.key not in data else data[ref.key]
+            found[entry.name] = _lost("Secret", ref, data) if raw is None else Secret(_text(raw))
+        elif source.config_map_key_ref is not None:
+            ref = source.config_map_key_ref
+            texts = await cluster.config_map(namespace, ref.name)
+            text = None if texts is None else texts.get(ref.key)
+            found[entry.name] = _lost("ConfigMap", ref, texts) if text is None else text
+    return found
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", errors="replace")
+
+
+def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | None) -> Missing:
+    return Missing(f"{kind} {ref.name!r}" if data is None else f"key {ref.key!r} of {kind} {ref.name!r}")
+
+
+# --- tenancy --------------------------------------------------------------------------------------------------
+
+
+def tenant_of(server: ForemanServer, labels: Mapping[str, str]) -> Tenant | None:
+    """The first tenant whose selector permits a namespace with these labels; None: it may not use the server."""
+    return next((tenant for tenant in server.spec.tenants if _selects(tenant.namespace_selector, labels)), None)
+
+
+def _selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in selector.match_labels.items()) and all(
+        _holds(requirement, labels) for requirement in selector.match_expressions
+    )
+
+
+def _holds(requirement: LabelRequirement, labels: Mapping[str, str]) -> bool:
+    match requirement.operator:
+        case "In":
+            return labels.get(requirement.key) in requirement.values
+        case "NotIn":
+            return labels.get(requirement.key) not in requirement.values
+        case "Exists":
+            return requirement.key in labels
+        case "DoesNotExist":
+            return requirement.key not in labels
+

@@ -1,0 +1,91 @@
+"""What one process remembers of a deployment between passes: hints, never truth. Lost at a restart, and that is well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from foreman_stacks.foreman import port
+from foreman_stacks.foreman.port import Change, Query, Snapshot
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.plan.model import Plan
+
+_KEPT: tuple[type[Query[Any]], ...] = (
+    port.TaxonomyNamed,
+    port.HostgroupNamed,
+    port.HostgroupById,
+    port.EnvironmentNamed,
+    port.ClassNamed,
+    port.ClassKeys,
+    port.OverrideOf,
+    port.ComputeResourceNamed,
+    port.ComputeProfileNamed,
+    port.HostNamed,
+    port.HostDetail,
+    port.JobWithToken,
+    port.Written,
+)
+"""Answers that stay true until we write or an error makes us doubt; "there is none" is asked anew in every pass."""
+
+
+@dataclass
+class Memory:
+    """The memory of one deployment."""
+
+    started: datetime
+    kept: dict[Query[Any], Any] = field(default_factory=dict)
+    unsent: set[str] = field(default_factory=set)
+    """Keys (FQDNs, tokens) whose intent this process wrote and whose change it has not sent."""
+    sent: dict[str, datetime] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why Foreman refused a key for good."""
+    missing: dict[str, datetime] = field(default_factory=dict)
+    """Since when a host that was there is not to be seen."""
+    verified: set[str] = field(default_factory=set)
+    """Roles whose ENC was seen to hold what it must."""
+    plan: Plan | None = None
+    plan_inputs: str = ""
+    request: str | None = None
+    """The last value of the annotation that requests a reconcile; None before the first look."""
+    generation: int = 0
+    resyncs: int = 0
+    projected: dict[HostRef, str] = field(default_factory=dict)
+    """What was last written of each DeployedHost."""
+
+    def snapshot(self, polled: Mapping[Query[Any], Any]) -> Snapshot:
+        """What a pass starts with: what was kept, and what the poller has seen since."""
+        return Snapshot({**polled, **self.kept})
+
+    def learn(self, answers: Mapping[Query[Any], Any]) -> None:
+        """Keep what stays true."""
+        for query, answer in answers.items():
+            if isinstance(query, _KEPT) and answer is not None:
+                self.kept[query] = answer
+
+    def sending(self, change: Change, now: datetime) -> None:
+        """A change is about to be sent: from here on it may have been done."""
+        if change.intent:
+            self.unsent.discard(change.key)
+            self.sent[change.key] = now
+        for query in (*change.stales, *(() if change.answers is None else (change.answers,))):
+            self.kept.pop(query, None)
+        for query, _ in change.settles:
+            self.kept.pop(query, None)
+
+    def done(self, change: Change, row: Any) -> None:
+        """A change succeeded."""
+        self.kept.update(change.settles)
+        if change.answers is not None and row is not None:
+            self.kept[change.answers] = row
+
+    def settled_at(self, key: str, since: datetime, timeout: float) -> datetime:
+        """When a key that is not found can no longer appear: after the latest of intent, our start, and last send."""
+        latest = max(since, self.started, self.sent.get(key, since))
+        return latest + timedelta(seconds=timeout)
+
+    def doubt(self) -> None:
+        """Something went wrong: ask everything anew, but for what only this process can know."""
+        self.kept = {query: answer for query, answer in self.kept.items() if isinstance(query, port.Written)}
+        self.verified.clear()

@@ -1,0 +1,181 @@
+"""Preflight: reads only, before anything is written for a plan; every problem at once, each with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import (
+    ClassKeys,
+    ClassNamed,
+    ComputeProfileNamed,
+    ComputeResourceNamed,
+    EnvironmentNamed,
+    HostgroupNamed,
+    HostNamed,
+    HostTaken,
+    MarkedHosts,
+    TaxonomyNamed,
+)
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.outcome import Stalled
+from foreman_stacks.model.progress import Progress, RoleProgress
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import Scope
+from foreman_stacks.plan.model import Plan
+from foreman_stacks.reconcile.world import World
+from foreman_stacks.resources import host as hosts
+from foreman_stacks.resources.class_key import wanted_keys
+from foreman_stacks.resources.groups import environment_of, taxonomies, wanted_groups
+
+
+def preflight(world: World) -> list[Stalled]:
+    """What stands in the way of the plan, in the order in which it must be mended."""
+    outer = sorted({group.outer_parent for group in world.plan.groups if group.outer_parent})
+    world.seen.need([HostgroupNamed(title) for title in outer])
+    lost = list(_parents(world, outer))
+    if lost:
+        return [Stalled(Reason.PREFLIGHT_FAILED, tuple(lost))]
+    scope = world.scope()
+    world.seen.need([*hosts.queries(scope), *taxonomies(scope.organization, scope.location)])
+    problems = [*_taxonomies(world, scope), *_environments(world, scope), *_sources(world, scope)]
+    problems += _classes(world, scope) if not problems else []
+    conflicts = [*_groups(world, scope), *_names(world, scope)]
+    found = [Stalled(Reason.PREFLIGHT_FAILED, tuple(problems))] if problems else []
+    return found + ([Stalled(Reason.NAME_CONFLICT, tuple(conflicts))] if conflicts else [])
+
+
+def _parents(world: World, outer: list[str]) -> Iterator[Problem]:
+    for title in outer:
+        group = world.seen[HostgroupNamed(title)]
+        if group is None:
+            yield Problem("spec.parentHostgroup", f"there is no hostgroup {title!r} in Foreman that we can see",
+                          "write its full title, or give our user view_hostgroups on it")
+        elif not group.domain:
+            yield Problem("spec.parentHostgroup", f"hostgroup {title!r} has no domain",
+                          "give it one in Foreman: hosts need a full name")
+    if not outer:
+        yield Problem("spec.parentHostgroup", "is missing",
+                      "name the Foreman hostgroup that brings operating system, domain and subnet")
+
+
+def _taxonomies(world: World, scope: Scope) -> Iterator[Problem]:
+    pairs = (("organizations", "organization", scope.organization), ("locations", "location", scope.location))
+    for plural, field, name in pairs:
+        if name and world.seen[TaxonomyNamed(plural, name)] is None:  # type: ignore[arg-type]  # one of the two
+            yield Problem(f"spec.{field}", f"there is no {field} {name!r} that we can see",
+                          "correct the name, or make our user a member of it")
+
+
+def _environments(world: World, scope: Scope) -> Iterator[Problem]:
+    named = scope.environment
+    if named and world.seen[EnvironmentNamed(named)] is None:
+        yield Problem("spec.environment", f"there is no Puppet environment {named!r}", "import it, or name another")
+    for outer in sorted({group.outer for group in wanted_groups(scope)}):
+        if environment_of(outer, named, world.seen) is None:
+            yield Problem("spec.environment", f"is missing, and hostgroup {outer!r} has no Puppet environment",
+                          "name one: without it Puppet would apply nothing")
+
+
+def _sources(world: World, scope: Scope) -> Iterator[Problem]:
+    for role, source in {(host.ref.role, host.source.name): host.source for host in scope.hosts}.items():
+        path = f"spec.roles[{role[0]}].sources[{role[1]}].computeResource"
+        resource = world.seen[ComputeResourceNamed(source.compute_resource)]
+        if resource is None:
+            yield Problem(f"{path}.name", f"there is no compute resource {source.compute_resource!r} that we can see",
+                          "correct the name, or give our user view_compute_resources")
+            continue
+        if source.profile:
+            profile = world.seen[ComputeProfileNamed(source.profile)]
+            if profile is None:
+                yield Problem(f"{path}.profile", f"there is no compute profile {source.profile!r}", "correct the name")
+            elif resource.id not in profile.compute_resources:
+                yield Problem(f"{path}.profile", f"profile {source.profile!r} has no attributes for {resource.name!r}",
+                              "set them in Foreman: without them it makes a host without a machine")
+        if source.image:
+            image = next((image for image in resource.images if image.name == source.image), None)
+            if image is None:
+                yield Problem(f"{path}.image", f"{resource.name!r} has no image {source.image!r}", "correct the name")
+            elif not image.user_data:
+                yield Problem(f"{path}.image", f"image {source.image!r} needs an SSH finish script, which is not supported",
+                              "use an image with user data (cloud-init)")
+
+
+def _classes(world: World, scope: Scope) -> Iterator[Problem]:
+    groups = [group for group in wanted_groups(scope) if not group.staging]
+    asked = {
+        (group.group, entry.name): ClassNamed(environment_of(group.outer, group.environment, world.seen) or "", entry.name)
+        for group in groups
+        for entry in group.classes
+    }
+    keys = wanted_keys(scope)
+    of = {key: ClassKeys(environment_of(key[0], scope.environment, world.seen) or "", key[1]) for key in keys}
+    world.seen.need([*asked.values(), *of.values()])
+    for (group_name, name), query in asked.items():
+        if world.seen[query] is None:
+            path = f"Stack spec.hostgroups[{group_name}].puppetClasses[{name}]"
+            yield Problem(path, f"environment {query.environment!r} has no class {name!r}",
+                          "import it in Foreman from the Puppet server, or choose another environment")
+    for key, wanted in keys.items():
+        if any(name == key[1] and world.seen[query] is None for (_, name), query in asked.items()):
+            continue
+        found = world.seen[of[key]].get(key[2])
+        path = f"override {key[1]}::{key[2]}"
+        if found is None:
+            yield Problem(path, f"class {key[1]!r} has no parameter {key[2]!r} in {of[key].environment!r}",
+                          "correct the name, or import the class anew in Foreman")
+        elif found.override and found.type != wanted.bound.type:
+            yield Problem(path, f"is shared on this server as {found.type}, not {wanted.bound.type}",
+                          f"declare type {found.type} in the Stack, or have the type changed in Foreman")
+
+
+def _groups(world: World, scope: Scope) -> Iterator[Problem]:
+    wanted = wanted_groups(scope)
+    world.seen.need([HostgroupNamed(group.title) for group in wanted])
+    for group in wanted:
+        row = world.seen[HostgroupNamed(group.title)]
+        if row is not None and (row.mark is None or row.mark.identity != str(world.plan.identity)):
+            yield Problem("metadata.name", f"hostgroup {group.title!r} is there already and not ours",
+                          "rename the deployment, or remove that hostgroup")
+
+
+def _names(world: World, scope: Scope) -> Iterator[Problem]:
+    """Names of hosts that we have not made yet must be free, or bear our own mark (then they are taken over)."""
+    fresh = [host for host in scope.hosts if host.ref not in world.progress.created() | world.progress.creating()]
+    if not fresh:
+        return
+    queries = {host.ref: HostTaken(world.fqdn(host)) for host in fresh}
+    world.seen.need([*queries.values(), MarkedHosts(world.plan.identity)])
+    ours = {host.name for host in world.seen[MarkedHosts(world.plan.identity)]}
+    for host in fresh:
+        if world.seen[queries[host.ref]] is not None and world.fqdn(host) not in ours:
+            yield Problem(f"spec.roles[{host.ref.role}].hostname", f"host {world.fqdn(host)} is there already and not ours",
+                          "choose another hostname or deployment name, or remove that host")
+
+
+def adopt(world: World, plan: Plan) -> Progress:
+    """Take over what bears our mark already: the same identity made again owns its hosts, with nothing rebuilt."""
+    progress = world.progress
+    marked = {host.name for host in world.seen[MarkedHosts(plan.identity)]} if _asked(world) else set()
+    for role in plan.roles:
+        found = {
+            host.ref
+            for host in role.hosts
+            if f"{host.label}.{world.domain()}" in marked and host.ref not in progress.created()
+        }
+        if found:
+            progress = _with_created(world, progress, role.name, found)
+    return progress
+
+
+def _asked(world: World) -> bool:
+    return MarkedHosts(world.plan.identity) in world.seen
+
+
+def _with_created(world: World, progress: Progress, role: str, found: set[HostRef]) -> Progress:
+    labels = {host.ref: host.label for host in world.plan.role(role).hosts}
+    queries = {ref: HostNamed(f"{labels[ref]}.{world.domain()}") for ref in found}
+    world.seen.need(queries.values())
+    there = {ref.index for ref in found if world.seen[queries[ref]] is not None}
+    now = progress.role(role)
+    return progress.with_role(role, RoleProgress(now.created | there, now.creating, now.built, now.configured))

@@ -1,0 +1,242 @@
+"""Hosts until they are in their place: created in staging, built, quiesced, moved, with all their own values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import (
+    Change,
+    HostDetail,
+    Hostgroup,
+    HostgroupNamed,
+    HostNamed,
+    HostRow,
+    HostsIn,
+    HostsWithEnvironment,
+)
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.outcome import Wait
+from foreman_stacks.model.progress import Creating, FailedHost
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.resources import host as resource
+from foreman_stacks.resources.groups import environment_of, staging_title, title_of
+from foreman_stacks.steps.job import LOOKUP_EVERY
+
+VALUES_AT_ONCE = 50
+"""Hosts whose own values are written in one pass: the status follows in such portions."""
+
+
+def create(world: World, scope: Scope, draft: Draft) -> None:
+    """Follow the POSTs that were intended; when all of a batch are there, intend the next one."""
+    resource_queries = resource.queries(scope)
+    open_ = [host for host in scope.hosts if host.ref not in draft.progress.created()]
+    if not open_:
+        return
+    world.seen.need(resource_queries)
+    intended = [host for host in open_ if host.ref in draft.progress.creating()]
+    world.seen.need([HostNamed(world.fqdn(host)) for host in intended])
+    posts = [post for host in intended if (post := _follow(world, scope, host, draft)) is not None]
+    if posts:
+        draft.act(posts, Reason.PROVISIONING, f"creates {', '.join(post.key for post in posts)}")
+    elif not draft.progress.creating():
+        _intend(world, [host for host in open_ if host not in intended], draft)
+
+
+def _follow(world: World, scope: Scope, host: HostScope, draft: Draft) -> Change | None:
+    fqdn = world.fqdn(host)
+    row = world.seen[HostNamed(fqdn)]
+    role = draft.progress.role(host.ref.role)
+    assert role.creating is not None
+    if row is not None:
+        _seen(world, host, row, draft)
+        return None
+    if fqdn in world.memory.refused:
+        draft.failures[host.ref] = FailedHost(fqdn, "CreateRefused", world.memory.refused[fqdn])
+        draft.stall(Reason.PROVISIONING_FAILED, Problem(fqdn, f"Foreman refused it: {world.memory.refused[fqdn]}",
+                                                        "mend the cause, then request a reconcile"))
+        return None
+    if fqdn in world.memory.unsent or world.now >= _settled_at(world, fqdn, role.creating):
+        return resource.create(host, scope, _staging(world, scope, host), world.seen)
+    draft.wait(Wait(Reason.PROVISIONING, f"looks whether {fqdn} was created", after=LOOKUP_EVERY))
+    return None
+
+
+def _settled_at(world: World, fqdn: str, creating: Creating) -> datetime:
+    return world.memory.settled_at(fqdn, creating.since, world.settings.host_create_timeout)
+
+
+def _staging(world: World, scope: Scope, host: HostScope) -> Hostgroup:
+    group = world.seen[HostgroupNamed(staging_title(scope, host.group))]
+    assert group is not None, "staging groups are made before hosts"
+    return group
+
+
+def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
+    """A host of this name is there: ours by its own mark, or somebody else's."""
+    detail = row if row.parameters is not None else world.seen[HostDetail(row.id)]
+    mark = detail.mark if detail else None
+    if mark is None or mark.identity != str(world.plan.identity) or mark.ref != host.ref:
+        draft.stall(Reason.NAME_CONFLICT, Problem(f"spec.roles[{host.ref.role}].hostname",
+                    f"host {row.name} is there and not ours", "choose another hostname, or remove that host"))
+        return
+    role = draft.progress.role(host.ref.role)
+    assert role.creating is not None
+    left = role.creating.indices - {host.ref.index}
+    moved = replace(
+        role, created=role.created | {host.ref.index}, creating=replace(role.creating, indices=left) if left else None
+    )
+    draft.progress = draft.progress.with_role(host.ref.role, moved)
+    draft.wait(Wait(Reason.PROVISIONING, f"{row.name} is created", after=0.0))
+
+
+def _intend(world: World, fresh: Sequence[HostScope], draft: Draft) -> None:
+    """Write the next batch into the status; it is POSTed in a later pass."""
+    if not fresh or any(stall.reason is Reason.PROVISIONING_FAILED for stall in draft.stalls):
+        return
+    if draft.paused:
+        draft.wait(Wait(Reason.PAUSED, f"paused before creating {world.fqdn(fresh[0])}"))
+        return
+    batch = fresh[: world.provisioning]
+    progress = replace(draft.progress, epoch=draft.progress.epoch + 1)
+    for role in {host.ref.role for host in batch}:
+        indices = frozenset(host.ref.index for host in batch if host.ref.role == role)
+        progress = progress.with_role(role, replace(progress.role(role), creating=Creating(indices, world.now)))
+    draft.progress = progress
+    draft.intents |= {world.fqdn(host) for host in batch}
+    draft.wait(Wait(Reason.PROVISIONING, f"will create {', '.join(world.fqdn(host) for host in batch)}", after=0.0))
+
+
+def build(world: World, scope: Scope, draft: Draft) -> None:
+    """Watch the hosts that are created until they are really built."""
+    waiting = [
+        host for host in scope.hosts
+        if host.ref in draft.progress.created() and host.ref not in draft.progress.built() | draft.progress.configured()
+    ]
+    if not waiting:
+        return
+    world.seen.need([HostNamed(world.fqdn(host)) for host in waiting])
+    present = [host for host in waiting if _complete(world, host, draft)]
+    staged, placed = _split(world, scope, present)
+    groups = sorted({_staging(world, scope, host).id for host in staged})
+    built = [HostsIn(group, "built") for group in groups]
+    failed = [HostsIn(group, "failed") for group in groups]
+    unseen = [HostsIn(group, "any") for group in groups] if not draft.progress.creating() else []
+    world.seen.need([*built, *failed, *unseen])
+    draft.polls += [*built, *failed, *unseen]
+    done = frozenset().union(*(world.seen[query] for query in built)) | {world.fqdn(host) for host in placed}
+    broken = frozenset().union(*(world.seen[query] for query in failed))
+    visible = frozenset().union(*(world.seen[query] for query in unseen)) | {world.fqdn(host) for host in placed}
+    for host in present:
+        name = world.fqdn(host)
+        if name in done:
+            role = draft.progress.role(host.ref.role)
+            draft.progress = draft.progress.with_role(host.ref.role, replace(role, built=role.built | {host.ref.index}))
+        elif name in broken:
+            _fail(draft, host, name, "BuildFailed", "its installation failed or its build token expired: build it again in Foreman")
+        elif unseen and name not in visible and not _patient(world, name):
+            _fail(draft, host, name, "HostUnseen", "Foreman answered it as created and shows no such host")
+        else:
+            draft.wait(Wait(Reason.PROVISIONING, "hosts are being built"))
+
+
+def _split(world: World, scope: Scope, present: Iterable[HostScope]) -> tuple[list[HostScope], list[HostScope]]:
+    """Hosts in staging, and those that are in their place already: taken over, so built and quiesced before."""
+    staged: list[HostScope] = []
+    placed: list[HostScope] = []
+    for host in present:
+        group = world.seen[HostgroupNamed(title_of(scope, host.group))]
+        row = world.row(host)
+        inside = row is not None and group is not None and row.hostgroup_id == group.id
+        (placed if inside else staged).append(host)
+    return staged, placed
+
+
+def _complete(world: World, host: HostScope, draft: Draft) -> bool:
+    """Whether there is a machine with an address behind the host."""
+    row, name = world.row(host), world.fqdn(host)
+    if row is None:
+        if _patient(world, name):
+            draft.wait(Wait(Reason.PROVISIONING, f"{name} is not to be seen", after=LOOKUP_EVERY))
+        else:
+            draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
+            draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman",
+                                                     "it is not made again unasked: its machine may live"))
+        return False
+    world.memory.missing.pop(name, None)
+    if not row.complete:
+        lacks = ", ".join(word for word, value in (("machine", row.uuid), ("MAC", row.mac), ("address", row.ip)) if not value)
+        _fail(draft, host, name, "HostIncomplete", f"Foreman made it without {lacks}: remove it there, then request a reconcile")
+        return False
+    return True
+
+
+def _patient(world: World, name: str) -> bool:
+    """Two looks, some seconds apart, before we believe that a host is gone."""
+    first = world.memory.missing.setdefault(name, world.now)
+    return world.now < first + timedelta(seconds=2 * LOOKUP_EVERY)
+
+
+def _fail(draft: Draft, host: HostScope, name: str, reason: str, cause: str) -> None:
+    draft.failures[host.ref] = FailedHost(name, reason, cause)
+    draft.stall(Reason.PROVISIONING_FAILED, Problem(name, reason, cause))
+
+
+def place(world: World, scope: Scope, quiesced: frozenset[HostRef], draft: Draft) -> None:
+    """Move quiesced hosts into their role hostgroup, prove it, and set the values that needed their address."""
+    for group_name in dict.fromkeys(host.group for host in scope.hosts):
+        mine = [
+            host for host in scope.hosts
+            if host.group == group_name and host.ref in quiesced and host.ref not in draft.progress.configured()
+        ]
+        if mine:
+            _place(world, scope, mine, draft)
+
+
+def _place(world: World, scope: Scope, mine: Sequence[HostScope], draft: Draft) -> None:
+    group = world.seen[HostgroupNamed(title_of(scope, mine[0].group))]
+    assert group is not None
+    outer = scope.chain(mine[0].group)[-1].outer_parent
+    environment = environment_of(outer, scope.environment, world.seen) or ""
+    proof = HostsWithEnvironment(group.id, environment)
+    inside, anywhere = world.seen[proof], HostsIn(group.id)
+    outside = [host for host in mine if world.fqdn(host) not in inside]
+    if outside:
+        world.seen.need([anywhere])
+        bare = [world.fqdn(host) for host in outside if world.fqdn(host) in world.seen[anywhere]]
+        if bare:
+            draft.stall(Reason.PREFLIGHT_FAILED, Problem("spec.environment",
+                        f"{', '.join(bare)} are in {group.title!r} but not in Puppet environment {environment!r}",
+                        "set the environment of these hosts in Foreman"))
+            return
+        rows = [row for host in outside if (row := world.row(host)) is not None]
+        size = resource.MOVE_AT_ONCE
+        moves = [resource.move(rows[at : at + size], group, scope, world.seen) for at in range(0, len(rows), size)]
+        draft.act(moves, Reason.MOVING)
+        return
+    _values(world, mine[:VALUES_AT_ONCE], environment, draft)
+
+
+def _values(world: World, portion: Sequence[HostScope], environment: str, draft: Draft) -> None:
+    changes: list[Change] = []
+    for host in portion:
+        row = world.row(host)
+        if row is None:
+            continue
+        if host.parameters and row.parameters is None:
+            row = world.seen[HostDetail(row.id)] or row
+        missing = resource.remaining(host, row, environment, world.seen)
+        changes += missing
+        if host.pending:
+            draft.wait(Wait(Reason.MOVING, f"{row.name} waits for {', '.join(sorted(host.pending))}"))
+        elif not missing:
+            role = draft.progress.role(host.ref.role)
+            moved = replace(role, configured=role.configured | {host.ref.index})
+            draft.progress = draft.progress.with_role(host.ref.role, moved)
+            draft.wait(Wait(Reason.MOVING, f"{row.name} is in its place", after=0.0))
+    if changes:
+        draft.act(changes, Reason.MOVING, f"sets values of {len(portion)} hosts")

@@ -1,0 +1,198 @@
+"""The status of a deployment from what a pass found out; pure, so the same findings are the same status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.outcome import Stalled, Wait
+from foreman_stacks.model.progress import FailedHost, Progress, StepState
+from foreman_stacks.model.reasons import ConditionType, Reason
+from foreman_stacks.model.scope import Scope
+from foreman_stacks.model.values import Json, Secret
+from foreman_stacks.plan.model import Plan
+from foreman_stacks.reconcile import conditions, status
+from foreman_stacks.reconcile.conditions import Condition
+from foreman_stacks.steps import periodic_puppet
+
+REDACTED = "***"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one pass found out. `stack` and `server` are names; `ready` is said only by a settled plan."""
+
+    generation: int
+    progress: Progress
+    stack: str = ""
+    server: str = ""
+    plan: Plan | None = None
+    scope: Scope | None = None
+    stalls: tuple[Stalled, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    failures: Mapping[HostRef, FailedHost] = field(default_factory=dict)
+    missing: tuple[Mapping[str, Any], ...] = ()
+    paused: bool = False
+    settled: bool = False
+    drift: tuple[str, ...] | None = None
+
+
+def report(old: Mapping[str, Any], found: Findings, now: datetime) -> dict[str, Any]:
+    """The whole status."""
+    progress = _failures(found)
+    desired = {role.name: len(role.hosts) for role in found.plan.roles} if found.plan else _desired(old)
+    order = _order(found.plan) if found.plan else [step["name"] for step in old.get("steps") or ()]
+    merged = conditions.merge(old.get("conditions") or (), _conditions(found, desired), found.generation, now)
+    result = {
+        "observedGeneration": found.generation,
+        **status.render(progress, desired, order),
+        "conditions": [_redacted(entry, found.plan) for entry in merged],
+        "summary": _summary(merged, found, progress, desired),
+        "missingParameters": [dict(entry) for entry in found.missing],
+        "outputs": _outputs(found.scope) if found.scope else list(old.get("outputs") or ()),
+    }
+    return _clean(result, found.plan)
+
+
+def _order(plan: Plan) -> list[str]:
+    tail = [periodic_puppet.NAME] if plan.periodic_puppet else []
+    return ["Quiesce", *plan.order, *tail]
+
+
+def _desired(old: Mapping[str, Any]) -> dict[str, int]:
+    return {role["name"]: role.get("desired", 0) for role in old.get("roles") or ()}
+
+
+def _failures(found: Findings) -> Progress:
+    """Failed hosts: the new ones, and the old ones that are still failed."""
+    if not found.failures:
+        kept = found.progress.failed_hosts if any(step.failed for step in found.progress.steps.values()) else ()
+        return replace(found.progress, failed_hosts=kept)
+    fresh = {host.name: host for host in found.failures.values()}
+    old = {host.name: host for host in found.progress.failed_hosts}
+    return replace(found.progress, failed_hosts=tuple(host for _, host in sorted((old | fresh).items())))
+
+
+def _conditions(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
+    yield from _overall(found)
+    if found.plan is not None:
+        yield from _stages(found, desired)
+    if found.paused:
+        yield Condition(ConditionType.PAUSED, "True", Reason.PAUSED, "spec.paused: nothing is written to Foreman")
+    if found.drift is not None:
+        drifted = bool(found.drift)
+        message = "\n".join(found.drift[:10])
+        reason = Reason.DRIFTED if drifted else Reason.IN_SYNC
+        yield Condition(ConditionType.DRIFTED, "True" if drifted else "False", reason, message)
+
+
+def _overall(found: Findings) -> Iterator[Condition]:
+    """kstatus' grammar: Ready is the answer, Reconciling is still trying, Stalled needs a person."""
+    stall = found.stalls[0] if found.stalls else None
+    message = "\n".join(entry.message for entry in found.stalls)
+    working = [wait for wait in found.waits if not (stall and wait.after == 0.0 and not wait.message)]
+    if stall is not None:
+        yield Condition(ConditionType.STALLED, "True", stall.reason, message)
+        yield Condition(ConditionType.READY, "False", stall.reason, message)
+    if working:
+        wait = working[0]
+        yield Condition(ConditionType.RECONCILING, "True", wait.reason, wait.message)
+        if stall is None:
+            answer = "False" if found.progress.settled_plan else "Unknown"
+            yield Condition(ConditionType.READY, "False" if answer == "False" else "Unknown", wait.reason, wait.message)
+    if not working and stall is None:
+        names = "all hosts are in their place and all steps are done"
+        yield Condition(ConditionType.READY, "True" if found.settled else "Unknown", Reason.READY, names)
+
+
+def _stages(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
+    progress, plan = found.progress, found.plan
+    assert plan is not None
+    total = sum(desired.values())
+    built = len(progress.built() | progress.configured())
+    configured = bool(progress.created()) or (progress.plan != "" and total == 0)
+    yield _stage(ConditionType.CONFIGURED, configured, Reason.CONFIGURING, "hostgroups are in Foreman")
+    yield _stage(ConditionType.HOSTS_PROVISIONED, built >= total, Reason.PROVISIONING, f"{built} of {total} hosts are built")
+    done = [name for name in plan.order if progress.step(name).state is StepState.DONE]
+    steps = f"{len(done)} of {len(plan.order)} steps are done"
+    yield _stage(ConditionType.STEPS_COMPLETED, len(done) == len(plan.order), Reason.RUNNING_STEPS, steps)
+    if not plan.periodic_puppet:
+        yield Condition(ConditionType.PERIODIC_PUPPET_ENABLED, "False", Reason.DISABLED, "as the Stack wants it")
+    else:
+        on = progress.step(periodic_puppet.NAME).state is StepState.DONE
+        yield _stage(ConditionType.PERIODIC_PUPPET_ENABLED, on, Reason.WAITING, "hosts run Puppet periodically" if on else "")
+
+
+def _stage(kind: ConditionType, done: bool, busy: Reason, message: str) -> Condition:
+    return Condition(kind, "True" if done else "False", Reason.DONE if done else busy, message)
+
+
+def _summary(
+    merged: Iterable[Mapping[str, Any]], found: Findings, progress: Progress, desired: Mapping[str, int]
+) -> dict[str, str]:
+    """Ready-made texts, since columns cannot compute."""
+    ready = next((entry for entry in merged if entry["type"] == ConditionType.READY), None)
+    built = len(progress.built() | progress.configured())
+    text = {
+        "ready": ready["status"] if ready else "Unknown",
+        "reason": ready["reason"] if ready else "",
+        "hosts": f"{built}/{sum(desired.values())}",
+        "server": found.server,
+        "stack": found.stack,
+        "plan": (progress.plan or "")[:12],
+        "step": "",
+    }
+    if found.plan is not None:
+        order = found.plan.order
+        done = [name for name in order if progress.step(name).state is StepState.DONE]
+        busy = [name for name in _order(found.plan) if progress.step(name).state in {StepState.RUNNING, StepState.WAITING}]
+        text["step"] = f"{len(done)}/{len(order)}" + (f" {busy[0]}" if busy else "")
+    return text
+
+
+def _outputs(scope: Scope) -> list[dict[str, Any]]:
+    return [
+        {"name": bound.name, "type": bound.type}
+        | ({"sensitive": True} if bound.sensitive else {"value": bound.plain, "sensitive": False})
+        for bound in scope.outputs
+    ]
+
+
+def _redacted(entry: Mapping[str, Any], plan: Plan | None) -> dict[str, Any]:
+    return {**entry, "message": redact(str(entry["message"]), plan)}
+
+
+def redact(text: str, plan: Plan | None) -> str:
+    """The text without any secret of the plan: Puppet and Foreman may repeat one in what they print."""
+    for secret in secrets(plan):
+        text = text.replace(secret, REDACTED)
+    return text
+
+
+def secrets(plan: Plan | None) -> list[str]:
+    """The texts that must not be seen, the longest first; of a structure every text in it."""
+    values = [value.reveal() for value in plan.parameters.values() if isinstance(value, Secret)] if plan else []
+    return sorted({text for value in values for text in _texts(value) if text}, key=len, reverse=True)
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
+
+
+def _clean(result: dict[str, Any], plan: Plan | None) -> dict[str, Any]:
+    """No secret in what hosts and jobs printed."""
+    for host in result.get("failedHosts") or ():
+        host["cause"] = redact(host.get("cause", ""), plan)
+    for step in result.get("steps") or ():
+        step["message"] = redact(step.get("message", ""), plan)
+    return result

@@ -1,0 +1,229 @@
+"""ForemanServers: probing them, and the connections that deployments use."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from foreman_stacks.api.foremanserver import ForemanServer
+from foreman_stacks.api.meta import FINALIZER
+from foreman_stacks.api.parse import parse_server
+from foreman_stacks.cluster.port import Cluster, Key, Object
+from foreman_stacks.errors import (
+    ForemanError,
+    ForemanForbidden,
+    ForemanNotFound,
+    ForemanUnauthorized,
+    InvalidSpec,
+)
+from foreman_stacks.foreman.port import Foreman, Query, Server, ServerInfo
+from foreman_stacks.model.reasons import ConditionType, Reason
+from foreman_stacks.reconcile import conditions
+from foreman_stacks.reconcile.conditions import Condition
+from foreman_stacks.settings import Settings
+
+MINIMUM = (3, 12)
+"""Foreman 3.12 brought the bulk move and bulk build (foreman-api §17)."""
+PLUGINS = ("foreman_puppet", "foreman_remote_execution")
+FEATURES = ("run_script", "puppet_run_host")
+PERMISSIONS = frozenset(
+    f"{verb}_{thing}"
+    for things, verbs in (
+        (("hosts", "hostgroups", "params", "external_parameters"), ("view", "create", "edit", "destroy")),
+        (("compute_resources_vms",), ("view", "create", "destroy")),
+        (("job_invocations",), ("view", "create", "cancel")),
+        (
+            (
+                "compute_resources", "compute_profiles", "organizations", "locations", "subnets", "domains",
+                "operatingsystems", "architectures", "media", "ptables", "smart_proxies", "plugins", "config_reports",
+                "puppetclasses", "environments", "job_templates", "remote_execution_features",
+            ),
+            ("view",),
+        ),
+        (("organizations", "locations"), ("assign",)),
+        (("classes",), ("edit",)),
+        (("template_invocations",), ("create",)),
+    )
+    for thing in things
+    for verb in verbs
+)
+"""What the flow needs and nothing more (foreman-measured §7)."""
+
+
+@dataclass
+class Connection:
+    """A server that answers: its spec, its adapter, and the answers that its poller has seen."""
+
+    server: ForemanServer
+    foreman: Foreman
+    fingerprint: str
+    answers: dict[Query[Any], Any] = field(default_factory=dict)
+    ready: bool = False
+    message: str = "not probed yet"
+    probed: datetime | None = None
+
+
+Connect = Callable[[ForemanServer, tuple[str, str]], Foreman]
+
+
+class Servers:
+    """All connections by name. `reconcile` is one pass over a ForemanServer; it alone makes and ends connections."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, connect: Connect, now: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._connect = connect
+        self._now = now
+        self.connections: dict[str, Connection] = {}
+
+    async def close(self) -> None:
+        """End all connections."""
+        for connection in self.connections.values():
+            await connection.foreman.close()
+
+    def ready(self, name: str) -> Connection | None:
+        """The connection, if the server is known to be well."""
+        found = self.connections.get(name)
+        return found if found is not None and found.ready else None
+
+    async def reconcile(self, key: Key, held: bool) -> float | None:
+        """Probe the server and report; seconds until the next probe, None when it is gone.
+
+        `held`: some deployment that holds ours refers to it; until that ends, a finalizer keeps it.
+        """
+        seen = await self._cluster.get(key)
+        if seen is None:
+            await self._drop(key.name)
+            return None
+        finalizers = list(seen["metadata"].get("finalizers") or ())
+        deleting = bool(seen["metadata"].get("deletionTimestamp"))
+        if held and FINALIZER not in finalizers and not deleting:
+            seen = await self._cluster.set_finalizers(seen, "foremanservers", [*finalizers, FINALIZER])
+        elif not held and FINALIZER in finalizers:
+            left = [name for name in finalizers if name != FINALIZER]
+            seen = await self._cluster.set_finalizers(seen, "foremanservers", left)
+            if deleting and not left:
+                await self._drop(key.name)
+                return None
+        condition, version = await self._probe(seen)
+        await self._report(seen, condition, version)
+        return self._settings.server_probe
+
+    async def _drop(self, name: str) -> None:
+        gone = self.connections.pop(name, None)
+        if gone is not None:
+            await gone.foreman.close()
+
+    async def _probe(self, seen: Object) -> tuple[Condition, str | None]:
+        name = seen["metadata"]["name"]
+        try:
+            server = parse_server(seen)
+        except InvalidSpec as error:
+            await self._drop(name)
+            return _bad(Reason.INVALID_SPEC, str(error)), None
+        auth = await self._credentials(server)
+        if isinstance(auth, Condition):
+            await self._drop(name)
+            return auth, None
+        connection = await self._connection(server, auth)
+        if isinstance(connection, Condition):
+            return connection, None
+        try:
+            info = (await connection.foreman.read([ServerInfo()]))[ServerInfo()]
+        except ForemanError as error:
+            condition = failure(error)
+        except (KeyError, TypeError, AttributeError):
+            condition = _bad(Reason.NOT_FOREMAN, f"{server.spec.url} answers, but not as Foreman does; check the URL")
+        else:
+            condition = judge(info)
+            connection.ready = condition.status == "True"
+            connection.message = condition.message
+            return condition, info.version
+        connection.ready, connection.message = False, condition.message
+        return condition, None
+
+    async def _credentials(self, server: ForemanServer) -> tuple[str, str] | Condition:
+        ref = server.spec.credentials_secret_ref.name
+        where = f"Secret {ref!r} in namespace {self._settings.namespace!r}"
+        data = await self._cluster.secret(self._settings.namespace, ref)
+        if data is None:
+            return _bad(Reason.CREDENTIALS_MISSING, f"{where} is not there; create it with username and password or token")
+        username = data.get("username")
+        password = data.get("password") or data.get("token")
+        if not username or not password:
+            return _bad(Reason.CREDENTIALS_MISSING, f"{where} lacks username, or password or token; add the missing key")
+        return username.decode(), password.decode()
+
+    async def _connection(self, server: ForemanServer, auth: tuple[str, str]) -> Connection | Condition:
+        """The connection that there is, or a new one when address, trust, limits or credentials changed."""
+        name = server.metadata.name
+        text = "\0".join((server.spec.url, server.spec.ca_bundle or "", str(server.spec.limits), *auth))
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        now = self.connections.get(name)
+        if now is not None and now.fingerprint == fingerprint:
+            now.server = server
+            return now
+        await self._drop(name)
+        try:
+            foreman = self._connect(server, auth)
+        except (ValueError, OSError) as error:  # ssl.SSLError is an OSError
+            return _bad(Reason.INVALID_SPEC, f"spec.caBundle: cannot be used ({type(error).__name__}); give PEM certificates")
+        self.connections[name] = Connection(server, foreman, fingerprint)
+        return self.connections[name]
+
+    async def _report(self, seen: Object, condition: Condition, version: str | None) -> None:
+        old = seen.get("status") or {}
+        generation = seen["metadata"]["generation"]
+        stalled = [] if condition.status == "True" else [Condition(ConditionType.STALLED, "True", condition.reason, condition.message)]
+        if condition.reason is Reason.UNREACHABLE:
+            stalled = [Condition(ConditionType.RECONCILING, "True", condition.reason, condition.message)]
+        merged = conditions.merge(old.get("conditions") or (), [condition, *stalled], generation, self._now())
+        status = {"observedGeneration": generation, "conditions": merged}
+        kept = version or old.get("version")
+        status |= {"version": kept} if kept else {}
+        if {name: old.get(name) for name in status} != status:
+            written = await self._cluster.patch_status(seen, "foremanservers", status)
+            for event in conditions.events(old.get("conditions") or (), merged):
+                await self._cluster.post_event(written, event)
+
+
+def judge(info: Server) -> Condition:
+    """Whether this Foreman is one that we can work with, and what is missing."""
+    parts = info.version.split(".")
+    version = tuple(int("".join(filter(str.isdigit, part)) or 0) for part in parts[:2])
+    if version < MINIMUM:
+        return _bad(Reason.VERSION_NOT_SUPPORTED, f"Foreman {info.version} is too old; upgrade it to 3.12 or later")
+    plugins = [name for name in PLUGINS if name not in info.plugins]
+    if plugins:
+        return _bad(Reason.PLUGIN_MISSING, f"plugins are missing: {', '.join(plugins)}; install them in Foreman")
+    lacking = [] if info.admin else sorted(PERMISSIONS - info.permissions)
+    if lacking:
+        return _bad(Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(lacking)}; add them to its role")
+    features = [name for name in FEATURES if name not in info.features]
+    if features:
+        return _bad(Reason.FEATURE_MISSING, f"remote execution features without a job template: {', '.join(features)}; "
+                                            "assign one in Foreman (Administer, Remote Execution Features)")
+    return Condition(ConditionType.READY, "True", Reason.CONNECTED, f"Foreman {info.version}")
+
+
+def failure(error: ForemanError) -> Condition:
+    """Why a server could not be asked, and what to do."""
+    match error:
+        case ForemanUnauthorized():
+            return _bad(Reason.UNAUTHORIZED, "Foreman refuses our credentials; correct the Secret. It is not asked again "
+                                             "before that or 5 minutes, since failures lock our address out")
+        case ForemanForbidden(permissions=permissions) if permissions:
+            return _bad(Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(permissions)}; add them to its role")
+        case ForemanForbidden():
+            return _bad(Reason.FORBIDDEN, f"{error}; check the role of our user")
+        case ForemanNotFound():
+            return _bad(Reason.NOT_FOREMAN, f"{error}; check spec.url: there is no Foreman API below it")
+        case _:
+            return _bad(Reason.UNREACHABLE, f"{error}; check spec.url, DNS, caBundle and the network")
+
+
+def _bad(reason: Reason, message: str) -> Condition:
+    return Condition(ConditionType.READY, "False", reason, message)

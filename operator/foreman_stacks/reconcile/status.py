@@ -1,0 +1,151 @@
+"""A deployment's progress as its status holds it, and back; what cannot be read counts as "nothing known"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from foreman_stacks.api import deploymentstatus as api
+from foreman_stacks.api.meta import body
+from foreman_stacks.model.identity import HostRef, indices, ranges
+from foreman_stacks.model.progress import (
+    Creating,
+    FailedHost,
+    Progress,
+    RoleProgress,
+    Run,
+    StepProgress,
+    StepState,
+    refs,
+)
+from foreman_stacks.reconcile.record import grouped, spread
+
+
+def parse(status: Mapping[str, Any] | None) -> Progress:
+    """Progress from the status of an object."""
+    try:
+        found = api.StackDeploymentStatus.model_validate(status or {})
+    except ValidationError:
+        return Progress()
+    return Progress(
+        epoch=found.epoch,
+        recorded=found.recorded,
+        plan=found.plan or "",
+        settled_plan=found.settled_plan or "",
+        settled_generation=found.settled_generation,
+        roles={role.name: _role(role) for role in found.roles},
+        steps={step.name: _step(step) for step in found.steps},
+        failed_hosts=tuple(
+            FailedHost(host.name, host.reason, host.cause, host.job_url, host.report_url) for host in found.failed_hosts
+        ),
+    )
+
+
+def _role(role: api.RoleStatus) -> RoleProgress:
+    creating = role.creating
+    return RoleProgress(
+        created=indices(role.created),
+        creating=Creating(indices(creating.indices), creating.since) if creating else None,
+        built=indices(role.built),
+        configured=indices(role.configured),
+    )
+
+
+def _step(step: api.StepStatus) -> StepProgress:
+    return StepProgress(
+        name=step.name,
+        state=StepState(step.state),
+        attempt=step.attempt,
+        started_at=step.started_at,
+        run=_run(step.run) if step.run else None,
+        done=_hosts(step.done),
+        failed=refs((entry.role, indices(entry.indices)) for entry in step.failed),
+        retry_at=step.retry_at,
+        message=step.message,
+    )
+
+
+def _run(run: api.Run) -> Run:
+    return Run(
+        token=run.token,
+        hosts=_hosts(run.hosts),
+        baseline=run.baseline,
+        since=run.since,
+        number=run.number,
+        job=run.job,
+        ended=run.ended,
+    )
+
+
+def _hosts(entries: Iterable[api.DoneHosts]) -> dict[HostRef, str]:
+    return spread((entry.role, entry.indices, entry.digest) for entry in entries)
+
+
+def render(progress: Progress, desired: Mapping[str, int], order: Iterable[str]) -> dict[str, Any]:
+    """The part of the status that holds progress; steps in the order of the plan."""
+    names = [*dict.fromkeys([*desired, *progress.roles])]
+    steps = [*dict.fromkeys([*order, *progress.steps])]
+    status = api.StackDeploymentStatus(
+        plan=progress.plan or None,
+        settled_plan=progress.settled_plan or None,
+        settled_generation=progress.settled_generation,
+        epoch=progress.epoch,
+        recorded=progress.recorded,
+        roles=tuple(_role_status(name, progress.role(name), desired.get(name, 0)) for name in names),
+        steps=tuple(_step_status(progress.step(name)) for name in steps),
+        failed_hosts=tuple(
+            api.FailedHost(
+                name=host.name, reason=host.reason, cause=host.cause[:1024], job_url=host.job, report_url=host.report
+            )
+            for host in progress.failed_hosts[: api.MAX_FAILED_HOSTS]
+        ),
+    )
+    found = body(status)
+    for name in ("observedGeneration", "conditions", "summary", "missingParameters", "outputs"):
+        found.pop(name, None)
+    return found
+
+
+def _role_status(name: str, role: RoleProgress, desired: int) -> api.RoleStatus:
+    return api.RoleStatus(
+        name=name,
+        desired=desired,
+        created=ranges(role.created),
+        creating=api.Creating(indices=ranges(role.creating.indices), since=role.creating.since) if role.creating else None,
+        built=ranges(role.built),
+        configured=ranges(role.configured),
+        leader=min(role.created, default=None),
+    )
+
+
+def _step_status(step: StepProgress) -> api.StepStatus:
+    run = step.run
+    return api.StepStatus(
+        name=step.name,
+        state=step.state.value,
+        attempt=step.attempt,
+        started_at=step.started_at,
+        run=api.Run(
+            token=run.token,
+            hosts=_done(run.hosts),
+            baseline=run.baseline,
+            since=run.since,
+            number=run.number,
+            job=run.job,
+            ended=run.ended,
+        )
+        if run
+        else None,
+        done=_done(step.done),
+        failed=tuple(
+            api.HostSet(role=role, indices=ranges(found)) for role, _, found in grouped(dict.fromkeys(step.failed, ""))
+        ),
+        retry_at=step.retry_at,
+        message=step.message[:1024],
+    )
+
+
+def _done(hosts: Mapping[HostRef, str]) -> tuple[api.DoneHosts, ...]:
+    return tuple(api.DoneHosts(role=role, indices=ranges(found), digest=digest) for role, digest, found in grouped(hosts))

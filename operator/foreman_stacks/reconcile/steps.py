@@ -1,0 +1,178 @@
+"""The steps of a plan in order, each asked for one advance; branches that do not depend on a failed step go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import HostgroupNamed
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.outcome import Done, Failed, Wait
+from foreman_stacks.model.progress import Progress, Run, StepProgress, StepState
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.plan.bind import step_digest
+from foreman_stacks.plan.model import Step
+from foreman_stacks.reconcile import enc, record
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.resources.groups import root_title
+from foreman_stacks.steps import parameter_update, periodic_puppet, puppet_run, quiesce
+from foreman_stacks.steps.kind import Advance, Context, Target, pending
+from foreman_stacks.steps.parameter_update import ParameterUpdate
+from foreman_stacks.steps.puppet_run import PuppetRun
+
+QUIET = "quiet"
+"""The digest of the built-in steps: they are done once for a host."""
+
+
+def run_quiesce(world: World, scope: Scope, draft: Draft) -> frozenset[HostRef]:
+    """Quiesce the hosts of every role that is built to the last; the hosts that are proven quiet."""
+    built = draft.progress.built() | draft.progress.configured()
+    ripe = {
+        role.name for role in world.plan.roles if role.hosts and all(host.ref in built for host in role.hosts)
+    }
+    progress = draft.progress.step(quiesce.NAME)
+    mine = [host for host in scope.hosts if host.ref.role in ripe or (progress.run and host.ref in progress.run.hosts)]
+    if mine:
+        targets = _targets(world, mine, dict.fromkeys(ripe | {host.ref.role for host in mine}, QUIET))
+        _book(world, draft, quiesce.advance(progress, targets, _context(world, draft, quiesce.NAME)), Reason.QUIESCING)
+    return frozenset(draft.progress.step(quiesce.NAME).done)
+
+
+def run_steps(world: World, scope: Scope, draft: Draft) -> bool:
+    """Advance every step whose turn has come; whether all are done."""
+    placed = draft.progress.configured()
+    whole = {role.name for role in world.plan.roles if all(host.ref in placed for host in role.hosts)}
+    done: set[str] = set()
+    for name in world.plan.order:
+        step = world.plan.step(name)
+        if not done.issuperset(step.after):
+            continue
+        if isinstance(step.action, PuppetRun) and not whole.issuperset(step.action.roles):
+            continue
+        advance = _advance(world, scope, draft, step)
+        if advance is None:
+            continue
+        _book(world, draft, advance, Reason.RUNNING_STEPS)
+        if isinstance(advance.outcome, Done):
+            done.add(name)
+        elif isinstance(step.action, ParameterUpdate):
+            break  # its value is not in force yet: what follows would be judged by the old one
+    return len(done) == len(world.plan.order)
+
+
+def run_periodic(world: World, scope: Scope, draft: Draft) -> bool:
+    """Switch periodic Puppet on again, if the Stack wants it; whether that is done."""
+    if not world.plan.periodic_puppet:
+        return True
+    targets = _targets(world, scope.hosts, {role.name: QUIET for role in world.plan.roles})
+    progress = draft.progress.step(periodic_puppet.NAME)
+    advance = periodic_puppet.advance(progress, targets, _context(world, draft, periodic_puppet.NAME))
+    _book(world, draft, advance, Reason.RESUMING_PUPPET)
+    return isinstance(advance.outcome, Done)
+
+
+def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | None:
+    """One look at a step; None when the ENC says that it must not run."""
+    progress = draft.progress.step(step.name)
+    context = _context(world, draft, step.name, step)
+    match step.action:
+        case PuppetRun() as spec:
+            root = world.seen[HostgroupNamed(root_title(scope))]
+            assert root is not None
+            facts = world.facts(draft.progress)
+            digests = {role: step_digest(world.plan, facts, step.name, role, world.key) for role in spec.roles}
+            targets = _targets(world, scope.hosts, digests)
+            idle = progress.run is not None or not pending(progress, puppet_run.chosen(spec, targets))
+            if not idle and not enc.verify(world, scope, frozenset(spec.roles), draft):
+                return None
+            before = (record.change(root, draft.progress),)
+            return puppet_run.advance(spec, progress, targets, replace(context, before_run=before))
+        case ParameterUpdate() as spec:
+            waits = spec.parameter in scope.group(spec.hostgroup).pending
+            return parameter_update.advance(progress, waits, context)
+
+
+def _targets(world: World, hosts: Iterable[HostScope], digests: dict[str, str]) -> tuple[Target, ...]:
+    leaders = {role.name: min((host.ref.index for host in role.hosts), default=0) for role in world.plan.roles}
+    found = []
+    for host in hosts:
+        row = world.row(host) if host.ref.role in digests else None
+        if row is not None:
+            leader = host.ref.index == leaders[host.ref.role]
+            found.append(Target(host.ref, row.name, row.id, digests[host.ref.role], leader))
+    return tuple(sorted(found, key=lambda target: target.ref))
+
+
+def _context(world: World, draft: Draft, name: str, step: Step | None = None) -> Context:
+    identity = world.plan.identity
+    return Context(
+        seen=world.seen,
+        now=world.now,
+        settings=world.settings,
+        token=world.token(name, draft.progress.epoch + 1),
+        title=f"foreman-stacks {name} {identity.namespace}/{identity.name}",
+        unsent=lambda run: run.token in world.memory.unsent,
+        settled_at=partial(_settled_at, world),
+        budget=world.run_budget,
+        url=world.url,
+        timeout=int(step.timeout) if step else 7200,
+        retries=step.retries if step else 2,
+    )
+
+
+def _settled_at(world: World, run: Run) -> datetime:
+    return world.memory.settled_at(run.token, run.since, world.settings.host_create_timeout)
+
+
+def _book(world: World, draft: Draft, advance: Advance, reason: Reason) -> None:
+    """Take over what a step says, unless it is a new intent and the deployment is paused."""
+    before = draft.progress.step(advance.progress.name)
+    draft.failures |= advance.failures
+    if advance.intends and draft.paused:
+        kept = replace(before, state=StepState.WAITING) if before.run is None else before
+        draft.progress = draft.progress.with_step(kept)
+        draft.wait(Wait(Reason.PAUSED, f"paused before step {before.name}"))
+        return
+    progress = draft.progress.with_step(advance.progress)
+    if advance.intends:
+        progress = replace(progress, epoch=progress.epoch + 1)
+        assert advance.progress.run is not None
+        draft.intents.add(advance.progress.run.token)
+    draft.progress = progress
+    draft.polls += advance.polls
+    if advance.changes:
+        draft.progress = _recorded(draft.progress, advance)
+        for change in advance.changes:  # in this order: the record before the job
+            draft.act([change], reason, f"step {before.name}: {change}")
+    match advance.outcome:
+        case Wait() as wait:
+            after = 0.0 if advance.intends else wait.after
+            draft.wait(replace(wait, message=f"step {before.name}: {wait.message}".rstrip(": "), after=after))
+        case Failed() as failed:
+            causes = [f"{ref}: {found.cause}" for ref, found in sorted(draft.failures.items()) if ref in advance.progress.failed]
+            mend = "; ".join(causes) or "see failedHosts; mend the cause, then request a reconcile"
+            draft.stall(failed.reason, Problem(f"step {before.name}", failed.message, mend))
+        case Done():
+            pass
+
+
+def _recorded(progress: Progress, advance: Advance) -> Progress:
+    starts = any(change.verb == "update" and change.resource == "hostgroup_parameter" for change in advance.changes)
+    return replace(progress, recorded=progress.epoch) if starts else progress
+
+
+def retried(progress: Progress) -> Progress:
+    """Progress with every failed step open again: a new generation, or a person's request."""
+    steps = {
+        name: replace(step, failed=frozenset(), attempt=0, retry_at=None, message="", state=_reopened(step))
+        for name, step in progress.steps.items()
+    }
+    return replace(progress, steps=steps, failed_hosts=())
+
+
+def _reopened(step: StepProgress) -> StepState:
+    return StepState.RUNNING if step.run else StepState.PENDING if step.state is StepState.FAILED else step.state

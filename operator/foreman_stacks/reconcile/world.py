@@ -1,0 +1,135 @@
+"""All that one decision sees, and all that it says; both are values of one pass."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import Change, HostgroupNamed, HostNamed, HostRow, Query, Snapshot
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.outcome import Stalled, Wait
+from foreman_stacks.model.progress import FailedHost, Progress, StepState
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import Facts, HostFacts, HostScope, Scope
+from foreman_stacks.plan.bind import bind
+from foreman_stacks.plan.model import Plan
+from foreman_stacks.reconcile.memory import Memory
+from foreman_stacks.settings import Settings
+from foreman_stacks.steps.parameter_update import ParameterUpdate
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What even a teardown, which has no plan, sees."""
+
+    seen: Snapshot
+    memory: Memory
+    settings: Settings
+    now: datetime
+
+
+@dataclass(frozen=True)
+class World(Moment):
+    """What is known in one pass. `plan_id` is what status and record call the plan."""
+
+    plan: Plan
+    progress: Progress
+    url: str
+    key: bytes
+    generation: int = 0
+    provisioning: int = 4
+    run_budget: int = 50
+    organization: str | None = None
+    location: str | None = None
+    paused: bool = False
+
+    @property
+    def plan_id(self) -> str:
+        """Plan and configuration: the second half tells an edited deployment from an edited Stack."""
+        return f"{self.plan.hash[:12]}-{self.plan.config_digest[:8]}"
+
+    def facts(self, progress: Progress | None = None) -> Facts:
+        """What expressions may see. Raises `Unread` for hosts that are there and not read."""
+        progress = progress or self.progress
+        domain = self.domain()
+        names = {host.ref: f"{host.label}.{domain}" for role in self.plan.roles for host in role.hosts}
+        there = sorted(progress.created() & names.keys())
+        self.seen.need([HostNamed(names[ref]) for ref in there])
+        rows = {ref: self.seen[HostNamed(names[ref])] for ref in there}
+        return Facts(
+            hosts={ref: HostFacts(row.name, row.ip) for ref, row in rows.items() if row is not None and row.ip},
+            updates=frozenset(
+                step.name
+                for step in self.plan.steps
+                if isinstance(step.action, ParameterUpdate)
+                and progress.step(step.name).state in {StepState.RUNNING, StepState.DONE}
+            ),
+            domain=domain,
+        )
+
+    def domain(self) -> str | None:
+        """The domain of the hosts: their outer parent's."""
+        outer = next((group.outer_parent for group in self.plan.groups if group.outer_parent), None)
+        group = self.seen[HostgroupNamed(outer)] if outer else None
+        return group.domain if group else None
+
+    def scope(self, progress: Progress | None = None) -> Scope:
+        """The plan bound to what is known."""
+        progress = progress or self.progress
+        bound = bind(self.plan, self.facts(progress))
+        open_ = {host.group for host in bound.hosts if host.ref not in progress.configured()}
+        return replace(bound, organization=self.organization, location=self.location, staging=frozenset(open_))
+
+    def fqdn(self, host: HostScope) -> str:
+        """The host's full name."""
+        return f"{host.label}.{self.domain()}"
+
+    def row(self, host: HostScope) -> HostRow | None:
+        """The host as Foreman shows it."""
+        return self.seen[HostNamed(self.fqdn(host))]
+
+    def token(self, step: str, epoch: int) -> str:
+        """A name for one job, the same whoever computes it: an intent raises the epoch."""
+        text = f"{self.plan.identity} {step} {epoch}"
+        return hmac.digest(b"foreman-stacks", text.encode(), "sha256").hex()[:20]
+
+
+@dataclass
+class Draft:
+    """What a decision says: new progress, writes in waves (each wave at once), waits, and what only people can mend."""
+
+    progress: Progress
+    waves: list[list[Change]] = field(default_factory=list)
+    intents: set[str] = field(default_factory=set)
+    waits: list[Wait] = field(default_factory=list)
+    polls: list[Query[Any]] = field(default_factory=list)
+    stalls: list[Stalled] = field(default_factory=list)
+    failures: dict[HostRef, FailedHost] = field(default_factory=dict)
+    scope: Scope | None = None
+    drift: tuple[str, ...] | None = None
+    paused: bool = False
+
+    def act(self, changes: Sequence[Change], reason: Reason, message: str = "") -> None:
+        """Write these, unless the deployment is paused."""
+        if self.paused:
+            self.wait(Wait(Reason.PAUSED, f"paused before: {changes[0]}"))
+            return
+        self.waves.append(list(changes))
+        self.wait(Wait(reason, message or str(changes[0]), after=0.0))
+
+    def wait(self, wait: Wait) -> None:
+        """Something is in progress."""
+        self.waits.append(wait)
+
+    def stall(self, reason: Reason, *problems: Problem) -> None:
+        """Only a person can help."""
+        self.stalls.append(Stalled(reason, problems))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in progress and nothing is wrong."""
+        return not (self.waves or self.waits or self.stalls)

@@ -1,0 +1,66 @@
+"""The key of a class parameter: before the first override its type and switch must be right, for the whole server.
+
+A key with `override: false` gets one PUT; one that is already on is shared and never changed (foreman-api §11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foreman_stacks.foreman.port import Change, ClassKeys, HostgroupNamed, Query, Snapshot
+from foreman_stacks.model.scope import Scope
+from foreman_stacks.model.values import Bound
+from foreman_stacks.resources.groups import environment_of, wanted_groups
+
+
+@dataclass(frozen=True)
+class WantedKey:
+    """A class parameter that somebody overrides: its environment comes from the outer parent unless it is named."""
+
+    puppet_class: str
+    bound: Bound
+    outer: str
+    environment: str | None
+
+
+class ClassKeyKind:
+    """Keys that our overrides need; `omit` leaves everybody else with Puppet's own default."""
+
+    name = "classKey"
+
+    def wanted(self, scope: Scope) -> Sequence[WantedKey]:
+        """One for each class parameter that a group or a host overrides."""
+        return list(wanted_keys(scope).values())
+
+    def queries(self, wanted: Sequence[WantedKey]) -> Sequence[Query[Any]]:
+        """The outer parents, which tell the environment."""
+        return [HostgroupNamed(key.outer) for key in wanted if key.outer]
+
+    def changes(self, wanted: Sequence[WantedKey], seen: Snapshot) -> Sequence[Change]:
+        """One PUT for each key that is off."""
+        asked = {key: ClassKeys(environment_of(key.outer, key.environment, seen) or "", key.puppet_class) for key in wanted}
+        seen.need(asked.values())
+        found = []
+        for key, query in asked.items():
+            now = seen[query].get(key.bound.name)
+            if now is not None and not now.override:
+                body = {"override": True, "omit": True, "parameter_type": key.bound.type}
+                body |= {"hidden_value": True} if key.bound.sensitive else {}
+                name = f"{key.puppet_class}::{key.bound.name}"
+                found.append(Change("update", "class_key", name, body, (now.id,), stales=(query,)))
+        return found
+
+
+def wanted_keys(scope: Scope) -> Mapping[tuple[str, str, str], WantedKey]:
+    """By outer parent, class and parameter; a sensitive value anywhere hides the key's values."""
+    groups = {group.group: group for group in wanted_groups(scope) if not group.staging}
+    pairs = [(group, entry.name, bound) for group in groups.values() for entry in group.classes for bound in entry.overrides]
+    pairs += [(groups[host.group], name, bound) for host in scope.hosts for name, bound in host.overrides]
+    found: dict[tuple[str, str, str], WantedKey] = {}
+    for group, name, bound in pairs:
+        key = (group.outer, name, bound.name)
+        if key not in found or (bound.sensitive and not found[key].bound.sensitive):
+            found[key] = WantedKey(name, bound, group.outer, group.environment)
+    return found

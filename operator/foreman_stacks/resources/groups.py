@@ -1,0 +1,152 @@
+"""The hostgroups that a deployment wants in Foreman: names, titles, environments, and values in Foreman's form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foreman_stacks.foreman.port import HostgroupById, HostgroupNamed, Query, Snapshot, TaxonomyNamed
+from foreman_stacks.model.identity import Identity, Mark
+from foreman_stacks.model.scope import ClassScope, GroupScope, Scope
+from foreman_stacks.model.values import Bound, Secret
+
+
+@dataclass(frozen=True)
+class WantedGroup:
+    """A hostgroup in Foreman: one of the Stack's, or the staging twin of one whose hosts are being built.
+
+    `outer` is the Foreman hostgroup above our tree (empty: none), which gives the environment unless one is named.
+    """
+
+    name: str
+    group: str
+    parent: str
+    outer: str
+    environment: str | None
+    mark: Mark
+    description: str = ""
+    staging: bool = False
+    root: bool = False
+    parameters: tuple[Bound, ...] = ()
+    classes: tuple[ClassScope, ...] = ()
+    organization: str | None = None
+    location: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What Foreman calls it: titles are unique, names are not."""
+        return joined(self.parent, self.name)
+
+
+def joined(parent: str, name: str) -> str:
+    """A hostgroup's title."""
+    return f"{parent}/{name}" if parent else name
+
+
+def title_of(scope: Scope, group: str) -> str:
+    """The title of one of the Stack's hostgroups."""
+    found = scope.group(group)
+    return joined(title_of(scope, found.parent) if found.parent else found.outer_parent, found.label)
+
+
+def staging_title(scope: Scope, group: str) -> str:
+    """The title of a group's staging twin: directly under the outer parent, so that no class of ours is inherited."""
+    found = scope.group(group)
+    return joined(_outer(scope, found), _staging_name(found, scope.identity))
+
+
+def root_title(scope: Scope) -> str:
+    """The title of the first hostgroup, which bears the record."""
+    return title_of(scope, scope.groups[0].name)
+
+
+def _outer(scope: Scope, group: GroupScope) -> str:
+    return _outer(scope, scope.group(group.parent)) if group.parent else group.outer_parent
+
+
+def _staging_name(group: GroupScope, identity: Identity) -> str:
+    return f"{group.name.replace('_', '-')} staging {identity.suffix}"
+
+
+def environment_of(outer: str, named: str | None, seen: Snapshot) -> str | None:
+    """The Puppet environment of a group: the deployment's, else the outer parent's effective one.
+
+    A group without a Puppet facet shows none although an ancestor of it has one (foreman-measured §1.2), so the
+    ancestors are asked from the nearest up.
+    """
+    if named is not None or not outer:
+        return named
+    group = seen[HostgroupNamed(outer)]
+    if group is None or group.environment_id is not None:
+        return group.environment if group else None
+    for ancestor in reversed(group.ancestors):
+        above = seen[HostgroupById(ancestor)]
+        if above is not None and above.environment_id is not None:
+            return above.environment
+    return None
+
+
+def wanted_groups(scope: Scope) -> Sequence[WantedGroup]:
+    """The Stack's groups, parents first, then a staging twin for each that hosts belong to."""
+    shared: dict[str, Any] = {
+        "organization": scope.organization,
+        "location": scope.location,
+        "environment": scope.environment,
+    }
+    found = [
+        WantedGroup(
+            name=group.label,
+            group=group.name,
+            parent=title_of(scope, group.parent) if group.parent else group.outer_parent,
+            outer=_outer(scope, group),
+            mark=Mark(str(scope.identity), group=group.name),
+            description=group.description,
+            root=position == 0,
+            parameters=group.parameters,
+            classes=group.classes,
+            **shared,
+        )
+        for position, group in enumerate(scope.groups)
+    ]
+    for name in sorted(scope.staging):
+        group = scope.group(name)
+        found.append(
+            WantedGroup(
+                name=_staging_name(group, scope.identity),
+                group=name,
+                parent=_outer(scope, group),
+                outer=_outer(scope, group),
+                mark=Mark(str(scope.identity), group=name, staging=True),
+                description=f"Hosts of {title_of(scope, name)} while they are built",
+                staging=True,
+                parameters=_flattened(scope, name),
+                **shared,
+            )
+        )
+    return found
+
+
+def taxonomies(organization: str | None, location: str | None) -> list[Query[Any]]:
+    """The queries for the ids of organization and location."""
+    queries: list[Query[Any]] = [TaxonomyNamed("organizations", organization)] if organization else []
+    return queries + ([TaxonomyNamed("locations", location)] if location else [])
+
+
+def _flattened(scope: Scope, group: str) -> tuple[Bound, ...]:
+    """The parameters of a group and its ancestors of ours; the nearer one of a name wins."""
+    found: dict[str, Bound] = {}
+    for link in reversed(scope.chain(group)):
+        found |= {bound.name: bound for bound in link.parameters}
+    return tuple(found.values())
+
+
+def parameter_body(bound: Bound) -> dict[str, Any]:
+    """A parameter as Foreman takes it: arrays and hashes as JSON strings, or they are dropped (measured §1.1)."""
+    body: dict[str, Any] = {"name": bound.name, "value": wire_body(bound), "parameter_type": bound.type}
+    return body | ({"hidden_value": True} if bound.sensitive else {})
+
+
+def wire_body(bound: Bound) -> str | Secret:
+    """The text of a value, still wrapped when it is a secret."""
+    return Secret(bound.wire) if bound.sensitive else bound.wire

@@ -1,0 +1,296 @@
+"""How a step follows one remote-execution job: intent, start, results per host, verdicts, retries.
+
+A job is never waited for, its hosts are: their results come from thin searches, seconds before the job itself ends
+(foreman-measured §1.4). The three kinds that run jobs say which hosts, with which inputs, and what a result means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from foreman_stacks.foreman.port import Change, Job, JobCounts, JobHosts, JobOutput, JobWithToken, NewestReport, Query
+from foreman_stacks.model.identity import HostRef, ranges
+from foreman_stacks.model.outcome import Done, Failed, Wait
+from foreman_stacks.model.progress import FailedHost, Run, StepProgress, StepState
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.values import Json
+from foreman_stacks.steps.kind import Advance, Context, Target, pending
+
+LOOKUP_EVERY = 2.0
+"""Seconds between two looks for a job whose start was not answered."""
+UNREACHABLE = "EXCEPTION"
+"""The exit status that remote execution shows for a host that it could not reach (foreman-measured §5)."""
+
+
+class Result(StrEnum):
+    """What became of a job on one host."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True)
+class Good:
+    """The host has done it."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """To be asked again after some seconds; costs no retry."""
+
+    cause: str
+    after: float
+
+
+@dataclass(frozen=True)
+class Bad:
+    """It failed on the host; costs a retry."""
+
+    reason: str
+    cause: str
+    report: int | None = None
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """A result without the proof that belongs to it, yet."""
+
+    cause: str
+
+
+Verdict = Good | Again | Bad | Undecided
+
+
+class JobKind(Protocol):
+    """What differs between the kinds of step that run jobs."""
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether reports prove it."""
+        ...
+
+    @property
+    def runs(self) -> int:
+        """How many jobs, one after the other, make one go."""
+        ...
+
+    def batch(self, waiting: Sequence[Target], targets: Sequence[Target]) -> Sequence[Target]:
+        """The hosts of the next job."""
+        ...
+
+    def job(self, context: Context) -> Mapping[str, Json]:
+        """Feature and inputs of the job."""
+        ...
+
+    def judge(self, target: Target, result: Result, run: Run, job: Job, context: Context) -> Verdict:
+        """What a result means."""
+        ...
+
+    def tolerates(self, failed: Sequence[Target]) -> bool:
+        """Whether the step is done although these failed for good."""
+        ...
+
+
+def advance(kind: JobKind, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
+    """One look at the step."""
+    if progress.run is not None:
+        return _follow(kind, progress, progress.run, targets, context)
+    waiting = pending(progress, targets)
+    if not waiting:
+        return _end(kind, progress, targets)
+    if progress.retry_at is not None and context.now < progress.retry_at:
+        wait = (progress.retry_at - context.now).total_seconds()
+        return Advance(progress, Wait(Reason.RETRYING, progress.message, after=wait))
+    batch = kind.batch(waiting, targets)
+    if kind.needs_baseline:
+        batch = batch[: context.budget]
+    if not batch:
+        return Advance(progress, Wait(Reason.WAITING, "waits for other Puppet runs on this server", after=5.0))
+    return _intend(kind, progress, batch, context)
+
+
+def _intend(kind: JobKind, progress: StepProgress, batch: Sequence[Target], context: Context, number: int = 1) -> Advance:
+    run = Run(
+        token=context.token,
+        hosts={target.ref: target.digest for target in batch},
+        baseline=context.seen[NewestReport()] if kind.needs_baseline else 0,
+        since=context.now,
+        number=number,
+    )
+    moved = replace(
+        progress,
+        state=StepState.RUNNING,
+        run=run,
+        retry_at=None,
+        attempt=max(1, progress.attempt),
+        started_at=progress.started_at or context.now,
+        message=f"{len(batch)} hosts: {_names(run.hosts)}",
+    )
+    return Advance(moved, Wait(Reason.RUNNING_STEPS, moved.message), intends=True)
+
+
+def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[Target], context: Context) -> Advance:
+    wait = Wait(Reason.RUNNING_STEPS, progress.message)
+    job = _find(run, context)
+    if job is None:
+        if context.unsent(run) or context.now >= context.settled_at(run):
+            return Advance(progress, wait, changes=(*context.before_run, _start(kind, run, targets, context)))
+        return Advance(progress, Wait(Reason.WAITING, f"looks for the job {run.token}", after=LOOKUP_EVERY))
+    if run.job != job.id:
+        run = replace(run, job=job.id)
+        progress = replace(progress, run=run)
+    mine = [target for target in targets if target.ref in run.hosts]
+    results, polls = _results(run, job, mine, context)
+    late = context.now >= run.since + timedelta(seconds=context.timeout)
+    if late:
+        results = {target.ref: results.get(target.ref, Result.TIMEOUT) for target in mine}
+    cancel = (_cancel(job),) if late and not job.ended else ()
+    verdicts = {
+        target.ref: kind.judge(target, results[target.ref], run, job, context) for target in mine if target.ref in results
+    }
+    if len(verdicts) < len(mine):
+        return Advance(progress, wait, polls=polls)
+    open_ = [verdict.cause for verdict in verdicts.values() if isinstance(verdict, Undecided)]
+    if open_:
+        noted = progress if run.ended else replace(progress, run=replace(run, ended=context.now))
+        return Advance(noted, Wait(Reason.RUNNING_STEPS, open_[0], after=LOOKUP_EVERY), changes=cancel, polls=polls)
+    return replace(_conclude(kind, progress, run, (mine, verdicts), context), changes=cancel)
+
+
+def _find(run: Run, context: Context) -> Job | None:
+    if run.job is not None:
+        found = context.seen[JobCounts(run.job)]
+        if found is not None:
+            return found
+    if context.unsent(run):
+        return None
+    return context.seen[JobWithToken(run.token)]
+
+
+def _start(kind: JobKind, run: Run, targets: Sequence[Target], context: Context) -> Change:
+    ids = [target.host_id for target in sorted(targets, key=lambda target: target.ref) if target.ref in run.hosts]
+    body = {**kind.job(context), "host_ids": ids, "description_format": f"{context.title} {run.token}"}
+    query = JobWithToken(run.token)
+    return Change("start", "job", run.token, body, intent=True, answers=query)
+
+
+def _cancel(job: Job) -> Change:
+    return Change("cancel", "job", str(job.id), address=(job.id,), stales=(JobCounts(job.id),))
+
+
+def _results(
+    run: Run, job: Job, mine: Sequence[Target], context: Context
+) -> tuple[dict[HostRef, Result], tuple[Query[Any], ...]]:
+    """Results so far, and what to poll for more."""
+    counts = JobCounts(job.id)
+    asked = [JobHosts(job.id, "success"), JobHosts(job.id, "failed")]
+    if job.ended:
+        asked.append(JobHosts(job.id, "cancelled"))
+    polls: tuple[Query[Any], ...] = (counts, *asked)
+    orphaned = job.status == "queued" and job.task is None
+    if orphaned and context.now >= run.since + timedelta(seconds=context.settings.job_lost_after):
+        return {target.ref: Result.LOST for target in mine}, polls
+    if not job.ended and job.succeeded + job.failed == 0:
+        return {}, polls
+    context.seen.need(asked)
+    found: dict[HostRef, Result] = {}
+    for query in asked:
+        names = context.seen[query]
+        found |= {target.ref: Result(query.result) for target in mine if target.fqdn in names}
+    if job.ended:
+        found = {target.ref: found.get(target.ref, Result.LOST) for target in mine}
+    return found, polls
+
+
+def _conclude(
+    kind: JobKind,
+    progress: StepProgress,
+    run: Run,
+    judged: tuple[Sequence[Target], Mapping[HostRef, Verdict]],
+    context: Context,
+) -> Advance:
+    """Every host of the run has a verdict: book them, and go on with the next run, a retry, or the end."""
+    mine, verdicts = judged
+    good = [target for target in mine if isinstance(verdicts[target.ref], Good)]
+    if run.number < kind.runs and good:
+        return _intend(kind, replace(progress, run=None), good, context, run.number + 1)
+    done = {**progress.done, **{target.ref: run.hosts[target.ref] for target in good}}
+    progress = replace(progress, run=None, done=done, message="")
+    again = [verdict for verdict in verdicts.values() if isinstance(verdict, Again)]
+    bad = {ref: verdict for ref, verdict in verdicts.items() if isinstance(verdict, Bad)}
+    if not bad:
+        if not again:
+            return Advance(replace(progress, attempt=1), Wait(Reason.RUNNING_STEPS, "", after=0.0))
+        progress = replace(progress, retry_at=context.after(again[0].after), message=again[0].cause, state=StepState.WAITING)
+        return Advance(progress, Wait(Reason.WAITING, again[0].cause, after=again[0].after))
+    names = {target.ref: target.fqdn for target in mine}
+    failures = {
+        ref: FailedHost(
+            names[ref],
+            verdict.reason,
+            verdict.cause,
+            context.job_url(run.job) if run.job else None,
+            context.report_url(verdict.report) if verdict.report else None,
+        )
+        for ref, verdict in bad.items()
+    }
+    if progress.attempt <= context.retries:
+        delay = min(context.settings.retry_first * 2 ** (progress.attempt - 1), context.settings.backoff_cap)
+        message = f"attempt {progress.attempt} failed on {_names(bad)}: {next(iter(bad.values())).cause}"
+        progress = replace(
+            progress,
+            attempt=progress.attempt + 1,
+            retry_at=context.after(delay),
+            message=message,
+            state=StepState.WAITING,
+        )
+        return Advance(progress, Wait(Reason.RETRYING, message, after=delay), failures=failures)
+    progress = replace(progress, failed=progress.failed | frozenset(bad), attempt=1)
+    return Advance(progress, Wait(Reason.RUNNING_STEPS, "", after=0.0), failures=failures)
+
+
+def _end(kind: JobKind, progress: StepProgress, targets: Sequence[Target]) -> Advance:
+    given_up = [target for target in targets if target.ref in progress.failed]
+    if given_up and not kind.tolerates(given_up):
+        message = f"failed on {_names(target.ref for target in given_up)}"
+        return Advance(replace(progress, state=StepState.FAILED, message=message), Failed(Reason.STEP_FAILED, message))
+    message = f"{len(given_up)} failed hosts tolerated" if given_up else ""
+    return Advance(replace(progress, state=StepState.DONE, message=message, retry_at=None), Done())
+
+
+def _names(hosts: Any) -> str:
+    by_role: dict[str, list[int]] = {}
+    for ref in hosts:
+        by_role.setdefault(ref.role, []).append(ref.index)
+    return ", ".join(f"{role}/{ranges(found)}" for role, found in sorted(by_role.items()))
+
+
+def output_of(target: Target, job: Job, context: Context) -> str:
+    """What the job printed on a host; asked only for hosts that failed."""
+    return context.seen[JobOutput(job.id, target.host_id)]
+
+
+def unheard(result: Result) -> Bad | None:
+    """The verdict on results that no host gave."""
+    match result:
+        case Result.TIMEOUT:
+            return Bad("Timeout", "no result within the step's timeoutSeconds")
+        case Result.LOST:
+            return Bad("JobLost", "the job ended without a result for this host")
+        case Result.CANCELLED:
+            return Bad("JobCancelled", "the job was cancelled")
+        case _:
+            return None
+
+
+def last_lines(text: str, count: int = 3) -> str:
+    """The end of an output, as one line of at most 500 characters."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[-count:])[-500:]

@@ -1,0 +1,70 @@
+"""Quiesce, a built-in step: stops and disables periodic Puppet on new hosts, and proves that nothing is left running.
+
+Stock provisioning templates enable the agent, so until this is proven a host stays in its staging hostgroup, where
+none of our classes reach it (design: hosts must not run Puppet by themselves until their turn has come).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from importlib.resources import files
+
+from foreman_stacks.foreman.port import Job
+from foreman_stacks.model.progress import Run, StepProgress
+from foreman_stacks.model.values import Json
+from foreman_stacks.steps import job as jobs
+from foreman_stacks.steps.kind import Advance, Context, Target
+
+NAME = "Quiesce"
+
+
+@cache
+def script(name: str) -> str:
+    """One of the shell scripts beside this module."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Script:
+    """`jobs.JobKind` of a shell script; a host that cannot be reached is asked again while it may still be booting."""
+
+    name: str
+    since: StepProgress
+    needs_baseline: bool = False
+    runs: int = 1
+
+    def batch(self, waiting: Sequence[Target], targets: Sequence[Target]) -> Sequence[Target]:
+        """All at once: a job costs 10 s in any case (foreman-measured §5)."""
+        return waiting
+
+    def job(self, context: Context) -> Mapping[str, Json]:
+        """Foreman's own feature for scripts."""
+        text = f"limit={context.settings.quiesce_limit}\n{script(self.name)}"
+        return {"feature": "run_script", "inputs": {"command": text}}
+
+    def judge(self, target: Target, result: jobs.Result, run: Run, job: Job, context: Context) -> jobs.Verdict:
+        """The script exits 0 only when it is proven."""
+        if result is jobs.Result.SUCCESS:
+            return jobs.Good()
+        lost = jobs.unheard(result)
+        if lost is not None:
+            return lost
+        output = jobs.output_of(target, job, context)
+        if jobs.UNREACHABLE in output:
+            began = self.since.started_at or run.since
+            if context.now < began + timedelta(seconds=context.settings.boot_timeout):
+                return jobs.Again(f"{target.fqdn} cannot be reached yet", context.settings.boot_retry)
+            return jobs.Bad("HostUnreachable", jobs.last_lines(output))
+        return jobs.Bad("ScriptFailed", jobs.last_lines(output) or "the script failed without output")
+
+    def tolerates(self, failed: Sequence[Target]) -> bool:
+        """Never: a host that may run Puppet by itself breaks the order."""
+        return not failed
+
+
+def advance(progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
+    """One look at the step."""
+    return jobs.advance(Script("quiesce.sh", progress), progress, targets, context)
