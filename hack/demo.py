@@ -225,18 +225,19 @@ def _how_to_look(demo: Demo, deployment: dict[str, Any]) -> None:
         return
     binary = Path(control_plane.kubectl_path())
     shown = str(binary.relative_to(ROOT)) if binary.is_relative_to(ROOT) else "kubectl"
-    name = deployment["metadata"]["name"]
-    print(f"""It all goes on running. To look around:
-
-  export KUBECONFIG={DEMO.name}/kubeconfig
-  {shown} get foreman                                   # everything of ours
-  {shown} describe stackdeployment {name}          # conditions, steps, events
-  {shown} get deployedhosts -o wide
-  {shown} explain stack.spec.steps
-  curl -su {demo.foreman.user}:{demo.foreman.password} {demo.foreman.url}/api/v2/hosts
-  less {DEMO.name}/operator.log
-
-End it with: make demo-down""")
+    look = (
+        (f"export KUBECONFIG={DEMO.name}/kubeconfig", ""),
+        (f"{shown} get foreman --all-namespaces", "everything of ours"),
+        (f"{shown} describe stackdeployment {deployment['metadata']['name']}", "conditions, steps, events"),
+        (f"{shown} get deployedhosts -o wide", "host by host"),
+        (f"{shown} explain stack.spec.steps", "what may be written"),
+        (f"curl -su {demo.foreman.user}:{demo.foreman.password} {demo.foreman.url}/api/v2/hosts", "what Foreman says"),
+        (f"less {DEMO.name}/operator.log", ""),
+    )
+    print("It all goes on running. To look around:\n")
+    for command, what in look:
+        print(f"  {command:<58}{'  # ' + what if what else ''}".rstrip())
+    print("\nEnd it with: make demo-down")
 
 
 def main() -> int:

@@ -41,9 +41,9 @@ def lines(seen: Mapping[str, Any]) -> list[str]:
         detail = ""
         if kind == "HostsProvisioned" and wanted:
             detail = f"{'█' * built}{'▒' * (made - built)}{'░' * (wanted - made)}  {built}/{wanted}"
-        if kind == "StepsCompleted":
-            detail = "  ".join(_step(step) for step in status.get("steps", []))
         shown.append(f"  {'✔' if state == 'True' else '·'} {text:<24}{detail}".rstrip())
+        if kind == "StepsCompleted" and (steps := status.get("steps")):
+            shown.append(f"      {'  '.join(_step(step) for step in steps)}")
     ready: Mapping[str, Any] = next((each for each in status.get("conditions", []) if each["type"] == "Ready"), {})
     return [*shown, f"    {ready.get('reason', 'Waiting')}: {ready.get('message', 'for the operator')}".rstrip(": ")]
 
