@@ -7,6 +7,7 @@ python hack/demo.py down         end what was left running
 
 import argparse
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -42,7 +43,6 @@ ENV = {
     # The simulator's clock runs fast, so the operator looks more often than it would at a real Foreman.
     "FOREMAN_STACKS_POLL_JOBS": "0.5",
     "FOREMAN_STACKS_POLL_BUILDS": "0.5",
-    "FOREMAN_STACKS_SERVER_PROBE": "5",
     "FOREMAN_STACKS_BOOT_RETRY": "1",
     "FOREMAN_STACKS_RETRY_FIRST": "2",
     "FOREMAN_STACKS_BUSY_RETRY": "2",
@@ -91,6 +91,20 @@ class Demo:
             time.sleep(0.1)
 
 
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One demo at a time in this folder."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(f"another demo is at work in {ROOT}: wait for it, or stop it") from None
+        yield
+    finally:
+        os.close(folder)
+
+
 def up(*, keep: bool) -> int:
     if STATE.exists():
         down()
@@ -125,7 +139,7 @@ def down() -> None:
         return
     _end_processes([Process(**process) for process in json.loads(STATE.read_text())])
     control_plane.stop(DEMO / "cluster")
-    STATE.unlink()
+    STATE.unlink(missing_ok=True)
     print("The demo is ended.")
 
 
@@ -249,9 +263,14 @@ def main() -> int:
     commands.add_parser("down", help="end what `up --keep` left running")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
-    if arguments.command == "up":
-        return up(keep=arguments.keep)
-    down()
+    try:
+        with _alone():
+            if arguments.command == "up":
+                return up(keep=arguments.keep)
+            down()
+    except DemoError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
