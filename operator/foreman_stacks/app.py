@@ -29,6 +29,17 @@ from foreman_stacks.settings import Settings
 RESTART_FIRST, RESTART_CAP = 1.0, 30.0
 """Seconds between two starts of Kopf: it ends at a watch error other than 410 (operator-practice §1.2)."""
 
+LIBRARIES = {
+    "kubernetes": logging.INFO,
+    "kopf": logging.INFO,
+    "kopf.objects": logging.WARNING,
+    "aiohttp": logging.INFO,
+    "asyncio": logging.INFO,
+    "httpx": logging.WARNING,
+    "httpcore": logging.INFO,
+}
+"""The least level of libraries: below it they print requests, bodies and all."""
+
 _log = logging.getLogger("foreman_stacks")
 
 
@@ -51,7 +62,12 @@ class App:
         cluster = ClusterAdapter(api, self._journal, self.metrics)
         servers = Servers(cluster, self.settings, self._connect, _now)
         deployments = Deployments(cluster, servers, self.settings, _now)
-        self.engine = Engine(self.settings, self.metrics, Stacks(cluster, _now), servers, deployments)
+
+        async def close() -> None:
+            await servers.close()
+            await cluster.close()
+
+        self.engine = Engine(self.settings, self.metrics, (Stacks(cluster, _now), servers, deployments), close)
         return self.engine
 
     def _connect(self, server: ForemanServer, auth: tuple[str, str]) -> Foreman:
@@ -103,8 +119,8 @@ def login(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
 def quiet_libraries(level: str) -> None:
     """Our log format, and a cap on libraries that print whole bodies at DEBUG: Secrets are among them."""
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("kubernetes", "kopf", "aiohttp", "httpx", "httpcore", "asyncio"):
-        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger().level))
+    for name, least in LIBRARIES.items():
+        logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
 
 
 def main(settings: Settings) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from foreman_stacks.cluster.port import Key, Object
 from foreman_stacks.engine.poller import Interest, Poller
@@ -31,14 +31,17 @@ class Engine:
     """Queue, workers and pollers of one process."""
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, stacks: Stacks, servers: Servers, deployments: Deployments
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        passes: tuple[Stacks, Servers, Deployments],
+        close: Callable[[], Awaitable[None]],
     ) -> None:
         self.store = Store()
         self._settings = settings
         self._metrics = metrics
-        self._stacks = stacks
-        self._servers = servers
-        self._deployments = deployments
+        self._stacks, self._servers, self._deployments = passes
+        self._close = close
         self._queue = Queue(
             time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics
         )
@@ -62,7 +65,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._pollers.clear()
-        await self._servers.close()
+        await self._close()
 
     @property
     def alive(self) -> bool:

@@ -184,15 +184,15 @@ async def _classes(adapter: ForemanAdapter, queries: Sequence[port.ClassNamed]) 
     answers: Answers = dict.fromkeys(queries)
     for environment in {query.environment for query in queries}:
         names = [query.name for query in queries if query.environment == environment]
-        search = f"name ^ {one_of(names)} and environment = {quoted(environment)}"
-        for row in await adapter.pages("/foreman_puppet/api/puppetclasses", search):
+        path = f"/foreman_puppet/api/environments/{quote(environment, safe='')}/puppetclasses"
+        for row in await adapter.pages(path, f"name ^ {one_of(names)}"):
             answers[port.ClassNamed(environment, row["name"])] = row["id"]
     return answers
 
 
 async def _class_keys(adapter: ForemanAdapter, query: port.ClassKeys) -> Mapping[str, port.ClassKey]:
-    search = f"puppetclass_name = {quoted(query.puppet_class)} and environment = {quoted(query.environment)}"
-    rows = await adapter.pages("/foreman_puppet/api/smart_class_parameters", search)
+    path = f"/foreman_puppet/api/environments/{quote(query.environment, safe='')}/smart_class_parameters"
+    rows = await adapter.pages(path, f"puppetclass_name = {quoted(query.puppet_class)}")
     return {row["parameter"]: parse.class_key(row) for row in rows}
 
 

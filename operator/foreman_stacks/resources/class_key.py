@@ -40,10 +40,10 @@ class ClassKeyKind:
 
     def changes(self, wanted: Sequence[WantedKey], seen: Snapshot) -> Sequence[Change]:
         """One PUT for each key that is off."""
-        asked = {key: ClassKeys(environment_of(key.outer, key.environment, seen) or "", key.puppet_class) for key in wanted}
-        seen.need(asked.values())
+        asked = [(key, ClassKeys(environment_of(key.outer, key.environment, seen) or "", key.puppet_class)) for key in wanted]
+        seen.need(query for _, query in asked)
         found = []
-        for key, query in asked.items():
+        for key, query in asked:
             now = seen[query].get(key.bound.name)
             if now is not None and not now.override:
                 body = {"override": True, "omit": True, "parameter_type": key.bound.type}
