@@ -70,8 +70,10 @@ class Screen:
             self._draw([*lines(seen), f"    {time.monotonic() - self._began:.0f} s"])
             return
         now = [line.strip() for line in lines(seen)]
+        reasons = {line.partition(":")[0] for line in self._last[-1:]}
         for line in now:
-            if line not in self._last and line not in NOTHING_YET:
+            told = line in self._last or line in NOTHING_YET or (line is now[-1] and line.partition(":")[0] in reasons)
+            if not told:
                 print(f"{time.monotonic() - self._began:5.1f} s  {line}", flush=True)
         self._last = now
 
@@ -89,28 +91,28 @@ class Screen:
 def finale(cluster: ControlPlane, foreman: Foreman, deployment: Mapping[str, Any], seconds: float) -> str:
     """What was made, and which values differ per host."""
     name, namespace = deployment["metadata"]["name"], deployment["metadata"].get("namespace", "default")
-    here = ("--namespace", namespace)
-    table = kubectl("get", "deployedhosts", *here, kubeconfig=cluster.kubeconfig).rstrip()
-    hosts = json.loads(kubectl("get", "deployedhosts", *here, "-o", "json", kubeconfig=cluster.kubeconfig))["items"]
-    mine = sorted(
-        (host for host in hosts if host["spec"]["deployment"] == name), key=lambda host: host["spec"]["index"]
-    )
-    told = {host["status"]["fqdn"]: _flat(foreman.classes(host["status"]["fqdn"])) for host in mine}
-    outputs = (
-        json.loads(kubectl("get", "stackdeployment", name, *here, "-o", "json", kubeconfig=cluster.kubeconfig))
-        .get("status", {})
-        .get("outputs", [])
-    )
-    shown = [
-        f"{name} is Ready after {seconds:.0f} s: {len(mine)} hosts.",
-        "",
-        table,
-        "",
-        "What Puppet is told, by Foreman:",
+
+    def get(*arguments: str) -> str:
+        return kubectl("get", *arguments, "--namespace", namespace, kubeconfig=cluster.kubeconfig).rstrip()
+
+    hosts = [
+        each for each in json.loads(get("deployedhosts", "-o", "json"))["items"] if each["spec"]["deployment"] == name
     ]
-    return "\n".join(
-        [*shown, *_values(told), "", *(f"Output {o['name']}: {json.dumps(o['value'])}" for o in outputs), ""]
-    )
+    told = {fqdn: _flat(foreman.classes(fqdn)) for fqdn in sorted(each["status"]["fqdn"] for each in hosts)}
+    groups = sorted({foreman.get(f"/api/v2/hosts/{fqdn}")["hostgroup_title"] for fqdn in told})
+    outputs = json.loads(get("stackdeployment", name, "-o", "json"))["status"].get("outputs", [])
+    shown = [
+        f"{name} is Ready after {seconds:.0f} s: {len(told)} hosts in the Foreman hostgroup {', '.join(groups)}.",
+        "",
+        get("deployedhosts"),
+        "",
+        "What Foreman tells Puppet:",
+        *_values(told),
+        "",
+        *(f"Output {output['name']}: {json.dumps(output.get('value'))}" for output in outputs),
+        "",
+    ]
+    return "\n".join(shown)
 
 
 def _flat(classes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -122,8 +124,10 @@ def _values(told: Mapping[str, Mapping[str, Any]]) -> list[str]:
     keys = sorted({key for values in told.values() for key in values})
     texts = {key: {host: json.dumps(values.get(key)) for host, values in told.items()} for key in keys}
     same = {key: next(iter(by_host.values())) for key, by_host in texts.items() if len(set(by_host.values())) == 1}
-    shown = [f"  on every host   {key} = {text}" for key, text in same.items()]
+    everywhere = "on every host"
+    width = max(map(len, [everywhere, *told]))
+    shown = [f"  {everywhere:<{width}}  {key} = {text}" for key, text in same.items()]
     for host in told:
         differing = ", ".join(f"{key} = {by_host[host]}" for key, by_host in texts.items() if key not in same)
-        shown.append(f"  {host}   {differing}")
+        shown.append(f"  {host:<{width}}  {differing}")
     return shown
