@@ -40,6 +40,8 @@ class Settings:
     server_probe: float = 60.0
     host_create_timeout: float = 300.0
     """After this a host (or job) whose creation was not answered, and that is not there, is created again."""
+    lookup_every: float = 2.0
+    """Between two looks for something whose creation was not answered, or whose proof has not come yet."""
     build_timeout: float = 7200.0
     boot_timeout: float = 900.0
     """A built host still reboots: for so long an unreachable one is asked again, at no cost of retries."""

@@ -9,6 +9,7 @@ import pytest
 
 import control_plane as local
 from control_plane import ControlPlane, ControlPlaneError, kubectl
+from tests.e2e.stage import Stage, staged
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,3 +55,17 @@ def namespace(admin: Kubectl) -> Iterator[str]:
     admin("create", "namespace", name)
     yield name
     admin("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def installed(admin: Kubectl, crds: None) -> None:
+    """Namespace, ServiceAccount and rights of the operator, as `kubectl apply -k manifests` makes them."""
+    admin("apply", "-k", str(ROOT / "manifests"))
+
+
+@pytest.fixture
+def stage(control_plane: ControlPlane, installed: None, namespace: str, tmp_path: Path) -> Iterator[Stage]:
+    """A simulated Foreman and a running operator; nothing is deployed yet."""
+    with staged(control_plane, tmp_path, namespace) as found:
+        found.operator.start()
+        yield found

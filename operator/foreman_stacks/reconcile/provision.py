@@ -25,7 +25,6 @@ from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import host as resource
 from foreman_stacks.resources.groups import environment_of, staging_title, title_of
-from foreman_stacks.steps.job import LOOKUP_EVERY
 
 VALUES_AT_ONCE = 50
 """Hosts whose own values are written in one pass: the status follows in such portions."""
@@ -62,7 +61,7 @@ def _follow(world: World, scope: Scope, host: HostScope, draft: Draft) -> Change
         return None
     if fqdn in world.memory.unsent or world.now >= _settled_at(world, fqdn, role.creating):
         return resource.create(host, scope, _staging(world, scope, host), world.seen)
-    draft.wait(Wait(Reason.PROVISIONING, f"looks whether {fqdn} was created", after=LOOKUP_EVERY))
+    draft.wait(Wait(Reason.PROVISIONING, f"looks whether {fqdn} was created", after=world.settings.lookup_every))
     return None
 
 
@@ -161,7 +160,7 @@ def _complete(world: World, host: HostScope, draft: Draft) -> bool:
     row, name = world.row(host), world.fqdn(host)
     if row is None:
         if _patient(world, name):
-            draft.wait(Wait(Reason.PROVISIONING, f"{name} is not to be seen", after=LOOKUP_EVERY))
+            draft.wait(Wait(Reason.PROVISIONING, f"{name} is not to be seen", after=world.settings.lookup_every))
         else:
             draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
             draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman",
@@ -178,7 +177,7 @@ def _complete(world: World, host: HostScope, draft: Draft) -> bool:
 def _patient(world: World, name: str) -> bool:
     """Two looks, some seconds apart, before we believe that a host is gone."""
     first = world.memory.missing.setdefault(name, world.now)
-    return world.now < first + timedelta(seconds=2 * LOOKUP_EVERY)
+    return world.now < first + timedelta(seconds=2 * world.settings.lookup_every)
 
 
 def _fail(draft: Draft, host: HostScope, name: str, reason: str, cause: str) -> None:

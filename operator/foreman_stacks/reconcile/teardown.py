@@ -68,7 +68,7 @@ def _await_acts(progress: Progress, at: Moment, draft: Draft) -> bool:
         until = at.memory.settled_at("", role.creating.since, at.settings.host_create_timeout)
         if at.now < until and not at.memory.unsent:
             left = (until - at.now).total_seconds()
-            draft.wait(Wait(Reason.DELETING, "a host that was being created may still appear", after=min(left, 5.0)))
+            draft.wait(Wait(Reason.DELETING, "a host that was being created may still appear", after=min(left, at.settings.lookup_every)))
     for step in progress.steps.values():
         if step.run is None:
             continue
@@ -77,10 +77,10 @@ def _await_acts(progress: Progress, at: Moment, draft: Draft) -> bool:
             change = Change("cancel", "job", str(job.id), address=(job.id,), stales=(JobCounts(job.id),))
             if str(job.id) not in at.memory.sent:
                 draft.act([replace(change, intent=True)], Reason.DELETING, f"cancels job {job.id}")
-            draft.wait(Wait(Reason.DELETING, f"waits for job {job.id} to end", after=2.0))
+            draft.wait(Wait(Reason.DELETING, f"waits for job {job.id} to end", after=at.settings.lookup_every))
         elif job is None and at.now < at.memory.settled_at(step.run.token, step.run.since, at.settings.host_create_timeout):
             if step.run.token not in at.memory.unsent:
-                draft.wait(Wait(Reason.DELETING, "a job that was being started may still appear", after=2.0))
+                draft.wait(Wait(Reason.DELETING, "a job that was being started may still appear", after=at.settings.lookup_every))
     return bool(draft.waits)
 
 

@@ -20,8 +20,6 @@ from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.values import Json
 from foreman_stacks.steps.kind import Advance, Context, Target, pending
 
-LOOKUP_EVERY = 2.0
-"""Seconds between two looks for a job whose start was not answered."""
 UNREACHABLE = "EXCEPTION"
 """The exit status that remote execution shows for a host that it could not reach (foreman-measured §5)."""
 
@@ -142,7 +140,7 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
     if job is None:
         if context.unsent(run) or context.now >= context.settled_at(run):
             return Advance(progress, wait, changes=(*context.before_run, _start(kind, run, targets, context)))
-        return Advance(progress, Wait(Reason.WAITING, f"looks for the job {run.token}", after=LOOKUP_EVERY))
+        return Advance(progress, Wait(Reason.WAITING, f"looks for the job {run.token}", after=context.settings.lookup_every))
     if run.job != job.id:
         run = replace(run, job=job.id)
         progress = replace(progress, run=run)
@@ -160,7 +158,7 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
     open_ = [verdict.cause for verdict in verdicts.values() if isinstance(verdict, Undecided)]
     if open_:
         noted = progress if run.ended else replace(progress, run=replace(run, ended=context.now))
-        return Advance(noted, Wait(Reason.RUNNING_STEPS, open_[0], after=LOOKUP_EVERY), changes=cancel, polls=polls)
+        return Advance(noted, Wait(Reason.RUNNING_STEPS, open_[0], after=context.settings.lookup_every), changes=cancel, polls=polls)
     return replace(_conclude(kind, progress, run, (mine, verdicts), context), changes=cancel)
 
 

@@ -1,0 +1,347 @@
+"""A stage for one test: a simulated Foreman, the operator as a real process, and the apiserver to look at both.
+
+The operator runs with a token of its ServiceAccount and no other right, as in production. Nothing here sleeps for a
+fixed time: `until` looks again and again until a condition holds.
+"""
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+import yaml
+
+from control_plane import ControlPlane
+from kubeconfig import cluster_of, serviceaccount_kubeconfig
+
+ROOT = Path(__file__).parents[2]
+SYSTEM = "foreman-stacks-system"
+GROUP = "/apis/stacks.theforeman.org/v1alpha1"
+SPEED = 200
+SETTINGS = {
+    "NAMESPACE": SYSTEM,
+    "HTTP_HOST": "127.0.0.1",
+    "HTTP_PORT": "0",
+    "POLL_JOBS": "0.2",
+    "POLL_BUILDS": "0.2",
+    "SERVER_PROBE": "2",
+    "BACKOFF_FIRST": "0.2",
+    "BACKOFF_CAP": "1",
+    "LOOKUP_EVERY": "0.2",
+    "BOOT_RETRY": "0.3",
+    "RETRY_FIRST": "0.2",
+    "BUSY_RETRY": "0.3",
+    "HOST_CREATE_TIMEOUT": "3",
+    "REPORT_GRACE": "2",
+    "LOG_LEVEL": "DEBUG",
+}
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], seconds: float = 60, what: str = "") -> T:
+    """The first answer that is true; fails with the last one."""
+    end = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what or look.__name__}; last: {found!r}")
+        time.sleep(0.05)
+
+
+class Api:
+    """The apiserver, as an administrator."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        entry = cluster_of(plane.kubeconfig)
+        token = yaml.safe_load(plane.kubeconfig.read_text())["users"][0]["user"]["token"]
+        ca = base64.b64decode(entry["certificate-authority-data"]).decode()
+        self._http = httpx.Client(base_url=entry["server"], headers={"Authorization": f"Bearer {token}"}, verify=_trust(ca))
+
+    def close(self) -> None:
+        """End the connections."""
+        self._http.close()
+
+    def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
+        """One request; raises httpx.HTTPStatusError."""
+        content = None if body is None else json.dumps(body)
+        reply = self._http.request(method, path, content=content, headers={"Content-Type": kind}, timeout=30)
+        reply.raise_for_status()
+        return reply.json()
+
+    def find(self, path: str) -> Any:
+        """The object at a path, None when there is none."""
+        try:
+            return self.call("GET", path)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            raise
+
+    def apply(self, path: str, body: Any) -> Any:
+        """Server-side apply."""
+        return self.call("PATCH", f"{path}?fieldManager=test&force=true", body, "application/apply-patch+yaml")
+
+
+def _trust(ca: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca)
+
+
+class Simulator:
+    """The simulator as a process of its own."""
+
+    def __init__(self, directory: Path, *arguments: str, speed: float = SPEED, environment: Mapping[str, str] | None = None) -> None:
+        self.log = directory / "simulator.log"
+        command = [sys.executable, "-m", "foreman_simulator", "--port", "0", "--speed", str(speed), *arguments]
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "operator"), **(environment or {})}
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=env, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert "listening on" in line, f"the simulator did not start: {line!r}; see {self.log}"
+        self.url = line.split()[-1]
+        self._http = httpx.Client(base_url=self.url, auth=("admin", "changeme"), timeout=60)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        """One GET as administrator; it is counted as any other."""
+        reply = self._http.get(path, params=query)
+        reply.raise_for_status()
+        return reply.json()
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """One call below /_simulator/."""
+        reply = self._http.request(method, f"/_simulator/{path}", json=body)
+        reply.raise_for_status()
+        return reply.json() if reply.content else None
+
+    def rows(self, resource: str) -> list[dict[str, Any]]:
+        """All rows of a resource as they are, not counted."""
+        found = self.control("GET", f"rows/{resource}")
+        return list(found.values()) if isinstance(found, dict) else list(found)
+
+    def counters(self) -> dict[str, Any]:
+        """Requests, rows, unknown and dropped."""
+        found: dict[str, Any] = self.control("GET", "counters")
+        return found
+
+    def writes(self) -> int:
+        """How many requests were no GET."""
+        return sum(count for name, count in self.counters()["requests"].items() if not name.startswith("GET "))
+
+    def audit(self) -> list[dict[str, Any]]:
+        """Who applied what when."""
+        found: list[dict[str, Any]] = self.control("GET", "audit")
+        return found
+
+
+@dataclass
+class Operator:
+    """The operator as a process; it can be killed and started again."""
+
+    kubeconfig: Path
+    directory: Path
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "operator.log"
+
+    def start(self, **settings: str) -> Self:
+        """Start it; settings are those of this and all later starts."""
+        self.environment |= {f"FOREMAN_STACKS_{name.upper()}": value for name, value in settings.items()}
+        env = {**os.environ, **self.environment, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
+        env.pop("KUBERNETES_SERVICE_HOST", None)
+        self.starts += 1
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([sys.executable, "-m", "foreman_stacks", "run"], stdout=log, stderr=log, env=env)
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        """SIGTERM, and wait."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+
+
+@dataclass
+class Stage:
+    """All of it. Objects of the stage are in `namespace`; the server is `server`."""
+
+    api: Api
+    simulator: Simulator
+    operator: Operator
+    namespace: str
+    server: str
+    more: list[str] = field(default_factory=list)
+
+    # --- objects ----------------------------------------------------------------------------------------------
+
+    def path(self, plural: str, name: str = "", namespace: str = "") -> str:
+        """The path of an object of ours."""
+        within = "" if plural == "foremanservers" else f"/namespaces/{namespace or self.namespace}"
+        return f"{GROUP}{within}/{plural}" + (f"/{name}" if name else "")
+
+    def apply(self, body: Mapping[str, Any], namespace: str = "") -> Any:
+        """Apply one object of ours."""
+        plural = {"Stack": "stacks", "StackDeployment": "stackdeployments", "ForemanServer": "foremanservers"}[body["kind"]]
+        return self.api.apply(self.path(plural, body["metadata"]["name"], namespace), body)
+
+    def stack(self, file: str = "zookeeper", namespace: str = "", **changes: Any) -> dict[str, Any]:
+        """Apply the Stack of an example, with changes to its spec."""
+        body = _example(file, "stack.yaml", "Stack")
+        body["spec"] |= changes
+        self.apply(body, namespace)
+        return body
+
+    def deployment(self, name: str = "zookeeper", file: str = "zookeeper", namespace: str = "", **changes: Any) -> dict[str, Any]:
+        """Apply the deployment of an example on this stage's server, with changes to its spec."""
+        body = _example(file, "deployment.yaml", "StackDeployment")
+        body["metadata"]["name"] = name
+        body["spec"] |= {"serverRef": {"name": self.server}} | changes
+        self.apply(body, namespace)
+        return body
+
+    def get(self, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = "") -> Any:
+        """An object of ours, None when it is gone."""
+        return self.api.find(self.path(plural, name, namespace))
+
+    def status(self, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = "") -> dict[str, Any]:
+        """Its status."""
+        found = self.get(name, plural, namespace)
+        return (found or {}).get("status") or {}
+
+    def condition(self, kind: str, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = "") -> dict[str, Any]:
+        """A condition, an empty map when there is none."""
+        conditions = self.status(name, plural, namespace).get("conditions") or []
+        return next((entry for entry in conditions if entry["type"] == kind), {})
+
+    def delete(self, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = "") -> None:
+        """Ask for deletion."""
+        self.api.call("DELETE", self.path(plural, name, namespace))
+
+    # --- waiting ----------------------------------------------------------------------------------------------
+
+    def ready(self, name: str = "zookeeper", seconds: float = 90, namespace: str = "") -> dict[str, Any]:
+        """Wait until the deployment is Ready for its newest generation; its status."""
+
+        def look() -> bool:
+            found = self.get(name, namespace=namespace) or {}
+            ready = next((e for e in found.get("status", {}).get("conditions", []) if e["type"] == "Ready"), {})
+            return ready.get("status") == "True" and ready.get("observedGeneration") == found["metadata"]["generation"]
+
+        try:
+            until(look, seconds, f"{name} Ready")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{json.dumps(self.status(name, namespace=namespace), indent=1)}") from None
+        return self.status(name, namespace=namespace)
+
+    def stalled(self, reason: str, name: str = "zookeeper", seconds: float = 60, namespace: str = "") -> str:
+        """Wait until the deployment is Stalled for this reason; the message."""
+
+        def look() -> bool:
+            found = self.condition("Stalled", name, namespace=namespace)
+            return found.get("status") == "True" and found.get("reason") == reason
+
+        try:
+            until(look, seconds, f"{name} Stalled/{reason}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{json.dumps(self.status(name, namespace=namespace), indent=1)}") from None
+        message: str = self.condition("Stalled", name, namespace=namespace)["message"]
+        return message
+
+    def gone(self, name: str = "zookeeper", seconds: float = 60, namespace: str = "") -> None:
+        """Wait until the deployment is gone."""
+        until(lambda: self.get(name, namespace=namespace) is None, seconds, f"{name} gone")
+
+
+def _example(folder: str, file: str, kind: str) -> dict[str, Any]:
+    documents = yaml.safe_load_all((ROOT / "examples" / folder / file).read_text())
+    found: dict[str, Any] = next(document for document in documents if document["kind"] == kind)
+    found["metadata"].pop("namespace", None)
+    return found
+
+
+@contextmanager
+def staged(
+    plane: ControlPlane, directory: Path, namespace: str, *, simulator: Simulator | None = None, speed: float = SPEED
+) -> Iterator[Stage]:
+    """A stage whose simulator runs; the operator is not started yet. Everything is cleaned up at the end."""
+    api = Api(plane)
+    server = namespace
+    own = simulator or Simulator(directory, speed=speed)
+    kubeconfig = serviceaccount_kubeconfig(plane.kubeconfig, SYSTEM, "foreman-stacks", directory / "operator.kubeconfig")
+    environment = {f"FOREMAN_STACKS_{name}": value for name, value in SETTINGS.items()}
+    environment["FOREMAN_STACKS_INSTALLATION"] = namespace
+    operator = Operator(kubeconfig, directory, environment)
+    stage = Stage(api, own, operator, namespace, server)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": server}, "stringData": {"username": "admin", "password": "changeme"}}
+    api.apply(f"/api/v1/namespaces/{SYSTEM}/secrets/{server}", secret)
+    stage.apply(
+        {
+            "apiVersion": "stacks.theforeman.org/v1alpha1",
+            "kind": "ForemanServer",
+            "metadata": {"name": server},
+            "spec": {
+                "url": own.url,
+                "credentialsSecretRef": {"name": server},
+                "tenants": [{"namespaceSelector": {}, "organization": "Default Organization", "location": "Default Location"}],
+            },
+        }
+    )
+    try:
+        yield stage
+    finally:
+        operator.stop()
+        own.stop()
+        _sweep(stage)
+        api.close()
+
+
+def _sweep(stage: Stage) -> None:
+    """No object of this stage stays: the next stage's operator would work on it."""
+    for namespace in (stage.namespace, *stage.more):
+        listed = stage.api.find(stage.path("stackdeployments", namespace=namespace)) or {"items": []}
+        for item in listed["items"]:
+            _free(stage, stage.path("stackdeployments", item["metadata"]["name"], namespace))
+        for item in (stage.api.find(stage.path("stacks", namespace=namespace)) or {"items": []})["items"]:
+            _free(stage, stage.path("stacks", item["metadata"]["name"], namespace))
+    _free(stage, stage.path("foremanservers", stage.server))
+
+
+def _free(stage: Stage, path: str) -> None:
+    try:
+        stage.api.call("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
+        stage.api.call("DELETE", path)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
