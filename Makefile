@@ -32,8 +32,8 @@ test: lint types imports verify unit e2e ## all checks: lint types imports verif
 
 lint: $(READY) ## style: ruff's rules and format, shell scripts, Dockerfile
 	$(call say,lint)
-	@ruff check --quiet .
-	@ruff format --quiet --check . || { echo "Some files are not formatted: run '$(BIN)/ruff format'." >&2; exit 1; }
+	@ruff check --quiet --output-format concise .
+	@ruff format --quiet --check . || { echo "Some files are not formatted: run $(BIN)/ruff format" >&2; exit 1; }
 	@bash -n .ci/run
 	@hadolint Dockerfile
 
