@@ -120,7 +120,9 @@ class Call:
         everything = list(rows)
         text = search if search is not None else query.get("search")
         found = select(everything, text, fields, world.now())
-        found = sorted(found, key=default) if fixed else ordered(found, query.get("order"), fields, default)
+        found = ordered(found, query.get("order"), fields, default)
+        if fixed:
+            found = sorted(found, key=default)
         asked = query.get("per_page", "")
         size = len(found) if asked == "all" else int(asked) if asked.isdigit() else 20
         number = max(1, int(query["page"])) if query.get("page", "").isdigit() else 1

@@ -172,8 +172,8 @@ async def show(call: Call) -> Any:
 def _check(call: Call, given: Row, old: Row | None, errors: Invalid) -> Row:
     """Own attributes of a new or changed group; a reference to nothing is 404 without id (hostgroups-and-parameters 16)."""
     world = call.world
-    row: Row = dict(old) if old else dict.fromkeys(("name", "description", "parent_id", "pxe_loader", *KEYS))
-    row |= {key: given[key] for key in ("name", "description", "parent_id", "pxe_loader", *KEYS) if key in given}
+    row: Row = dict(old) if old else dict.fromkeys(("name", "description", "parent_id", "pxe_loader", "root_pass", *KEYS))
+    row |= {key: given[key] for key in ("name", "description", "parent_id", "pxe_loader", "root_pass", *KEYS) if key in given}
     for key, table in (("parent_id", "hostgroups"), *((f"{name}_id", table) for name, table in INHERITED.items())):
         if row[key] is not None:
             row[key] = int(row[key])
@@ -217,6 +217,8 @@ def insert(world: World, row: Row, facet: Row | None, params: list[Row], values:
     parent = world.get("hostgroups", row["parent_id"])
     if row["pxe_loader"] is None:  # a suggested one, hostgroups_controller.rb:71
         row["pxe_loader"] = inherited(world, parent, "pxe_loader")
+    if row["root_pass"] is None:
+        row["root_pass"] = inherited(world, parent, "root_pass")
     row["title"] = f"{parent['title']}/{row['name']}" if parent else row["name"]
     row["facet"] = _with_facet(world, row["parent_id"], facet, None)
     row = world.insert("hostgroups", row)
@@ -308,7 +310,7 @@ def _deleted(world: World, row: Row) -> Row:
     )  # fmt: skip
     times = {"created_at": iso(row["created_at"]), "updated_at": iso(row["updated_at"])}
     raw = {
-        **{key: row[key] for key in keys}, **times, "root_pass": "$5$simulated$", "use_image": None, "image_file": "",
+        **{key: row[key] for key in keys}, **times, "root_pass": row["root_pass"], "use_image": None, "image_file": "",
         "ancestry": ancestry(world, row), "vm_defaults": None, "grub_pass": None, "lookup_value_matcher": f"hostgroup={row['title']}",
     }  # fmt: skip
     if row["facet"]:

@@ -58,8 +58,8 @@ async def index(call: Call) -> Any:
             shown["all_parameters"] = [parameters.view(p) for p in parameters.effective(world, host)]
         return shown
 
-    # rows found by a job come in that job's order, whatever is asked (jobs-and-puppet-runs 27, 38, 52)
-    listed = call.listing(rows, fields, view, default=lambda row: (row["name"], row["id"]), counted=None if thin else "hosts", fixed=by_job)
+    # thin rows come by name, whatever order is asked (hosts 57, jobs-and-puppet-runs 27, whole-flow-as-service-user 53, 60)
+    listed = call.listing(rows, fields, view, default=lambda row: (row["name"], row["id"]), counted=None if thin else "hosts", fixed=thin)
     return {**listed, "total": total}
 
 

@@ -31,7 +31,7 @@ def begin(world: World, job: Row) -> None:
         _next(world, job)
         _finish_when_done(world, job)
 
-    world.clock.after(world.random.uniform(1, 2), dispatch)
+    world.clock.after(0, dispatch)
 
 
 def _next(world: World, job: Row) -> None:
@@ -67,7 +67,7 @@ def _start(world: World, job: Row, host_id: int) -> None:
         else:
             _script(world, job, part, name)
 
-    world.clock.after(world.random.uniform(0.5, 2), act)
+    world.clock.after(world.random.uniform(1.5, 4), act)
 
 
 def _puppet(world: World, job: Row, part: Row, name: str) -> None:

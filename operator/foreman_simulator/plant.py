@@ -78,7 +78,7 @@ def _class(world: World, obj: Row) -> Row:
 
 def _hostgroup(world: World, obj: Row) -> Row:
     row: Row = {"name": obj["name"], "description": obj.get("description"), "parent_id": ref(world, obj, "parent"),
-                "pxe_loader": obj.get("pxe_loader"), **_everywhere(world, obj)}  # fmt: skip
+                "pxe_loader": obj.get("pxe_loader"), "root_pass": obj.get("root_pass"), **_everywhere(world, obj)}  # fmt: skip
     for name in hostgroups.INHERITED:
         row[f"{name}_id"] = ref(world, obj, name) if name in TABLES else None
     if hostgroups.taken(world, row):
@@ -110,13 +110,13 @@ def _host(world: World, obj: Row) -> Row:
     for key in hosts.FILLED:
         host[key] = hostgroups.inherited(world, group, key)
     host |= hosts.blank(world, host.pop("subnet_id"))
-    host |= {key: value for key, value in obj.items() if key in host or key in ("uuid",)}
+    host |= {key: value for key, value in obj.items() if key in host and key != "interface"}
     host["name"] = str(obj["name"]).lower()
     for name in ("domain", "architecture", "operatingsystem", "medium", "ptable", "image", "model", "compute_resource", "compute_profile"):
         host[f"{name}_id"] = ref(world, obj, name, host.get(f"{name}_id"))
     for name, first in (("organization", 1), ("location", 2)):
         host[f"{name}_id"] = obj[f"{name}_id"] if f"{name}_id" in obj else ref(world, obj, name, first)
-    admin = next(user["id"] for user in world.rows("users") if user["admin"])
+    admin = world.find("users", world.settings.user, by="login")["id"]
     host |= {"owner_id": ref(world, obj, "owner", admin), "creator_id": ref(world, obj, "creator", admin), "uuid": obj.get("uuid")}
     host["hostgroup_id"] = group["id"] if group else None
     host["interface"] |= obj.get("interface") or {}

@@ -140,6 +140,7 @@ def _settings(destroy_vm: bool) -> list[tuple[str, Row]]:
 BASE: dict[str, Any] = {
     "subnet": "lab", "operatingsystem": "Debian 12", "domain": "lab.example.com", "compute_profile": "1-Small", "ptable": "Preseed default",
     "medium": "Debian lab", "pxe_loader": "PXELinux BIOS", "compute_resource": "libvirt-test", "architecture": "x86_64",
+    "root_pass": "$5$simulated$",
 }  # fmt: skip
 PROFILES = (
     ("compute_profiles", {"name": "1-Small", "attributes": {"libvirt-test": SMALL}}),
