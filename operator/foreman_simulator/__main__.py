@@ -19,11 +19,19 @@ from .world import Settings, World
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="foreman-simulator", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="0 takes a free one; the line that is printed says which")
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address: the simulator runs the scripts that it is sent")
-    parser.add_argument("--seed", type=int, default=1, help="of all chance: durations, addresses of machines, tokens (default 1)")
+    parser.add_argument(
+        "--port", type=int, required=True, help="0 takes a free one; the line that is printed says which"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="a loopback address: the simulator runs the scripts that it is sent"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of all chance: durations, addresses of machines, tokens (default 1)"
+    )
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds in a real one (default 1)")
-    parser.add_argument("--scenario", choices=("lab", "recordings"), default="lab", help="what the server holds at first")
+    parser.add_argument(
+        "--scenario", choices=("lab", "recordings"), default="lab", help="what the server holds at first"
+    )
     parser.add_argument("--latency", default="0", metavar="MS|measured", help="what each call costs (default 0)")
     given = parser.parse_args(arguments)
     if not ipaddress.ip_address(given.host).is_loopback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,10 +80,8 @@ class Call:
         self.committed = True
         held = self.world.faults.for_request("hold", self.route.method, self.path, host)
         if held is not None:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(held.over.wait(), held.seconds)
-            except TimeoutError:
-                pass
         await asyncio.sleep(self.cost)
 
     def check_taxonomies(self) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from .call import Call, Route
-from .hostgroups import taxonomy
+from .hostgroup_views import taxonomy
 from .replies import Failure, Invalid, Row, error, not_found, pick, stamps
 from .search import Field, Fields
 from .world import World
@@ -30,7 +30,9 @@ def attributes_view(world: World, row: Row) -> Row:
         "name": row["name"],
         "compute_resource_id": row["compute_resource_id"],
         "compute_resource_name": world.name_of("compute_resources", row["compute_resource_id"]),
-        "provider_friendly_name": world.name_of("compute_resources", row["compute_resource_id"], "provider_friendly_name"),
+        "provider_friendly_name": world.name_of(
+            "compute_resources", row["compute_resource_id"], "provider_friendly_name"
+        ),
         "compute_profile_id": row["compute_profile_id"],
         "compute_profile_name": world.name_of("compute_profiles", row["compute_profile_id"]),
         "vm_attrs": row["vm_attrs"],
@@ -57,7 +59,13 @@ def _normalised(attrs: Row) -> Row:
 
 def _bytes(text: object) -> int | None:
     found = re.fullmatch(r"(\d+)([KMGT]?)", str(text))
-    return int(found[1]) * 1024 ** "KMGT".index(found[2]) * 1024 if found and found[2] else int(found[1]) if found else None
+    return (
+        int(found[1]) * 1024 ** "KMGT".index(found[2]) * 1024
+        if found and found[2]
+        else int(found[1])
+        if found
+        else None
+    )
 
 
 async def index(call: Call) -> Any:
@@ -88,7 +96,9 @@ async def show(call: Call) -> Any:
 
 async def profiles(call: Call) -> Any:
     """GET compute_profiles (hosts 24)."""
-    return call.listing(call.world.rows("compute_profiles"), NAMED, lambda row: {**stamps(row), "id": row["id"], "name": row["name"]})
+    return call.listing(
+        call.world.rows("compute_profiles"), NAMED, lambda row: {**stamps(row), "id": row["id"], "name": row["name"]}
+    )
 
 
 async def profile(call: Call) -> Any:
@@ -200,7 +210,9 @@ def make_vm(world: World, host: Row, attrs: Row) -> Row:
     """Make it; a VM of that name is refused (raw/parallel-creates)."""
     resource = world.table("compute_resources")[host["compute_resource_id"]]
     if any(vm["name"] == host["name"] and vm["compute_resource_id"] == resource["id"] for vm in world.vms.values()):
-        raise _provider(resource, host, "Call to virStorageVolCreateXML failed: operation failed: storage vol already exists")
+        raise _provider(
+            resource, host, "Call to virStorageVolCreateXML failed: operation failed: storage vol already exists"
+        )
     raw = f"{world.random.getrandbits(24):06x}"
     vm = {
         "uuid": world.uuid(), "name": host["name"], "compute_resource_id": resource["id"], "on": attrs.get("start") == "1",

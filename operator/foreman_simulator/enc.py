@@ -59,8 +59,7 @@ def matches(world: World, host: Row, order: str) -> list[str]:
     for entry in order.split("\n"):
         parts = [part.strip() for part in entry.split(",")]
         choices = [[(p, v) for v in values.get(p, known.get(p, [])) if v is not None] for p in parts]
-        for combination in itertools.product(*choices):
-            found.append(",".join(f"{name}={value}" for name, value in combination))
+        found += [",".join(f"{name}={value}" for name, value in every) for every in itertools.product(*choices)]
     return found
 
 
@@ -190,5 +189,3 @@ def enc(world: World, host: Row) -> Row:
         "classes": class_values(world, host, puppet.host_classes(world, host)),
         "environment": environment,
     }
-
-

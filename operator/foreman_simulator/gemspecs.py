@@ -5,9 +5,7 @@ from __future__ import annotations
 #: plugin -> author, description
 GEMSPECS: dict[str, tuple[str, str]] = {
     "foreman-tasks": (
-        (
-            "Ivan Nečas"
-        ),
+        ("Ivan Nečas"),
         (
             "The goal of this plugin is to unify the way of showing task statuses across the Foreman instance.\nIt defines "
             "Task model for keeping the information about the tasks and Lock for assigning the tasks\nto resources. The "
@@ -28,22 +26,14 @@ GEMSPECS: dict[str, tuple[str, str]] = {
             "Shlomi Zadok, Stephen Benjamin, Swapnil Abnave, Thomas Gelf, Timo Goebel, Tomas Strych, Tom Caspy, Tomer "
             "Brisker, and Yann Cézard"
         ),
-        (
-            "MaaS Discovery Plugin engine for Foreman"
-        ),
+        ("MaaS Discovery Plugin engine for Foreman"),
     ),
     "foreman_puppet": (
-        (
-            "Ondřej Ezr and Shira Maximov"
-        ),
-        (
-            "Allow assigning Puppet environments and classes to the Foreman Hosts."
-        ),
+        ("Ondřej Ezr and Shira Maximov"),
+        ("Allow assigning Puppet environments and classes to the Foreman Hosts."),
     ),
     "foreman_remote_execution": (
-        (
-            "Foreman Remote Execution team"
-        ),
+        ("Foreman Remote Execution team"),
         (
             "A plugin bringing remote execution to the Foreman, completing the config management functionality with remote "
             "management functionality."

@@ -29,7 +29,13 @@ def set_build(world: World, host: Row, wanted: bool) -> None:
         world.touch(host)
         agents.vm_power(world, host)
     elif not wanted and host["build"]:
-        host |= {"build": False, "build_failed": False, "last_token": host["token"], "token": None, "token_expires": None}
+        host |= {
+            "build": False,
+            "build_failed": False,
+            "last_token": host["token"],
+            "token": None,
+            "token_expires": None,
+        }
         host["stored_build_status"] = 0
         world.touch(host)
 
@@ -148,7 +154,12 @@ async def power_state(call: Call) -> Any:
     host = hosts.find(call)
     vm = call.world.vms.get(host["uuid"] or "")
     if vm is None:
-        return {"id": host["id"], "state": "na", "title": "N/A", "statusText": "Power operations are not enabled on this host."}
+        return {
+            "id": host["id"],
+            "state": "na",
+            "title": "N/A",
+            "statusText": "Power operations are not enabled on this host.",
+        }
     return {"id": host["id"], "state": "on" if vm["on"] else "off", "title": "On" if vm["on"] else "Off"}
 
 

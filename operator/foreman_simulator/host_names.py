@@ -9,7 +9,9 @@ from typing import Any
 from .replies import Invalid, Row
 from .world import World
 
-BAD_NAME = "hostname can contain only lowercase letters, numbers, dashes and dots according to RFC921, RFC952 and RFC1123"
+BAD_NAME = (
+    "hostname can contain only lowercase letters, numbers, dashes and dots according to RFC921, RFC952 and RFC1123"
+)
 GOOD = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 BLOCKED = 30 * 60  # a suggested address stays blocked that long (foreman-api §5.1)
 

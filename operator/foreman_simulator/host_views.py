@@ -8,7 +8,7 @@ from . import compute, parameters, puppet
 from .call import Call
 from .casting import searchable
 from .enc import full_name
-from .hostgroups import raw_facet
+from .hostgroup_views import raw_facet
 from .replies import Row, iso, stamps, utc
 from .search import Field, Fields
 from .world import World
@@ -193,7 +193,11 @@ def search_fields(world: World) -> Fields:
         return Field(lambda host: host[key], "integer", called=called)
 
     def param(name: str) -> Field:
-        return Field(lambda host: next((searchable(p["value"]) for p in parameters.effective(world, host) if p["name"] == name), None))
+        return Field(
+            lambda host: next(
+                (searchable(p["value"]) for p in parameters.effective(world, host) if p["name"] == name), None
+            )
+        )
 
     def above(host: Row) -> list[Any]:
         return [group["title"] for group in parameters.lineage(world, host["hostgroup_id"])]

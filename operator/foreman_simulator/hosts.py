@@ -7,22 +7,11 @@ from typing import Any
 
 from . import agents, compute, enc, host_build, host_names, host_views, overrides, parameters, puppet
 from .call import Call, Route
-from .hostgroups import inherited
+from .host_rows import KNOWN, draft, explicit_environment, facet_for, move
 from .replies import Invalid, Row, error, not_found, truthy
 from .world import World
 
 BASE = "/api/v2/hosts"
-#: filled from the hostgroup when blank, at any save (core managed.rb:891)
-FILLED = ("domain_id", "architecture_id", "operatingsystem_id", "medium_id", "ptable_id", "subnet_id", "pxe_loader")
-#: taken from the hostgroup again by any PUT with hostgroup_id (core managed.rb:512-541)
-REINHERITED = ("compute_resource_id", "compute_profile_id")
-KNOWN = (
-    "name", "organization_id", "location_id", "hostgroup_id", "managed", "build", "provision_method", "mac", "ip", "domain_id", "subnet_id",
-    "architecture_id", "operatingsystem_id", "medium_id", "ptable_id", "pxe_loader", "root_pass", "compute_resource_id",
-    "compute_profile_id", "compute_attributes", "image_id", "host_parameters_attributes", "puppet_attributes", "environment_id",
-    "puppetclass_ids", "owner_id", "owner_type", "comment", "enabled", "overwrite", "lookup_values_attributes", "progress_report_id",
-    "interfaces_attributes",
-)  # fmt: skip
 
 
 def visible(call: Call) -> list[Row]:
@@ -59,7 +48,9 @@ async def index(call: Call) -> Any:
         return shown
 
     # thin rows come by name, whatever order is asked (hosts 57, jobs-and-puppet-runs 27, whole-flow-as-service-user 53, 60)
-    listed = call.listing(rows, fields, view, default=lambda row: (row["name"], row["id"]), counted=None if thin else "hosts", fixed=thin)
+    listed = call.listing(
+        rows, fields, view, default=lambda row: (row["name"], row["id"]), counted=None if thin else "hosts", fixed=thin
+    )
     return {**listed, "total": total}
 
 
@@ -85,7 +76,7 @@ async def create(call: Call) -> Any:
     """POST hosts (hosts 6-30). The row appears at commit; the VM is made before it (design §4, measured §1.9)."""
     world = call.world
     given = call.wrapped("host", KNOWN)
-    host = _draft(call, given)
+    host = draft(call, given)
     errors = Invalid()
     host["name"] = host_names.normal(world, given.get("name"), host["domain_id"])
     host_names.check(world, host, given.get("name"), errors)
@@ -104,46 +95,13 @@ async def create(call: Call) -> Any:
         vm = await _make_vm(call, host, given)
     await call.commit(host["name"])
     if host["organization_id"] is not None and host["organization_id"] not in world.table("organizations"):
-        raise puppet.foreign_key("hosts", "hosts_organization_id_fk", "organization_id", host["organization_id"], "taxonomies")
+        raise puppet.foreign_key(
+            "hosts", "hosts_organization_id_fk", "organization_id", host["organization_id"], "taxonomies"
+        )
     if vm is not None:
         host |= {"uuid": vm["uuid"], "mac": vm["mac"]}
     host["facet"] = facet_for(world, host, own, inherit=not explicit_environment(given))
     return host_views.full(call, _insert(world, host, params, values))
-
-
-def _draft(call: Call, given: Row) -> Row:
-    """The new row's own and inherited attributes; an unknown hostgroup is 404 without id (hosts 17)."""
-    world = call.world
-    group = world.get("hostgroups", _number(given.get("hostgroup_id")))
-    if given.get("hostgroup_id") not in (None, "") and group is None:
-        raise not_found("host")
-    host: Row = {
-        "managed": truthy(given.get("managed", True)), "build": truthy(given.get("build")), "comment": given.get("comment") or "",
-        "hostgroup_id": group["id"] if group else None, "organization_id": _number(call.lone(given, "organization_id")),
-        "location_id": _number(call.lone(given, "location_id")), "provision_method": given.get("provision_method") or "build",
-        "image_id": _number(given.get("image_id")), "enabled": truthy(given.get("enabled", True)), "mac": given.get("mac"),
-        "owner_id": _number(given.get("owner_id")) or call.me["id"], "creator_id": call.me["id"], "uuid": None, "ip": given.get("ip"),
-    }  # fmt: skip
-    for key in (*FILLED, *REINHERITED):
-        value = given.get(key)
-        if key not in given:
-            value = inherited(world, group, key)
-        host[key] = value if key == "pxe_loader" else _number(value)
-    return host | blank(world, subnet=host.pop("subnet_id"))
-
-
-def blank(world: World, subnet: int | None = None) -> Row:
-    """What every new host has."""
-    nic = {"id": world.next_id("interfaces"), "subnet_id": subnet, "identifier": None, "managed": True, "attrs": {}}
-    return {
-        "interface": nic, "token": None, "last_token": None, "token_expires": None, "build_failed": False, "installed_at": None,
-        "initiated_at": None, "last_report": None, "last_compile": None, "configuration_status": 0, "execution_status": 2,
-        "global_status": 0, "stored_build_status": None, "model_id": None, "reported_data": None, "booted_at": world.now(), "facet": None,
-    }  # fmt: skip
-
-
-def _number(value: Any) -> int | None:
-    return None if value in (None, "") else int(value)
 
 
 def _check(world: World, host: Row, given: Row, errors: Invalid) -> None:
@@ -160,7 +118,12 @@ def _check(world: World, host: Row, given: Row, errors: Invalid) -> None:
     subnet = world.get("subnets", host["interface"]["subnet_id"])
     if host["ip"] and subnet and not host_names.inside(subnet, host["ip"]):
         errors.add("interfaces.ip", "does not match selected subnet")
-    elif not host["ip"] and subnet and subnet["ipam"] == "Internal DB" and not world.faults.for_host("no_address", host["name"]):
+    elif (
+        not host["ip"]
+        and subnet
+        and subnet["ipam"] == "Internal DB"
+        and not world.faults.for_host("no_address", host["name"])
+    ):
         host["ip"] = host_names.free_address(world, subnet)
 
 
@@ -174,27 +137,6 @@ async def _make_vm(call: Call, host: Row, given: Row) -> Row | None:
     if host["organization_id"] is not None and host["organization_id"] not in call.world.table("organizations"):
         del call.world.vms[vm["uuid"]]
     return vm
-
-
-def facet_for(world: World, host: Row, own: Row | None, inherit: bool, old: Row | None = None) -> Row | None:
-    """A host copies its hostgroup's environment when it gets the group (foreman-api §7.2); an explicit one wins."""
-    facet = own or old
-    if inherit:
-        environment = puppet.effective_environment(world, host["hostgroup_id"])
-        if facet is None and environment is None:
-            return None
-        facet = {**(facet or puppet.facet()), "environment_id": environment}
-    if facet is None:
-        return None
-    now = world.now()
-    kept = old or {"id": world.next_id("facets"), "created_at": now, "updated_at": now}
-    return {**kept, "environment_id": facet["environment_id"], "puppetclass_ids": list(facet["puppetclass_ids"])}
-
-
-def explicit_environment(given: Row) -> bool:
-    """Does the body itself say which environment?"""
-    inner = given.get("puppet_attributes")
-    return given.get("environment_id") is not None or (isinstance(inner, dict) and inner.get("environment_id") is not None)
 
 
 def _insert(world: World, host: Row, params: list[Row], values: list[Row]) -> Row:
@@ -224,11 +166,21 @@ async def update(call: Call) -> Any:
     values: list[Row] = []
     if "lookup_values_attributes" in given:
         values = overrides.inline(call, given["lookup_values_attributes"], f"fqdn={host['name']}", errors)
-    _move(world, new, given)
+    move(world, new, given)
     own = puppet.facet_attributes(call, given, host["facet"])
     again = "hostgroup_id" in given and not explicit_environment(given)
     new["facet"] = facet_for(world, new, own, again, host["facet"])
-    for key in ("comment", "ip", "mac", "owner_id", "enabled", "organization_id", "location_id", "compute_resource_id", "compute_profile_id"):
+    for key in (
+        "comment",
+        "ip",
+        "mac",
+        "owner_id",
+        "enabled",
+        "organization_id",
+        "location_id",
+        "compute_resource_id",
+        "compute_profile_id",
+    ):
         if key in given:
             new[key] = given[key]
     errors.raise_if_any()
@@ -241,25 +193,6 @@ async def update(call: Call) -> Any:
     if "build" in given:
         host_build.set_build(world, host, truthy(given["build"]))
     return host_views.full(call, host, token=had_token)
-
-
-def _move(world: World, new: Row, given: Row) -> None:
-    """Any PUT with hostgroup_id inherits again (foreman-api §4.4), but the facts of an unmanaged host stay."""
-    if "hostgroup_id" not in given:
-        return
-    wanted = _number(given["hostgroup_id"])
-    group = world.get("hostgroups", wanted)
-    if wanted is not None and group is None:
-        raise not_found("host")
-    new["hostgroup_id"] = wanted
-    if not new["managed"]:
-        return
-    for key in REINHERITED:
-        if key not in given:
-            new[key] = inherited(world, group, key)
-    for key in FILLED:
-        if key != "subnet_id" and new[key] is None:
-            new[key] = inherited(world, group, key)
 
 
 def _save(world: World, host: Row, new: Row) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .call import Call, Route
-from .hostgroups import taxonomy
+from .hostgroup_views import taxonomy
 from .replies import Invalid, Row, error, iso, not_found, pick, stamps, utc
 from .search import Field, Fields
 from .world import World
@@ -31,7 +31,10 @@ async def plugins(call: Call) -> Any:
     """GET plugins (authentication-and-permissions 25)."""
     keys = ("name", "author", "description", "url", "version")
     return call.listing(
-        call.world.rows("plugins"), NAMED, lambda row: {"id": row["name"], **pick(row, keys)}, default=lambda row: row["id"]
+        call.world.rows("plugins"),
+        NAMED,
+        lambda row: {"id": row["name"], **pick(row, keys)},
+        default=lambda row: row["id"],
     )
 
 
@@ -99,8 +102,13 @@ async def proxy(call: Call) -> Any:
 async def current_permissions(call: Call) -> Any:
     """GET permissions/current_permissions: one row for each filter, so some come twice (authentication-and-permissions 29)."""
     names = list(PERMISSIONS) if call.me["admin"] else call.me["permission_rows"]
-    rows = [{"name": name, "id": PERMISSIONS[name][0], "resource_type": PERMISSIONS[name][1], "at": at} for at, name in enumerate(names)]
-    return call.listing(rows, NAMED, lambda row: pick(row, ("name", "id", "resource_type")), default=lambda row: row["at"])
+    rows = [
+        {"name": name, "id": PERMISSIONS[name][0], "resource_type": PERMISSIONS[name][1], "at": at}
+        for at, name in enumerate(names)
+    ]
+    return call.listing(
+        rows, NAMED, lambda row: pick(row, ("name", "id", "resource_type")), default=lambda row: row["at"]
+    )
 
 
 def _user(world: World, row: Row) -> Row:
@@ -123,7 +131,18 @@ async def current_user(call: Call) -> Any:
 
 async def create_user(call: Call) -> Any:
     """POST users (authentication-and-permissions 9)."""
-    known = ("login", "firstname", "lastname", "mail", "password", "auth_source_id", "organization_ids", "location_ids", "role_ids", "admin")
+    known = (
+        "login",
+        "firstname",
+        "lastname",
+        "mail",
+        "password",
+        "auth_source_id",
+        "organization_ids",
+        "location_ids",
+        "role_ids",
+        "admin",
+    )
     given = call.wrapped("user", known)
     errors = Invalid()
     if not given.get("login"):
@@ -153,7 +172,15 @@ async def delete_user(call: Call) -> Any:
     if world.table("users").pop(row["id"], None) is None:
         raise not_found("user", row["id"])
     times = {key: iso(row[key]) for key in ("last_login_on", "created_at", "updated_at")}
-    empty = ("locale", "avatar_hash", "default_organization_id", "default_location_id", "timezone", "description", "password")
+    empty = (
+        "locale",
+        "avatar_hash",
+        "default_organization_id",
+        "default_location_id",
+        "timezone",
+        "description",
+        "password",
+    )
     return {
         **pick(row, ("id", "login", "firstname", "lastname", "mail", "admin")), **times, "auth_source_id": 1, "password_hash": "simulated",
         "password_salt": "simulated", **dict.fromkeys(empty), "lower_login": row["login"].lower(), "mail_enabled": False,

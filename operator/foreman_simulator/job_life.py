@@ -98,13 +98,12 @@ def _script(world: World, job: Row, part: Row, name: str) -> None:
     began, generation = world.now(), world.generation
 
     async def run() -> None:
-        assert agent is not None
         result: ScriptResult = await runner(world).run(agent.machine, str(job["inputs"]["command"]), began)
         if world.generation != generation or part["ended_at"] is not None:
             return
         agents.take_over(world, agent, result.machine_after)
         world.log("script", name, "triggered", job=job["id"], exit_status=result.exit_status)
-        text = "".join(text for _, text in result.output) if not isinstance(result.output, str) else result.output
+        text = result.output
         when = max(began + result.seconds + 0.5, world.now())
         world.clock.at(when, lambda: _end(world, job, part, text, str(result.exit_status)))
 
@@ -118,10 +117,9 @@ _tasks: set[asyncio.Task[None]] = set()
 
 def runner(world: World) -> Runner:
     """The one runner of this simulator."""
-    found: Runner | None = getattr(world, "runner", None)
-    if found is None:
-        found = world.runner = Runner()
-    return found
+    if world.runner is None:
+        world.runner = Runner()
+    return world.runner
 
 
 def _end(world: World, job: Row, part: Row, text: str, exit_status: str, kind: str = "stdout") -> None:

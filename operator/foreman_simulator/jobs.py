@@ -157,7 +157,9 @@ async def create(call: Call) -> Any:
     })  # fmt: skip
     if stuck:
         raise error(500, "Dynflow world is not initialized yet")
-    world.log("job", "", "triggered", job=row["id"], description=row["description"], hosts=[host["name"] for host in targets])
+    world.log(
+        "job", "", "triggered", job=row["id"], description=row["description"], hosts=[host["name"] for host in targets]
+    )
     job_life.begin(world, row)
     call.row_count["hosts"] = len(targets)
     return full(world, row)
@@ -188,7 +190,7 @@ def _targets(call: Call, given: Row) -> list[Row]:
         for wanted in given.get("host_ids") or []:
             host = next((row for row in rows if str(wanted) in (str(row["id"]), row["name"])), None)
             if host is None:
-                raise error(422, f"Couldn't find Host::Managed with 'id'={wanted} [WHERE \"hosts\".\"type\" = $1]")
+                raise error(422, f'Couldn\'t find Host::Managed with \'id\'={wanted} [WHERE "hosts"."type" = $1]')
             found.append(host)
     return sorted(found, key=lambda row: str(row["name"]))
 
@@ -267,5 +269,3 @@ def routes() -> list[Route]:
         Route("GET", f"{BASE}/:id/template_invocations", template_invocations, see),
         Route("POST", f"{BASE}/:id/cancel", cancel, ("cancel_job_invocations",)),
     ]
-
-

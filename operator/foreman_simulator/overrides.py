@@ -15,7 +15,9 @@ from .replies import Failure, Invalid, Row, error, not_found, stamps, truthy
 from .search import Field, Fields
 from .world import World
 
-FIELDS = Fields({"match": Field(lambda row: row["match"]), "value": Field(lambda row: str(row["value"]))}, bare=("match",))
+FIELDS = Fields(
+    {"match": Field(lambda row: row["match"]), "value": Field(lambda row: str(row["value"]))}, bare=("match",)
+)
 KNOWN = ("match", "value", "omit", "lookup_key_id", "id", "_destroy")
 
 
@@ -108,7 +110,9 @@ async def index(call: Call) -> Any:
     key = class_parameters.find(call)
     shown = call.query.get("show_hidden") == "true" and call.may("edit_external_parameters")
     rows = of_key(call.world, key["id"])
-    return call.listing(rows, FIELDS, lambda row: view(key, row, shown), default=lambda row: row["id"], all_is_none=True)
+    return call.listing(
+        rows, FIELDS, lambda row: view(key, row, shown), default=lambda row: row["id"], all_is_none=True
+    )
 
 
 async def show(call: Call) -> Any:

@@ -77,7 +77,9 @@ def check(elements: list[Row], errors: Invalid, prefix: str) -> list[Row]:
         except WrongType as wrong:
             errors.add(f"{prefix}.value", str(wrong))
             continue
-        rows.append({"name": name, "parameter_type": kind, "value": value, "hidden": truthy(element.get("hidden_value"))})
+        rows.append(
+            {"name": name, "parameter_type": kind, "value": value, "hidden": truthy(element.get("hidden_value"))}
+        )
     return rows
 
 
@@ -133,7 +135,9 @@ def lineage(world: World, group: int | None) -> list[Row]:
 def _owner(call: Call) -> tuple[str, Row]:
     kind = "host" if "/hosts/" in call.route.pattern else "hostgroup"
     try:
-        visible = call.in_taxonomies([call.world.find(f"{kind}s", call.args["owner"], by="title" if kind == "hostgroup" else "name")])
+        visible = call.in_taxonomies(
+            [call.world.find(f"{kind}s", call.args["owner"], by="title" if kind == "hostgroup" else "name")]
+        )
     except Failure:
         visible = []
     if not visible:
@@ -175,7 +179,10 @@ async def create(call: Call) -> Any:
     _plain(errors).raise_if_any()
     await call.commit(owner["name"])
     if rows[0]["name"] in {row["name"] for row in own(call.world, kind, owner["id"])}:
-        raise error(500, 'PG::UniqueViolation: ERROR:  duplicate key value violates unique constraint "index_parameters_on_type_and_reference_id_and_name"\n')
+        raise error(
+            500,
+            'PG::UniqueViolation: ERROR:  duplicate key value violates unique constraint "index_parameters_on_type_and_reference_id_and_name"\n',
+        )
     store(call.world, kind, owner["id"], rows)
     return view(next(row for row in own(call.world, kind, owner["id"]) if row["name"] == rows[0]["name"]))
 
@@ -185,7 +192,13 @@ async def update(call: Call) -> Any:
     kind, owner = _owner(call)
     row = _find(call, kind, owner)
     given = clean(call, [call.body.get("parameter") or {}], "parameter")[0]
-    merged = {"name": row["name"], "value": row["value"], "parameter_type": row["parameter_type"], "hidden_value": row["hidden"], **given}
+    merged = {
+        "name": row["name"],
+        "value": row["value"],
+        "parameter_type": row["parameter_type"],
+        "hidden_value": row["hidden"],
+        **given,
+    }
     errors = Invalid(row["id"])
     rows = check([merged], errors, "parameter")
     _plain(errors).raise_if_any()

@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import agents, casting, class_parameters, host_build, hostgroups, hosts, infra, overrides, parameters, puppet, reports
+from . import (
+    agents,
+    casting,
+    class_parameters,
+    host_build,
+    host_rows,
+    hostgroups,
+    infra,
+    overrides,
+    parameters,
+    puppet,
+    reports,
+)
+from .hostgroup_views import INHERITED, inherited
 from .machines import Machine
 from .replies import Row, error, parse_time
 from .world import World
@@ -34,10 +47,7 @@ def ref(world: World, obj: Row, name: str, default: int | None = None) -> int | 
 
 def _everywhere(world: World, obj: Row) -> Row:
     """Organizations and locations of a row; without any: all of them."""
-    return {
-        f"{one}_ids": list(obj.get(f"{one}_ids") or world.table(f"{one}s"))
-        for one in ("organization", "location")
-    }
+    return {f"{one}_ids": list(obj.get(f"{one}_ids") or world.table(f"{one}s")) for one in ("organization", "location")}
 
 
 def _plain(table: str, **defaults: Any) -> Callable[[World, Row], Row]:
@@ -79,7 +89,7 @@ def _class(world: World, obj: Row) -> Row:
 def _hostgroup(world: World, obj: Row) -> Row:
     row: Row = {"name": obj["name"], "description": obj.get("description"), "parent_id": ref(world, obj, "parent"),
                 "pxe_loader": obj.get("pxe_loader"), "root_pass": obj.get("root_pass"), **_everywhere(world, obj)}  # fmt: skip
-    for name in hostgroups.INHERITED:
+    for name in INHERITED:
         row[f"{name}_id"] = ref(world, obj, name) if name in TABLES else None
     if hostgroups.taken(world, row):
         raise error(422, f"hostgroup {obj['name']} is there already")
@@ -99,38 +109,62 @@ def _parameters(obj: Row) -> list[Row]:
     for given in obj.get("parameters") or []:
         kind = given.get("parameter_type", "string")
         value = casting.cast(given.get("value"), kind)
-        rows.append({"name": given["name"], "parameter_type": kind, "value": value, "hidden": bool(given.get("hidden_value"))})
+        rows.append(
+            {"name": given["name"], "parameter_type": kind, "value": value, "hidden": bool(given.get("hidden_value"))}
+        )
     return rows
 
 
 def _host(world: World, obj: Row) -> Row:
     """A host; `machine: true` (or "timer", "cron", "none") gives it a running system with an agent."""
     group = world.get("hostgroups", ref(world, obj, "hostgroup"))
-    host: Row = {"managed": True, "build": False, "comment": "", "provision_method": "build", "enabled": True, "mac": None, "ip": None}
-    for key in hosts.FILLED:
-        host[key] = hostgroups.inherited(world, group, key)
-    host |= hosts.blank(world, host.pop("subnet_id"))
+    host: Row = {
+        "managed": True,
+        "build": False,
+        "comment": "",
+        "provision_method": "build",
+        "enabled": True,
+        "mac": None,
+        "ip": None,
+    }
+    for key in host_rows.FILLED:
+        host[key] = inherited(world, group, key)
+    host |= host_rows.blank(world, host.pop("subnet_id"))
     host |= {key: value for key, value in obj.items() if key in host and key != "interface"}
     host["name"] = str(obj["name"]).lower()
-    for name in ("domain", "architecture", "operatingsystem", "medium", "ptable", "image", "model", "compute_resource", "compute_profile"):
+    for name in (
+        "domain",
+        "architecture",
+        "operatingsystem",
+        "medium",
+        "ptable",
+        "image",
+        "model",
+        "compute_resource",
+        "compute_profile",
+    ):
         host[f"{name}_id"] = ref(world, obj, name, host.get(f"{name}_id"))
     for name, first in (("organization", 1), ("location", 2)):
         host[f"{name}_id"] = obj[f"{name}_id"] if f"{name}_id" in obj else ref(world, obj, name, first)
     admin = world.find("users", world.settings.user, by="login")["id"]
-    host |= {"owner_id": ref(world, obj, "owner", admin), "creator_id": ref(world, obj, "creator", admin), "uuid": obj.get("uuid")}
+    host |= {
+        "owner_id": ref(world, obj, "owner", admin),
+        "creator_id": ref(world, obj, "creator", admin),
+        "uuid": obj.get("uuid"),
+    }
     host["hostgroup_id"] = group["id"] if group else None
     host["interface"] |= obj.get("interface") or {}
     if isinstance(obj.get("installed_at"), str):
         host["installed_at"] = parse_time(obj["installed_at"])
     own = _facet(world, obj)
-    host["facet"] = hosts.facet_for(world, host, own, inherit=not (own and own["environment_id"]))
+    host["facet"] = host_rows.facet_for(world, host, own, inherit=not (own and own["environment_id"]))
     row = world.insert("hosts", host)
     parameters.store(world, "host", row["id"], _parameters(obj))
     if obj.get("build"):
         host_build.start(world, row)
     if obj.get("machine"):
-        periodic = "service" if obj["machine"] is True else obj["machine"]
-        agent = agents.Agent(row["name"], Machine.boot(row["name"], periodic), world.now())
+        machine = Machine.boot(row["name"]) if obj["machine"] is True else Machine.boot(row["name"], obj["machine"])
+        agent = agents.Agent(row["name"], machine, world.now())
         world.machines[row["name"]] = agent
         agents.plan(world, agent, world.now() + world.random.uniform(1, agents.PERIOD))
     return row
@@ -164,8 +198,12 @@ def _key(world: World, obj: Row) -> Row:
 def _override(world: World, obj: Row) -> Row:
     key = key_of(world, obj)
     key["override"] = True
-    value = overrides.typed(key, obj["value"] if not isinstance(obj["value"], (list, dict)) else casting.searchable(obj["value"]))
-    return world.insert("override_values", {"key_id": key["id"], "match": obj["match"], "value": value, "omit": bool(obj.get("omit"))})
+    value = overrides.typed(
+        key, obj["value"] if not isinstance(obj["value"], (list, dict)) else casting.searchable(obj["value"])
+    )
+    return world.insert(
+        "override_values", {"key_id": key["id"], "match": obj["match"], "value": value, "omit": bool(obj.get("omit"))}
+    )
 
 
 def _parameter(world: World, obj: Row) -> Row:

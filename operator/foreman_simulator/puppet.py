@@ -159,7 +159,9 @@ async def add_class(call: Call) -> Any:
     if wanted in (group["facet"] or {}).get("puppetclass_ids", []):
         raise error(500, "Validation failed: Puppetclass has already been taken")
     if wanted not in call.world.table("puppetclasses"):
-        raise error(500, _foreign_key("hostgroup_classes", "fk_rails_f25fcd3d47", "puppetclass_id", wanted, "puppetclasses"))
+        raise error(
+            500, _foreign_key("hostgroup_classes", "fk_rails_f25fcd3d47", "puppetclass_id", wanted, "puppetclasses")
+        )
     await call.commit(group["name"])
     group["facet"] = group["facet"] or {**facet(), "id": call.world.next_id("facets")}
     group["facet"]["puppetclass_ids"].append(wanted)

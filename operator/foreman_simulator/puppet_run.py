@@ -142,7 +142,10 @@ def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
     if wrong:
         run.exit_status = 1
         run.count("failed")
-        run.say("err", f"Could not retrieve catalog from remote server: Error 500 on SERVER: Server Error: Evaluation Error: {wrong}")
+        run.say(
+            "err",
+            f"Could not retrieve catalog from remote server: Error 500 on SERVER: Server Error: Evaluation Error: {wrong}",
+        )
         run.say("err", "Could not retrieve catalog; skipping run")
         return 0.0
     if not run.noop:  # a catalog that was only looked at is not kept (jobs-and-puppet-runs 84)
@@ -157,7 +160,11 @@ def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
         agent.tampered = False
     if world.faults.for_host("run_fails", agent.name):
         run.count("failed")
-        run.say("err", "change from 'notrun' to ['0'] failed: told to fail by the simulator", "/Stage[main]/Main/Exec[fault]/returns")
+        run.say(
+            "err",
+            "change from 'notrun' to ['0'] failed: told to fail by the simulator",
+            "/Stage[main]/Main/Exec[fault]/returns",
+        )
     run.say("notice", f"Applied catalog in {seconds + 0.1:.2f} seconds")
     return seconds
 
@@ -250,7 +257,12 @@ def _report(world: World, agent: Agent, run: PuppetRun) -> None:
         return
     changed, failed = run.counters.get("applied", 0), 1 if run.counters.get("failed") else 0
     pending = run.counters.get("pending", 0)
-    events = {"failure": failed, "success": changed, "total": changed + failed + pending, **({"noop": pending} if pending else {})}
+    events = {
+        "failure": failed,
+        "success": changed,
+        "total": changed + failed + pending,
+        **({"noop": pending} if pending else {}),
+    }
     metrics = {
         "resources": {
             "changed": changed, "corrective_change": 0, "failed": failed, "failed_to_restart": 0, "out_of_sync": changed + failed + pending,

@@ -59,14 +59,19 @@ def view(world: World, row: Row) -> Row:
 
 def full(world: World, row: Row) -> Row:
     """Show adds the log lines and a summary (build-life 33, jobs-and-puppet-runs 84)."""
-    logs = [{"level": level, "source": {"source": source}, "message": {"message": text}} for level, source, text in row["logs"]]
+    logs = [
+        {"level": level, "source": {"source": source}, "message": {"message": text}}
+        for level, source, text in row["logs"]
+    ]
     status = row["status"]
     failed, changed = status["failed"] or status["failed_restarts"], status["applied"] or status["restarted"]
     summary = "Failed" if failed else "Modified" if changed else "Success"
     return {**view(world, row), "logs": logs, "summary": summary}
 
 
-def import_report(world: World, name: str, reported: float, body: Row, cause: str = "triggered", run: int | None = None) -> Row:
+def import_report(
+    world: World, name: str, reported: float, body: Row, cause: str = "triggered", run: int | None = None
+) -> Row:
     """An uploaded report; an unknown name makes a host, unmanaged, without organization or group (measured §6)."""
     host = next((h for h in world.rows("hosts") if h["name"] == name.lower()), None)
     if host is None:
@@ -96,16 +101,16 @@ def import_report(world: World, name: str, reported: float, body: Row, cause: st
 
 
 def _strange_host(world: World, name: str) -> Row:
-    from . import hosts  # the two modules need each other
+    from . import host_rows  # the two modules need each other
 
-    keys = (*hosts.FILLED, *hosts.REINHERITED)
+    keys = (*host_rows.FILLED, *host_rows.REINHERITED)
     row: Row = dict.fromkeys(key for key in keys if key != "subnet_id")
     row |= {
         "name": name, "managed": False, "build": False, "comment": "", "hostgroup_id": None, "organization_id": None, "location_id": None,
         "provision_method": "build", "image_id": None, "enabled": True, "mac": None, "ip": None, "uuid": None, "owner_id": None,
         "creator_id": None,
     }  # fmt: skip
-    return world.insert("hosts", {**row, **hosts.blank(world)})
+    return world.insert("hosts", {**row, **host_rows.blank(world)})
 
 
 def _visible(call: Call) -> list[Row]:
@@ -144,7 +149,9 @@ async def create(call: Call) -> Any:
         for e in (entry.get("log", {}) for entry in given.get("logs") or [])
     ]
     await call.commit(given["host"])
-    row = import_report(call.world, str(given["host"]), reported, {**given, "logs": logs, "origin": given.get("reporter")})
+    row = import_report(
+        call.world, str(given["host"]), reported, {**given, "logs": logs, "origin": given.get("reporter")}
+    )
     return view(call.world, row)
 
 
@@ -177,5 +184,3 @@ def routes() -> list[Route]:
         Route("GET", "/api/v2/hosts/:id/config_reports", of_host, see),
         Route("GET", "/api/v2/hosts/:id/config_reports/last", last, see),
     ]
-
-

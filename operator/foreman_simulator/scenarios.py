@@ -39,7 +39,12 @@ FEATURES: list[Row] = [
     {"capabilities": ["single", "ssh"], "name": "Dynflow", "id": 14}, {"capabilities": [], "name": "Script", "id": 16},
     {"capabilities": [], "name": "Puppet", "id": 13}, {"capabilities": [], "name": "Logs", "id": 9},
 ]  # fmt: skip
-PLUGINS = (("foreman-tasks", "9.2.3"), ("foreman_discovery", "24.0.2"), ("foreman_puppet", "7.0.0"), ("foreman_remote_execution", "13.2.8"))
+PLUGINS = (
+    ("foreman-tasks", "9.2.3"),
+    ("foreman_discovery", "24.0.2"),
+    ("foreman_puppet", "7.0.0"),
+    ("foreman_remote_execution", "13.2.8"),
+)
 
 
 def _things(*pairs: tuple[str, Row]) -> list[Row]:
@@ -56,13 +61,41 @@ def load(world: World) -> None:
 
 def _common(world: World) -> list[Row]:
     user, password = world.settings.user, world.settings.password
-    service = {"login": "svc", "password": "svc-password1", "firstname": "s", "mail": "svc@example.com", "permissions": "service", "id": 5}
+    service = {
+        "login": "svc",
+        "password": "svc-password1",
+        "firstname": "s",
+        "mail": "svc@example.com",
+        "permissions": "service",
+        "id": 5,
+    }
     recorded = world.settings.scenario == "recordings"
     return _things(
         ("organizations", {"name": "Default Organization"}),
         ("locations", {"name": "Default Location"}),
-        ("users", {"login": "foreman_api_admin", "password": world.uuid(), "firstname": "API", "lastname": "Admin", "admin": True, "id": 3}),
-        ("users", {"login": user, "password": password, "firstname": "Admin", "lastname": "User", "mail": "root@vm", "admin": True, "id": 4}),
+        (
+            "users",
+            {
+                "login": "foreman_api_admin",
+                "password": world.uuid(),
+                "firstname": "API",
+                "lastname": "Admin",
+                "admin": True,
+                "id": 3,
+            },
+        ),
+        (
+            "users",
+            {
+                "login": user,
+                "password": password,
+                "firstname": "Admin",
+                "lastname": "User",
+                "mail": "root@vm",
+                "admin": True,
+                "id": 4,
+            },
+        ),
         ("users", service),
         ("operatingsystems", {"name": "Debian", "major": "12", "title": "Debian 12"}),
         ("operatingsystems", {"name": "Debian", "major": "12", "minor": "11", "title": "Debian 12.11"}),
@@ -71,7 +104,16 @@ def _common(world: World) -> list[Row]:
         ("ptables", {"name": "Preseed default"}),
         ("models", {"name": "kvm"}),
         ("domains", {"name": "lab.example.com"}),
-        ("subnets", {"name": "lab", "network": "198.18.0.0", "mask": "255.255.0.0", "from": "198.18.1.1", "to": "198.18.200.250"}),
+        (
+            "subnets",
+            {
+                "name": "lab",
+                "network": "198.18.0.0",
+                "mask": "255.255.0.0",
+                "from": "198.18.1.1",
+                "to": "198.18.200.250",
+            },
+        ),
         ("smart_proxies", {"name": "proxy1", "features": FEATURES}),
         ("compute_resources", {"name": "libvirt-test"}),
         ("environments", {"name": "production"}),
@@ -155,7 +197,10 @@ def _lab() -> list[Row]:
     image = {"operatingsystem": "Debian 12", "architecture": "x86_64", "compute_resource": "cloud-test"}
     return _things(
         ("compute_resources", {"name": "cloud-test"}),
-        ("images", {"name": "debian-12-cloud-init", "uuid": "/images/debian-12-cloud-init.img", "user_data": True, **image}),
+        (
+            "images",
+            {"name": "debian-12-cloud-init", "uuid": "/images/debian-12-cloud-init.img", "user_data": True, **image},
+        ),
         ("images", {"name": "debian-12-ssh", "uuid": "/images/debian-12-ssh.img", "user_data": False, **image}),
         ("compute_profiles", {"name": "1-Small", "attributes": {"libvirt-test": SMALL, "cloud-test": SMALL}}),
         ("compute_profiles", {"name": "2-Medium", "attributes": {"libvirt-test": medium}}),
@@ -165,13 +210,22 @@ def _lab() -> list[Row]:
         ("puppetclasses", {"name": "zookeeper", "parameters": ZOOKEEPER}),
         ("puppetclasses", {"name": "puppet", "parameters": PUPPET}),
         ("hostgroups", {"name": "Base"}),
-        ("hostgroups", {"name": "Debian 12", "parent": "Base", **BASE, "puppet_attributes": {"environment": "production"}}),
+        (
+            "hostgroups",
+            {"name": "Debian 12", "parent": "Base", **BASE, "puppet_attributes": {"environment": "production"}},
+        ),
     )
 
 
 def _recordings() -> list[Row]:
     """What the README of our own recordings lists."""
-    reported = {"boot_time": "2026-11-23 01:39:22 UTC", "cores": 2, "sockets": 1, "disks_total": 274877906944, "kernel_version": "6.1.0"}
+    reported = {
+        "boot_time": "2026-11-23 01:39:22 UTC",
+        "cores": 2,
+        "sockets": 1,
+        "disks_total": 274877906944,
+        "kernel_version": "6.1.0",
+    }
     reported |= {"bios_vendor": None, "bios_release_date": None, "bios_version": None}
     hosts = []
     for number, name in enumerate(("db1", "app1", "app2"), 11):

@@ -28,6 +28,8 @@ COMPARISONS = {"eq", "ne", "like", "unlike", "gt", "lt", "gte", "lte", "in", "no
 class Word(str):
     """A value or a field's name, in contrast to an operator (plain str)."""
 
+    __slots__ = ()
+
 
 Predicate = Callable[[Row], bool]
 

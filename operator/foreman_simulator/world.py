@@ -10,6 +10,7 @@ from typing import Any
 
 from .clock import Clock
 from .faults import Faults
+from .machines import Runner
 from .replies import Row, not_found
 
 TAXONOMIES = ("organizations", "locations")
@@ -45,6 +46,7 @@ class World:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = Clock(settings.speed)
+        self.runner: Runner | None = None
         self.reset()
 
     def reset(self) -> None:
