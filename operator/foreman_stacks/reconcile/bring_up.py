@@ -32,10 +32,11 @@ def bring_up(world: World) -> Draft:
         draft.act(changes, Reason.CONFIGURING)
         return draft
     provision.create(world, scope, draft)
+    lost = provision.missing(world, scope, draft)
     provision.build(world, scope, draft)
-    quiesced = steps.run_quiesce(world, scope, draft)
+    quiesced = steps.run_quiesce(world, scope, draft, lost)
     provision.place(world, scope, quiesced, draft)
-    if steps.run_steps(world, scope, draft) and draft.idle and steps.run_periodic(world, scope, draft):
+    if steps.run_steps(world, scope, draft, lost) and draft.idle and steps.run_periodic(world, scope, draft):
         _settle(world, scope, draft)
     return draft
 
@@ -90,8 +91,9 @@ def _finish(world: World, draft: Draft) -> None:
                 draft.progress = replace(draft.progress, steps=_without(draft.progress, step.name))
             else:
                 draft.polls.append(JobCounts(job.id))
-    steps.run_quiesce(world, scope, draft)
-    steps.run_steps(world, scope, draft)
+    lost = provision.missing(world, scope, draft)
+    steps.run_quiesce(world, scope, draft, lost)
+    steps.run_steps(world, scope, draft, lost)
     if any(step.run for name, step in draft.progress.steps.items() if name == "PeriodicPuppet"):
         steps.run_periodic(world, scope, draft)
     draft.waits = [
@@ -104,15 +106,24 @@ def _without(progress: Progress, name: str) -> dict[str, StepProgress]:
 
 
 def _lost(world: World, draft: Draft) -> bool:
-    """Our first hostgroup is gone while hosts were created: Foreman was restored, or somebody removed it."""
-    if not world.progress.created():
-        return False
+    """Whether Foreman is older than our status: our first hostgroup is gone, or its record's epoch is below one that we
+    have read there before. The other way round, the status was restored: what the record says counts.
+    """
     title = _root(world)
-    if world.seen[HostgroupNamed(title)] is not None:
-        return False
-    draft.stall(Reason.FOREMAN_REWOUND, Problem(title, "is gone from Foreman, though hosts of it were created",
-                "nothing is created or deleted; if Foreman was restored from a backup, restore it fully"))
-    return True
+    root = world.seen[HostgroupNamed(title)]
+    epoch = int(record.read(root).get("epoch") or 0) if root else 0
+    gone = root is None and bool(world.progress.created())
+    if gone or (root is not None and epoch < world.progress.recorded):
+        what = "is gone from Foreman, though hosts of it were created" if gone else "has an older record than we have read before"
+        mend = "nothing is created or deleted; if Foreman was restored from a backup, tell which state is true"
+        draft.stall(Reason.FOREMAN_REWOUND, Problem(title, what, mend))
+        return True
+    if root is not None and epoch > world.progress.epoch:
+        draft.progress = replace(record.restore(world.progress, root), plan=world.progress.plan)
+        draft.wait(Wait(Reason.ACCEPTED, "the status is older than the record: what the record says counts", after=0.0))
+        return True
+    draft.progress = replace(draft.progress, recorded=max(epoch, draft.progress.recorded))
+    return False
 
 
 def _scaled_down(world: World, draft: Draft) -> bool:
@@ -176,7 +187,6 @@ def _settle(world: World, scope: Scope, draft: Draft) -> None:
     assert root is not None
     settled = replace(draft.progress, settled_plan=world.plan_id, settled_generation=world.generation)
     if root.record != record.text(settled):
-        draft.progress = replace(draft.progress, recorded=draft.progress.epoch)
         draft.act([record.change(root, settled)], Reason.SETTLING)
         return
     draft.progress = settled

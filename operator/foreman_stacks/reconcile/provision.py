@@ -26,6 +26,8 @@ from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import host as resource
 from foreman_stacks.resources.groups import environment_of, staging_title, title_of
 
+TAKEN = "has already been taken"
+"""Foreman's words for a name that exists, seen or unseen (foreman-measured §2)."""
 VALUES_AT_ONCE = 50
 """Hosts whose own values are written in one pass: the status follows in such portions."""
 
@@ -55,14 +57,24 @@ def _follow(world: World, scope: Scope, host: HostScope, draft: Draft) -> Change
         _seen(world, host, row, draft)
         return None
     if fqdn in world.memory.refused:
-        draft.failures[host.ref] = FailedHost(fqdn, "CreateRefused", world.memory.refused[fqdn])
-        draft.stall(Reason.PROVISIONING_FAILED, Problem(fqdn, f"Foreman refused it: {world.memory.refused[fqdn]}",
-                                                        "mend the cause, then request a reconcile"))
+        _refused(host, fqdn, world.memory.refused[fqdn], draft)
         return None
     if fqdn in world.memory.unsent or world.now >= _settled_at(world, fqdn, role.creating):
         return resource.create(host, scope, _staging(world, scope, host), world.seen)
     draft.wait(Wait(Reason.PROVISIONING, f"looks whether {fqdn} was created", after=world.settings.lookup_every))
     return None
+
+
+def _refused(host: HostScope, fqdn: str, message: str, draft: Draft) -> None:
+    """Foreman said no. A name that is taken though nobody can be seen with it belongs to a host that is hidden from us."""
+    if TAKEN in message:
+        what = f"the name {fqdn} is taken by a host that we cannot see (another organization, or a discovered host)"
+        mend = "choose another hostname or deployment name, or have that host removed"
+        draft.stall(Reason.NAME_CONFLICT, Problem(f"spec.roles[{host.ref.role}].hostname", what, mend))
+        return
+    draft.failures[host.ref] = FailedHost(fqdn, "CreateRefused", message)
+    mend = "mend the cause, then request a reconcile"
+    draft.stall(Reason.PROVISIONING_FAILED, Problem(fqdn, f"Foreman refused it: {message}", mend))
 
 
 def _settled_at(world: World, fqdn: str, creating: Creating) -> datetime:
@@ -110,6 +122,27 @@ def _intend(world: World, fresh: Sequence[HostScope], draft: Draft) -> None:
     draft.wait(Wait(Reason.PROVISIONING, f"will create {', '.join(world.fqdn(host) for host in batch)}", after=0.0))
 
 
+def missing(world: World, scope: Scope, draft: Draft) -> frozenset[str]:
+    """The roles of which a host that was created is not to be seen: nothing of them goes on."""
+    created = [host for host in scope.hosts if host.ref in draft.progress.created()]
+    world.seen.need([HostNamed(world.fqdn(host)) for host in created])
+    return frozenset(host.ref.role for host in created if not _there(world, host, draft))
+
+
+def _there(world: World, host: HostScope, draft: Draft) -> bool:
+    name = world.fqdn(host)
+    if world.row(host) is not None:
+        world.memory.missing.pop(name, None)
+        return True
+    if _patient(world, name):
+        draft.wait(Wait(Reason.PROVISIONING, f"{name} is not to be seen", after=world.settings.lookup_every))
+        return False
+    draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
+    mend = "it is not made again unasked: its machine may live"
+    draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman", mend))
+    return False
+
+
 def build(world: World, scope: Scope, draft: Draft) -> None:
     """Watch the hosts that are created until they are really built."""
     waiting = [
@@ -118,7 +151,6 @@ def build(world: World, scope: Scope, draft: Draft) -> None:
     ]
     if not waiting:
         return
-    world.seen.need([HostNamed(world.fqdn(host)) for host in waiting])
     present = [host for host in waiting if _complete(world, host, draft)]
     staged, placed = _split(world, scope, present)
     groups = sorted({_staging(world, scope, host).id for host in staged})
@@ -137,7 +169,7 @@ def build(world: World, scope: Scope, draft: Draft) -> None:
             draft.progress = draft.progress.with_role(host.ref.role, replace(role, built=role.built | {host.ref.index}))
         elif name in broken:
             _fail(draft, host, name, "BuildFailed", "its installation failed or its build token expired: build it again in Foreman")
-        elif unseen and name not in visible and not _patient(world, name):
+        elif unseen and name not in visible and not _patient(world, f"unseen {name}"):
             _fail(draft, host, name, "HostUnseen", "Foreman answered it as created and shows no such host")
         else:
             draft.wait(Wait(Reason.PROVISIONING, "hosts are being built"))
@@ -159,14 +191,7 @@ def _complete(world: World, host: HostScope, draft: Draft) -> bool:
     """Whether there is a machine with an address behind the host."""
     row, name = world.row(host), world.fqdn(host)
     if row is None:
-        if _patient(world, name):
-            draft.wait(Wait(Reason.PROVISIONING, f"{name} is not to be seen", after=world.settings.lookup_every))
-        else:
-            draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
-            draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman",
-                                                     "it is not made again unasked: its machine may live"))
         return False
-    world.memory.missing.pop(name, None)
     if not row.complete:
         lacks = ", ".join(word for word, value in (("machine", row.uuid), ("MAC", row.mac), ("address", row.ip)) if not value)
         _fail(draft, host, name, "HostIncomplete", f"Foreman made it without {lacks}: remove it there, then request a reconcile")

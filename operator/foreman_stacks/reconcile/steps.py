@@ -28,11 +28,13 @@ QUIET = "quiet"
 """The digest of the built-in steps: they are done once for a host."""
 
 
-def run_quiesce(world: World, scope: Scope, draft: Draft) -> frozenset[HostRef]:
-    """Quiesce the hosts of every role that is built to the last; the hosts that are proven quiet."""
+def run_quiesce(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) -> frozenset[HostRef]:
+    """Quiesce the hosts of every role that is built to the last (and not `lost`); the hosts that are proven quiet."""
     built = draft.progress.built() | draft.progress.configured()
     ripe = {
-        role.name for role in world.plan.roles if role.hosts and all(host.ref in built for host in role.hosts)
+        role.name
+        for role in world.plan.roles
+        if role.hosts and role.name not in lost and all(host.ref in built for host in role.hosts)
     }
     progress = draft.progress.step(quiesce.NAME)
     mine = [host for host in scope.hosts if host.ref.role in ripe or (progress.run and host.ref in progress.run.hosts)]
@@ -42,10 +44,10 @@ def run_quiesce(world: World, scope: Scope, draft: Draft) -> frozenset[HostRef]:
     return frozenset(draft.progress.step(quiesce.NAME).done)
 
 
-def run_steps(world: World, scope: Scope, draft: Draft) -> bool:
-    """Advance every step whose turn has come; whether all are done."""
+def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) -> bool:
+    """Advance every step whose turn has come, but none on a role that has lost a host; whether all are done."""
     placed = draft.progress.configured()
-    whole = {role.name for role in world.plan.roles if all(host.ref in placed for host in role.hosts)}
+    whole = {role.name for role in world.plan.roles if all(host.ref in placed for host in role.hosts)} - lost
     done: set[str] = set()
     for name in world.plan.order:
         step = world.plan.step(name)
@@ -145,7 +147,6 @@ def _book(world: World, draft: Draft, advance: Advance, reason: Reason) -> None:
     draft.progress = progress
     draft.polls += advance.polls
     if advance.changes:
-        draft.progress = _recorded(draft.progress, advance)
         for change in advance.changes:  # in this order: the record before the job
             draft.act([change], reason, f"step {before.name}: {change}")
     match advance.outcome:
@@ -158,11 +159,6 @@ def _book(world: World, draft: Draft, advance: Advance, reason: Reason) -> None:
             draft.stall(failed.reason, Problem(f"step {before.name}", failed.message, mend))
         case Done():
             pass
-
-
-def _recorded(progress: Progress, advance: Advance) -> Progress:
-    starts = any(change.verb == "update" and change.resource == "hostgroup_parameter" for change in advance.changes)
-    return replace(progress, recorded=progress.epoch) if starts else progress
 
 
 def retried(progress: Progress) -> Progress:
