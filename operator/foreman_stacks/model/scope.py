@@ -93,6 +93,10 @@ class Scope:
     outputs: tuple[Bound, ...] = ()
     staging: frozenset[str] = frozenset()
     """Groups that need their staging twin: some host of theirs is not in its place yet."""
+    held: frozenset[str] = frozenset()
+    """Outer hostgroups that bring Puppet's own class, below which it must not start the agent for now."""
+    freed: frozenset[str] = frozenset()
+    """Those of them where it may again."""
 
     def group(self, name: str) -> GroupScope:
         """The hostgroup of this name."""

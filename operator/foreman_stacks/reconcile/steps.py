@@ -72,7 +72,12 @@ def run_periodic(world: World, scope: Scope, draft: Draft) -> bool:
         return True
     targets = _targets(world, scope.hosts, {role.name: QUIET for role in world.plan.roles})
     progress = draft.progress.step(periodic_puppet.NAME)
-    advance = periodic_puppet.advance(progress, targets, _context(world, draft, periodic_puppet.NAME))
+    context = _context(world, draft, periodic_puppet.NAME)
+    managed = bool(world.managed())
+    if managed:
+        root = world.seen[HostgroupNamed(root_title(scope))]
+        context = replace(context, before_run=(record.change(root, draft.progress),) if root else ())
+    advance = periodic_puppet.advance(progress, targets, context, managed=managed)
     _book(world, draft, advance, Reason.RESUMING_PUPPET)
     return isinstance(advance.outcome, Done)
 

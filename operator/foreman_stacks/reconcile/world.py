@@ -18,7 +18,9 @@ from foreman_stacks.model.scope import Facts, HostFacts, HostScope, Scope
 from foreman_stacks.plan.bind import bind
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile.memory import Memory
+from foreman_stacks.resources.groups import PUPPET, inherited_classes
 from foreman_stacks.settings import Settings
+from foreman_stacks.steps import periodic_puppet
 from foreman_stacks.steps.parameter_update import ParameterUpdate
 
 
@@ -82,7 +84,14 @@ class World(Moment):
         progress = progress or self.progress
         bound = bind(self.plan, self.facts(progress))
         open_ = {host.group for host in bound.hosts if host.ref not in progress.configured()}
-        return replace(bound, organization=self.organization, location=self.location, staging=frozenset(open_))
+        bound = replace(bound, organization=self.organization, location=self.location, staging=frozenset(open_))
+        released = progress.step(periodic_puppet.NAME).state is not StepState.PENDING
+        return replace(bound, freed=self.managed()) if released else replace(bound, held=self.managed())
+
+    def managed(self) -> frozenset[str]:
+        """The outer hostgroups that bring class `puppet`: there it decides whether the agent runs by itself."""
+        outer = {group.outer_parent for group in self.plan.groups if group.outer_parent}
+        return frozenset(title for title in outer if PUPPET in inherited_classes(title, self.seen))
 
     def fqdn(self, host: HostScope) -> str:
         """The host's full name."""

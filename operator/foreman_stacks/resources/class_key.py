@@ -56,7 +56,7 @@ class ClassKeyKind:
 def wanted_keys(scope: Scope) -> Mapping[tuple[str, str, str], WantedKey]:
     """By outer parent, class and parameter; a sensitive value anywhere hides the key's values."""
     groups = {group.group: group for group in wanted_groups(scope) if not group.staging}
-    pairs = [(group, entry.name, bound) for group in groups.values() for entry in group.classes for bound in entry.overrides]
+    pairs = [(group, name, bound) for group in groups.values() for name, bound in group.values]
     pairs += [(groups[host.group], name, bound) for host in scope.hosts for name, bound in host.overrides]
     found: dict[tuple[str, str, str], WantedKey] = {}
     for group, name, bound in pairs:

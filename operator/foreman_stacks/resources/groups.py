@@ -12,6 +12,12 @@ from foreman_stacks.model.scope import ClassScope, GroupScope, Scope
 from foreman_stacks.model.values import Bound, Secret
 
 
+PUPPET = "puppet"
+"""The class of theforeman-puppet, which manages the agent itself where a site's hostgroup assigns it."""
+RUNMODE = Bound("runmode", "string", "none")
+"""Stops and disables service, timer and cron line; without it our own first run would start them (foreman-api §15)."""
+
+
 @dataclass(frozen=True)
 class WantedGroup:
     """A hostgroup in Foreman: one of the Stack's, or the staging twin of one whose hosts are being built.
@@ -30,6 +36,8 @@ class WantedGroup:
     root: bool = False
     parameters: tuple[Bound, ...] = ()
     classes: tuple[ClassScope, ...] = ()
+    held: bool = False
+    freed: bool = False
     organization: str | None = None
     location: str | None = None
 
@@ -37,6 +45,12 @@ class WantedGroup:
     def title(self) -> str:
         """What Foreman calls it: titles are unique, names are not."""
         return joined(self.parent, self.name)
+
+    @property
+    def values(self) -> list[tuple[str, Bound]]:
+        """All class-parameter values of the group, with their class."""
+        own = [(entry.name, bound) for entry in self.classes for bound in entry.overrides]
+        return [*own, (PUPPET, RUNMODE)] if self.held else own
 
 
 def joined(parent: str, name: str) -> str:
@@ -87,6 +101,17 @@ def environment_of(outer: str, named: str | None, seen: Snapshot) -> str | None:
     return None
 
 
+def inherited_classes(outer: str, seen: Snapshot) -> frozenset[str]:
+    """The Puppet classes that a Foreman hostgroup gives to those below it; without a Puppet facet its ancestors tell."""
+    group = seen[HostgroupNamed(outer)] if outer else None
+    if group is None:
+        return frozenset()
+    if group.environment_id is not None:
+        return group.all_classes
+    above = [seen[HostgroupById(ancestor)] for ancestor in group.ancestors]
+    return group.all_classes.union(*(row.all_classes for row in above if row is not None))
+
+
 def wanted_groups(scope: Scope) -> Sequence[WantedGroup]:
     """The Stack's groups, parents first, then a staging twin for each that hosts belong to."""
     shared: dict[str, Any] = {
@@ -105,6 +130,8 @@ def wanted_groups(scope: Scope) -> Sequence[WantedGroup]:
             root=position == 0,
             parameters=group.parameters,
             classes=group.classes,
+            held=group.parent is None and group.outer_parent in scope.held,
+            freed=group.parent is None and group.outer_parent in scope.freed,
             **shared,
         )
         for position, group in enumerate(scope.groups)
@@ -121,6 +148,7 @@ def wanted_groups(scope: Scope) -> Sequence[WantedGroup]:
                 description=f"Hosts of {title_of(scope, name)} while they are built",
                 staging=True,
                 parameters=_flattened(scope, name),
+                held=_outer(scope, group) in scope.held,
                 **shared,
             )
         )

@@ -115,7 +115,7 @@ def _create(group: WantedGroup, seen: Snapshot) -> Change:
             plural: Any = f"{kind}s"
             body[f"{kind}_ids"] = [seen[TaxonomyNamed(plural, name)]]
     settles: list[tuple[Query[Any], Any]] = []
-    values = [(entry.name, bound) for entry in group.classes for bound in entry.overrides]
+    values = group.values
     if values:
         body["lookup_values_attributes"] = {}
         seen.need([ClassKeys(environment, name) for name in sorted({name for name, _ in values})])

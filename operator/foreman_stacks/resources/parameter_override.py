@@ -22,7 +22,7 @@ from foreman_stacks.foreman.port import Written as WrittenPlace
 from foreman_stacks.model.schema import ClassName, ClassParameterName, Expression, Valued, Written
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.values import MASK, Bound, ValueType, alike
-from foreman_stacks.resources.groups import WantedGroup, environment_of, wanted_groups, wire_body
+from foreman_stacks.resources.groups import PUPPET, RUNMODE, WantedGroup, environment_of, wanted_groups, wire_body
 
 _TYPE = (
     "Type of the class parameter in Foreman, which is one for the whole server. Default: what the value or the "
@@ -84,13 +84,24 @@ class ParameterOverrideKind:
             if seen[HostgroupNamed(group.title)] is not None:
                 environment = environment_of(group.outer, group.environment, seen) or ""
                 found += changes_of(values_of(group), environment, seen)
+                found += _release(group, environment, seen) if group.freed else []
         return found
+
+
+def _release(group: WantedGroup, environment: str, seen: Snapshot) -> list[Change]:
+    """Take our `runmode` off again: what the site says of Puppet's own service counts from here on."""
+    key = seen[ClassKeys(environment, PUPPET)].get(RUNMODE.name)
+    match = f"hostgroup={group.title}"
+    if key is None or seen[OverrideOf(key.id, match)] is None:
+        return []
+    query: Query[Any] = OverrideOf(key.id, match)
+    return [Change("delete", "override_value", f"{PUPPET}::{RUNMODE.name} {match}", address=(key.id, match), stales=(query,))]
 
 
 def values_of(group: WantedGroup) -> list[WantedOverride]:
     """The override values of a hostgroup."""
     match = f"hostgroup={group.title}"
-    return [WantedOverride(entry.name, bound, match) for entry in group.classes for bound in entry.overrides]
+    return [WantedOverride(name, bound, match) for name, bound in group.values]
 
 
 def changes_of(wanted: Sequence[WantedOverride], environment: str, seen: Snapshot) -> list[Change]:

@@ -1,17 +1,31 @@
-"""PeriodicPuppet, a built-in step: switches on again exactly what Quiesce switched off, once all other steps are done."""
+"""PeriodicPuppet, a built-in step: hosts run Puppet by themselves again, once all other steps are done.
+
+Usually a script switches on exactly what Quiesce switched off. Where a site's own class `puppet` manages the agent, our
+override of its `runmode` is taken off instead, and one last checked run lets that class start it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from foreman_stacks.model.progress import StepProgress
+from foreman_stacks.model.outcome import Wait
+from foreman_stacks.model.progress import StepProgress, StepState
+from foreman_stacks.model.reasons import Reason
 from foreman_stacks.steps import job as jobs
 from foreman_stacks.steps.kind import Advance, Context, Target
+from foreman_stacks.steps.puppet_run import PuppetRun, PuppetRunJob
 from foreman_stacks.steps.quiesce import Script
 
 NAME = "PeriodicPuppet"
 
 
-def advance(progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-    """One look at the step."""
-    return jobs.advance(Script("resume.sh", progress), progress, targets, context)
+def advance(progress: StepProgress, targets: Sequence[Target], context: Context, *, managed: bool) -> Advance:
+    """One look at the step; `managed`: class `puppet` decides. From `Running` on the override is no longer wanted."""
+    if not managed:
+        return jobs.advance(Script("resume.sh", progress), progress, targets, context)
+    if progress.state is StepState.PENDING:
+        started = replace(progress, state=StepState.RUNNING, started_at=context.now, attempt=1)
+        return Advance(started, Wait(Reason.RESUMING_PUPPET, "takes the override of puppet::runmode off", after=0.0))
+    roles = tuple(sorted({target.ref.role for target in targets}))
+    return jobs.advance(PuppetRunJob(PuppetRun(roles=roles)), progress, targets, context)
