@@ -9,7 +9,8 @@ RUN /build/bin/pip install --require-hashes -r requirements-build.txt \
 COPY pyproject.toml README.md ./
 COPY operator ./operator
 # The simulator runs what it is sent and has no place in an image that runs in a cluster.
-RUN /build/bin/pip --python /opt/foreman-stacks/bin/python install --no-deps --no-build-isolation . \
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /build/bin/pip --python /opt/foreman-stacks/bin/python install --no-deps /wheels/foreman_stacks-*.whl \
  && rm -rf /opt/foreman-stacks/lib/python3.13/site-packages/foreman_simulator /opt/foreman-stacks/bin/foreman-simulator \
  && /opt/foreman-stacks/bin/foreman-stacks --help > /dev/null
 
