@@ -1,4 +1,4 @@
-"""Machines in time: install, reboot, the agent's own runs every 30 minutes, and who may log in when (design §9, issue 4 §5)."""
+"""Machines in time: install, reboot, the agent's own runs every 30 minutes, and who may log in when."""
 
 from __future__ import annotations
 

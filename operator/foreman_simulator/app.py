@@ -32,6 +32,7 @@ from .call import Call, Route
 from .replies import INTERNAL, Failure, Row, error, unknown_path
 from .world import World
 
+CREATE = "POST /api/v2/hosts"
 COOKIE = "_session_id"
 IDLE = 3600.0  # a session ends after an hour (measured §1.13)
 LONGEST_QUERY = 10_240  # longer query strings are 400 (measured §1.3)
@@ -47,6 +48,7 @@ class Server:
         self.world = world
         self.routes = [route for module in MODULES for route in module.routes()]
         self.patterns = [(self._pattern(route.pattern), route) for route in self.routes]
+        self.creating = 0  # host POSTs in flight
         self.writes: set[asyncio.Task[web.Response]] = set()
 
     @staticmethod
@@ -130,6 +132,7 @@ class Server:
             )
             return self._reply(refused.status, told, headers)
         generation = world.generation
+        self.creating += call.route.name == CREATE
         call.cost = self._seconds(call, fresh)
         try:
             if call.route.login:
@@ -140,6 +143,7 @@ class Server:
             spent = latency.cost(call) + (latency.LOGIN if fresh else 0)
             if world.generation == generation:
                 world.counts.seconds[call.route.name] += spent
+            self.creating -= call.route.name == CREATE
             if not call.committed:
                 await asyncio.sleep(self._seconds(call, fresh))
         lost = faults.for_request("reply_lost", request.method, call.path, host)
@@ -154,6 +158,8 @@ class Server:
 
     def _seconds(self, call: Call, fresh: bool) -> float:
         asked = self.world.settings.latency
+        if asked == "measured" and call.route.name == CREATE:
+            return latency.crowded(self.creating)
         if asked == "measured":
             return latency.cost(call) + (latency.LOGIN if fresh else 0)
         return float(asked) / 1000

@@ -1,4 +1,4 @@
-"""Beside Foreman's API: what tests and scripts ask for, under `/_simulator/`, without login (issue 4 §5; README.md)."""
+"""Beside Foreman's API: what tests and scripts ask for, under `/_simulator/`, without login (README.md)."""
 
 from __future__ import annotations
 

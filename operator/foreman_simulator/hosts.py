@@ -73,7 +73,7 @@ async def show(call: Call) -> Any:
 
 
 async def create(call: Call) -> Any:
-    """POST hosts (hosts 6-30). The row appears at commit; the VM is made before it (design §4, measured §1.9)."""
+    """POST hosts (hosts 6-30). The row appears at commit; the VM is made before it (measured §1.9)."""
     world = call.world
     given = call.wrapped("host", KNOWN)
     host = draft(call, given)

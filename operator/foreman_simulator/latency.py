@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from .call import Call
 
 LOGIN = 0.25  # without the session cookie: the password is hashed anew (measured §1.13)
@@ -24,6 +26,17 @@ FIXED = {
     "POST /api/v2/config_reports": 0.05,
 }
 PLAIN = 0.03
+#: host POSTs in flight -> hosts a second (measured §1.10): more at once are not faster
+RATES = ((1, 1 / 0.55), (2, 1.32), (4, 1.09), (8, 0.53), (16, 0.33))
+
+
+def crowded(in_flight: int) -> float:
+    """Seconds of a host's POST that arrives as the nth."""
+    for (few, slow), (many, fast) in itertools.pairwise(RATES):
+        if in_flight <= many:
+            share = (in_flight - few) / (many - few)
+            return in_flight / (slow + (fast - slow) * share)
+    return in_flight / RATES[-1][1]
 
 
 def cost(call: Call) -> float:

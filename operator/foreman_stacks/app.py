@@ -27,7 +27,7 @@ from foreman_stacks.reconcile.stack import Stacks
 from foreman_stacks.settings import Settings
 
 RESTART_FIRST, RESTART_CAP = 1.0, 30.0
-"""Seconds between two starts of Kopf: it ends at a watch error other than 410 (operator-practice §1.2)."""
+"""Seconds between two starts of Kopf: it ends at a watch error other than 410 (docs/decisions/0003)."""
 
 LIBRARIES = {
     "kubernetes": logging.INFO,

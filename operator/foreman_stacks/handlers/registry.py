@@ -1,4 +1,4 @@
-"""Kopf as our informer: no handler here waits, decides or writes anything (operator-practice: `on.event` only)."""
+"""Kopf as our informer: no handler here waits, decides or writes anything (docs/decisions/0003)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def translate(engine: Engine, plural: Plural, kind: str | None, body: Any) -> No
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Kopf writes nothing, scans nothing, and reconnects with patience (operator-practice §8, rule 8)."""
+    """Kopf writes nothing, scans nothing, and reconnects with patience (docs/decisions/0003)."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.reconnect_backoff = random.uniform(2.0, 5.0)  # noqa: S311 - jitter needs no secrecy

@@ -1,7 +1,7 @@
 """Quiesce, a built-in step: stops and disables periodic Puppet on new hosts, and proves that nothing is left running.
 
 Stock provisioning templates enable the agent, so until this is proven a host stays in its staging hostgroup, where
-none of our classes reach it (design: hosts must not run Puppet by themselves until their turn has come).
+none of our classes reach it (hosts must not run Puppet by themselves until their turn has come).
 """
 
 from __future__ import annotations
