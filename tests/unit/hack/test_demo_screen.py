@@ -1,0 +1,63 @@
+"""What the demo shows of a status."""
+
+from typing import Any
+
+import pytest
+
+import demo_screen
+
+
+@pytest.mark.parametrize("indices,number", [("", 0), ("3", 1), ("1-4", 4), ("1-5,7", 6)])
+def test_ranges_are_counted(indices: str, number: int) -> None:
+    assert demo_screen.count(indices) == number
+
+
+def test_a_deployment_under_way() -> None:
+    seen: dict[str, Any] = {
+        "metadata": {"generation": 2},
+        "status": {
+            "conditions": [
+                {"type": "Configured", "status": "True", "observedGeneration": 2},
+                {"type": "StepsCompleted", "status": "True", "observedGeneration": 1},
+                {
+                    "type": "Ready",
+                    "status": "False",
+                    "reason": "Provisioning",
+                    "message": "builds",
+                    "observedGeneration": 2,
+                },
+            ],
+            "roles": [{"name": "zk", "desired": 4, "created": "1-3", "built": "2"}],
+            "steps": [
+                {
+                    "name": "first",
+                    "state": "Running",
+                    "done": [{"indices": "1"}],
+                    "run": {"hosts": [{"indices": "2-4"}]},
+                },
+                {"name": "second"},
+            ],
+        },
+    }
+    assert demo_screen.lines(seen) == [
+        "  ✔ hostgroups in Foreman",
+        "  · hosts built             █▒▒░  1/4",
+        "  · steps in order",
+        "      ▶ first 1/4  · second",
+        "  · Puppet by itself again",
+        "  · ready",
+        "    Provisioning: builds",
+    ]
+
+
+def test_nothing_is_known_yet() -> None:
+    assert demo_screen.lines({"metadata": {"generation": 1}})[-1] == "    Waiting: for the operator"
+
+
+def test_values_that_differ_are_told_host_by_host() -> None:
+    told = {"a": {"zk::id": "1", "zk::port": 1}, "bb": {"zk::id": "2", "zk::port": 1}}
+    assert demo_screen._values(told) == [
+        "  on every host  zk::port = 1",
+        '  a              zk::id = "1"',
+        '  bb             zk::id = "2"',
+    ]
