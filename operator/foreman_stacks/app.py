@@ -26,6 +26,8 @@ from foreman_stacks.reconcile.servers import Servers
 from foreman_stacks.reconcile.stack import Stacks
 from foreman_stacks.settings import Settings
 
+KINDS = frozenset({"stacks", "stackdeployments", "foremanservers", "deployedhosts"})
+"""Kopf only warns about kinds that are not served, and then does nothing (docs/decisions/0003)."""
 RESTART_FIRST, RESTART_CAP = 1.0, 30.0
 """Seconds between two starts of Kopf: it ends at a watch error other than 410 (docs/decisions/0003)."""
 
@@ -60,6 +62,11 @@ class App:
         """The engine with all its adapters."""
         api = await connect(os.environ.get("KUBECONFIG"))
         cluster = ClusterAdapter(api, self._journal, self.metrics)
+        missing = KINDS - await cluster.served()
+        if missing:
+            await cluster.close()
+            message = f"the cluster does not serve {', '.join(sorted(missing))}: install the CRDs first (kubectl apply -k crds)"
+            raise RuntimeError(message)
         servers = Servers(cluster, self.settings, self._connect, _now)
         deployments = Deployments(cluster, servers, self.settings, _now)
 

@@ -26,12 +26,6 @@ class Metrics:
         self.queue_retries = Counter("foreman_stacks_queue_retries", "Passes put back after an error", registry=self.registry)
         self.polls = Counter("foreman_stacks_polls", "Polls of Foreman servers", registry=self.registry)
         self.loop_lag = Gauge("foreman_stacks_event_loop_lag_seconds", "Lag of the event loop", registry=self.registry)
-        self.deployments = Gauge(
-            "foreman_stacks_deployments", "StackDeployments by reason of Ready", ["reason"], registry=self.registry
-        )
-        self.transitions = Counter(
-            "foreman_stacks_transitions", "Changes of conditions", ["condition", "reason"], registry=self.registry
-        )
 
     def foreman_request(self, method: str, code: str, seconds: float) -> None:
         """One request to Foreman was answered, or not."""

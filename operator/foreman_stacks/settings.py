@@ -33,6 +33,8 @@ class Settings:
     resync: float = 600.0
     """A settled deployment is looked at this often, ± 20 %."""
     override_resync_every: int = 6
+    recheck: float = 60.0
+    """What is stalled is looked at again this often: most causes are mended outside of Kubernetes."""
     poll_jobs: float = 5.0
     """Between two polls of a Foreman server while a job runs there."""
     poll_builds: float = 15.0

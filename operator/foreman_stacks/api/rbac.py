@@ -66,13 +66,6 @@ CLUSTER: tuple[Right, ...] = (
         ("get",),
     ),
     Right("Each transition is told by an event.", "events.k8s.io", ("events",), ("create",)),
-    Right(
-        "At start, the operator makes sure that its kinds are served.",
-        "apiextensions.k8s.io",
-        ("customresourcedefinitions",),
-        ("get",),
-        tuple(resource.name for resource in RESOURCES),
-    ),
 )
 
 OWN: tuple[Right, ...] = (

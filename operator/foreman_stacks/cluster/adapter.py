@@ -53,6 +53,11 @@ class ClusterAdapter:
         """End all connections."""
         await self._api.close()  # type: ignore[no-untyped-call]
 
+    async def served(self) -> frozenset[str]:
+        """See the port."""
+        found = await self._find(GROUP_VERSION, "discovery")
+        return frozenset(entry["name"] for entry in (found or {}).get("resources", ()))
+
     async def get(self, key: Key) -> Object | None:
         """See the port."""
         return await self._find(_path(key), key.plural)

@@ -37,6 +37,10 @@ class Event:
 class Cluster(Protocol):
     """The Kubernetes API, as far as the operator needs it. Every method raises `ClusterError`."""
 
+    async def served(self) -> frozenset[str]:
+        """The plurals of our group that the apiserver serves."""
+        ...
+
     async def get(self, key: Key) -> Object | None:
         """An object of ours as it is now, None when it is gone."""
         ...

@@ -251,6 +251,8 @@ class Deployments:
             await do(draft.waves, connection.foreman, run.memory, self._now)
         except ForemanError as error:
             return await self._foreman_failed(run, world.plan, connection, error)
+        if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
+            run.memory.doubt()  # it is mended in Foreman, or nowhere
         complete = await self._project(run, world, found, connection)
         if settled_now and not found.stalls:
             await self._release(run)
@@ -277,7 +279,7 @@ class Deployments:
             return min(times)
         if settled_now:
             return self._settings.resync * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
-        return self._settings.resync if draft.stalls else max(self._settings.poll_builds, 15.0) * 4
+        return self._settings.recheck
 
     async def _release(self, run: Pass) -> None:
         """Settled and Retain: no finalizer, so that prune and uninstall never hang."""
@@ -371,7 +373,7 @@ class Deployments:
 
     async def _stalled(self, run: Pass, stall: Stalled, plan: Plan | None = None) -> Next:
         await self._write_status(run, replace(self._findings(run, plan), stalls=(stall,)))
-        return Next(after=self._settings.resync)
+        return Next(after=self._settings.recheck)
 
     async def _foreman_failed(self, run: Pass, plan: Plan, connection: Connection, error: ForemanError) -> Next:
         """Foreman could not be asked or refused: say so, doubt what we remember, and come again with back-off."""
