@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,6 +119,7 @@ class Call:
         world, query = self.world, self.query
         everything = list(rows)
         text = search if search is not None else query.get("search")
+        world.counts.searches[_shape(self.route.name, query)] += 1
         found = select(everything, text, fields, world.now())
         found = ordered(found, query.get("order"), fields, default)
         if fixed:
@@ -151,6 +153,14 @@ class Call:
     def flag(self, name: str) -> bool:
         """A boolean of the query string."""
         return truthy(self.query.get(name))
+
+
+def _shape(name: str, query: dict[str, str]) -> str:
+    """A list's question without its names, numbers and lists: equal ones are counted together."""
+    text = re.sub(r"\^ \([^)]*\)", "^ (…)", query.get("search") or "")
+    text = re.sub(r"\b\d+\b", "N", re.sub(r'"[^"]*"', '"…"', text))
+    parts = dict.fromkeys(part.strip() for part in text.split(" or "))
+    return f"{name}{' thin' if 'thin' in query else ''}{' ' if text else ''}{' or '.join(parts)}"
 
 
 def _int(value: object) -> int:

@@ -37,6 +37,7 @@ async def counters(call: Call) -> Any:
     return {
         "requests": dict(sorted(counts.requests.items())),
         "rows": dict(sorted(counts.rows.items())),
+        "searches": dict(sorted(counts.searches.items())),
         "seconds": {name: round(spent, 3) for name, spent in sorted(counts.seconds.items())},
         "unknown": list(counts.unknown),
         "dropped": list(counts.dropped),

@@ -35,6 +35,7 @@ class Counts:
 
     requests: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
+    searches: Counter[str] = field(default_factory=Counter)  # lists by the shape of their question
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     unknown: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)

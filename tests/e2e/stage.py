@@ -88,6 +88,13 @@ class Api:
                 return None
             raise
 
+    def watch(self, path: str, version: str, seconds: int = 5) -> Iterator[dict[str, Any]]:
+        """The changes of objects since a version, until it has been quiet for some time; raises httpx.HTTPError."""
+        query: dict[str, str | int] = {"watch": "true", "resourceVersion": version, "timeoutSeconds": seconds}
+        with self._http.stream("GET", path, params=query, timeout=seconds + 10) as reply:
+            reply.raise_for_status()
+            yield from (json.loads(line) for line in reply.iter_lines() if line)
+
     def apply(self, path: str, body: Any) -> Any:
         """Server-side apply."""
         return self.call("PATCH", f"{path}?fieldManager=test&force=true", body, "application/apply-patch+yaml")
