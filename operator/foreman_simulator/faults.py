@@ -81,7 +81,7 @@ class Faults:
     def for_host(self, kind: str, host: str, count: bool = True) -> Fault | None:
         """The first fault of that kind that fits a host's name."""
         for fault in self.all:
-            if fault.kind == kind and not fault.spent() and fnmatch.fnmatchcase(host, fault.host):
+            if fault.kind == kind and not fault.spent() and _named(fault, host):
                 fault.hits += 1 if count else 0
                 return fault
         return None
@@ -90,4 +90,9 @@ class Faults:
 def _fits(fault: Fault, method: str, path: str, host: str | None) -> bool:
     if fault.method not in ("*", method) or not fnmatch.fnmatchcase(path, fault.path):
         return False
-    return fault.host == "*" or (host is not None and fnmatch.fnmatchcase(host, fault.host))
+    return fault.host == "*" or (host is not None and _named(fault, host))
+
+
+def _named(fault: Fault, host: str) -> bool:
+    """The pattern may be of the whole name or of its first part: bodies hold either."""
+    return fnmatch.fnmatchcase(host, fault.host) or fnmatch.fnmatchcase(host.split(".", maxsplit=1)[0], fault.host)

@@ -97,9 +97,9 @@ def by_somebody(world: World, agent: Agent) -> None:
         start(world, agent, "triggered", "", None)
 
 
-def running(world: World) -> int:
-    """How many runs are under way."""
-    return sum(1 for agent in world.machines.values() if agent.run is not None)
+def before(world: World, run: PuppetRun) -> int:
+    """How many runs that began before this one are still under way."""
+    return sum(1 for agent in world.machines.values() if agent.run is not None and agent.run.ident < run.ident)
 
 
 def _host(world: World, agent: Agent) -> Row | None:
@@ -127,7 +127,7 @@ def _number(value: Any) -> float:
 def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
     """Compile and apply; gives the seconds that it takes."""
     busy = world.faults.for_host("proxy_503", agent.name, count=False)
-    if busy is not None and running(world) > busy.limit:
+    if busy is not None and before(world, run) >= busy.limit:
         busy.hits += 1
         run.exit_status = 1
         run.say("err", "Could not retrieve catalog from remote server: Error 503 on SERVER: Service Unavailable")

@@ -10,7 +10,7 @@ import pytest
 from foreman_simulator import latency
 
 if TYPE_CHECKING:
-    from conftest import Sim
+    from tests.unit.foreman_simulator.conftest import Sim
 
 PUPPET = "/foreman_puppet/api"
 INTERNAL = "Internal Server Error: the server was unable to finish the request. "
@@ -19,7 +19,7 @@ BAD_NAME = (
 )
 
 
-def test_logins(sim: Sim):
+def test_logins(sim: Sim) -> None:
     def refused(auth: tuple[str, str] | None) -> str:
         answer = httpx.get(f"{sim.url}/api/v2/status", auth=auth)
         assert answer.status_code == 401
@@ -31,13 +31,13 @@ def test_logins(sim: Sim):
     assert httpx.get(f"{sim.url}/api/v2/ping").status_code == 200
 
 
-def test_unknown_path_is_404_and_counted(sim: Sim):
+def test_unknown_path_is_404_and_counted(sim: Sim) -> None:
     answer = sim.call("GET", "/api/v2/nonsense")
     assert (answer.status_code, answer.json()) == (404, {"status": 404, "error": "Not Found"})
     assert sim.get("/_simulator/counters")["unknown"] == ["GET /api/v2/nonsense"]
 
 
-def test_missing_permission_is_named(sim: Sim):
+def test_missing_permission_is_named(sim: Sim) -> None:
     sim.plant("users", login="poor", password="poor-password1", permissions=["view_hosts"])
     answer = httpx.get(f"{sim.url}/api/v2/plugins", auth=("poor", "poor-password1"))
     assert answer.status_code == 403
@@ -49,18 +49,18 @@ def test_missing_permission_is_named(sim: Sim):
     assert jobs.json()["results"] == []
 
 
-def test_permissions_of_the_service_user(service: Sim):
+def test_permissions_of_the_service_user(service: Sim) -> None:
     found = service.get("/api/v2/permissions/current_permissions", per_page="200")
     assert found["total"] == 47
     assert {"view_hosts", "create_job_invocations", "edit_external_parameters"} <= {p["name"] for p in found["results"]}
 
 
-def test_unknown_taxonomy(sim: Sim):
+def test_unknown_taxonomy(sim: Sim) -> None:
     answer = sim.call("GET", "/api/v2/hosts", organization_id="99")
     assert (answer.status_code, answer.json()) == (404, {"message": "Organization with id 99 not found"})
 
 
-def test_body_that_is_no_json(sim: Sim):
+def test_body_that_is_no_json(sim: Sim) -> None:
     headers = {"Content-Type": "application/json"}
     broken = sim.http.post("/api/v2/hostgroups", content=b'{"hostgroup":', headers=headers)
     problem = "There was a problem in the JSON you submitted: unexpected end of input at line 1 column 14"
@@ -83,13 +83,13 @@ def test_body_that_is_no_json(sim: Sim):
         ),
     ],
 )
-def test_bad_searches(sim: Sim, search: str, message: str):
+def test_bad_searches(sim: Sim, search: str, message: str) -> None:
     answer = sim.call("GET", "/api/v2/hosts", search=search, thin="true")
     assert answer.status_code == 400
     assert answer.json() == {"error": {"message": message, "class": "ScopedSearch::QueryNotSupported"}}
 
 
-def test_bad_order_and_broken_quote(sim: Sim):
+def test_bad_order_and_broken_quote(sim: Sim) -> None:
     answer = sim.call("GET", "/api/v2/hosts", order="nonsense ASC")
     assert (
         answer.json()["error"]["message"] == "the field 'nonsense' in the order statement is not valid field for search"
@@ -97,7 +97,7 @@ def test_bad_order_and_broken_quote(sim: Sim):
     assert sim.get("/api/v2/hosts", search='name = "x')["results"] == []
 
 
-def test_paging(sim: Sim):
+def test_paging(sim: Sim) -> None:
     group = sim.group()["id"]
     for name in "abc":
         sim.host(name, group)
@@ -120,7 +120,7 @@ def test_paging(sim: Sim):
         ("", {"name": ["can't be blank", BAD_NAME]}),
     ],
 )
-def test_host_names(sim: Sim, name: str, errors: dict[str, list[str]]):
+def test_host_names(sim: Sim, name: str, errors: dict[str, list[str]]) -> None:
     group = sim.group()["id"]
     sim.host("taken", group)
     refused = sim.post("/api/v2/hosts", sim.host_body(name, group), status=422)
@@ -129,7 +129,7 @@ def test_host_names(sim: Sim, name: str, errors: dict[str, list[str]]):
         assert refused["error"]["full_messages"] == ["Name has already been taken"]
 
 
-def test_name_of_an_invisible_host_is_taken_too(sim: Sim, service: Sim):
+def test_name_of_an_invisible_host_is_taken_too(sim: Sim, service: Sim) -> None:
     other = sim.plant("organizations", name="Other")
     sim.plant("hosts", name="a.lab.example.com", organization_id=other["id"])
     assert service.names("name = a.lab.example.com") == []
@@ -138,7 +138,7 @@ def test_name_of_an_invisible_host_is_taken_too(sim: Sim, service: Sim):
     assert refused["error"]["errors"] == {"name": ["has already been taken"]}
 
 
-def test_host_references(sim: Sim):
+def test_host_references(sim: Sim) -> None:
     group = sim.group()["id"]
     unknown = sim.post("/api/v2/hosts", sim.host_body("a", 999999), status=404)
     assert unknown == {"error": {"message": "Resource host not found by id ''"}}
@@ -162,7 +162,7 @@ def test_host_references(sim: Sim):
     assert typed["error"]["errors"] == {"host_parameters.value": ["is invalid integer"]}
 
 
-def test_refused_posts_burn_addresses_for_half_an_hour(sim: Sim):
+def test_refused_posts_burn_addresses_for_half_an_hour(sim: Sim) -> None:
     group = sim.group()["id"]
     bad = {"start": "1", "volumes_attributes": {"0": {"capacity": "bogus"}}}
     sim.post("/api/v2/hosts", sim.host_body("a", group, compute_attributes=bad), status=422)
@@ -171,7 +171,7 @@ def test_refused_posts_burn_addresses_for_half_an_hour(sim: Sim):
     assert sim.host("b", group)["ip"] == "198.18.1.1"
 
 
-def test_host_parameters_are_replaced_by_a_put(sim: Sim):
+def test_host_parameters_are_replaced_by_a_put(sim: Sim) -> None:
     host = sim.host("a", sim.group()["id"], host_parameters_attributes=[{"name": "foreman_stacks", "value": "mine"}])
     path = f"/api/v2/hosts/{host['id']}"
     changed = sim.put(path, {"host": {"host_parameters_attributes": [{"name": "other", "value": "1"}]}})
@@ -179,7 +179,7 @@ def test_host_parameters_are_replaced_by_a_put(sim: Sim):
     assert sim.names('params.foreman_stacks ~ "mine"') == []
 
 
-def test_vm_and_host_go_separately(sim: Sim):
+def test_vm_and_host_go_separately(sim: Sim) -> None:
     one, two = (sim.host(name, sim.base()) for name in "ab")
     vms = f"/api/v2/compute_resources/{one['compute_resource_id']}/available_virtual_machines"
     sim.delete(f"/api/v2/hosts/{one['id']}")
@@ -194,7 +194,7 @@ def test_vm_and_host_go_separately(sim: Sim):
     assert again == {"error": {"message": f"Resource host not found by id '{two['id']}'"}}
 
 
-def test_hostgroups(sim: Sim):
+def test_hostgroups(sim: Sim) -> None:
     parent = sim.group("parent")
     child = sim.post("/api/v2/hostgroups", {"hostgroup": {"name": "child", "parent_id": parent["id"]}})
     taken = sim.post("/api/v2/hostgroups", {"hostgroup": {"name": "PARENT", "parent_id": sim.base()}}, status=422)
@@ -213,7 +213,7 @@ def test_hostgroups(sim: Sim):
     assert unique["error"]["errors"] == {"group_parameters": ["Please ensure the following parameters name are unique"]}
 
 
-def test_a_class_of_the_parent_is_dropped(sim: Sim):
+def test_a_class_of_the_parent_is_dropped(sim: Sim) -> None:
     parent = sim.group("parent", ("role_app",))
     facet = {
         "environment_id": sim.environment(),
@@ -225,7 +225,7 @@ def test_a_class_of_the_parent_is_dropped(sim: Sim):
     assert [c["name"] for c in child["all_puppetclasses"]] == ["role_app", "role_db"]
 
 
-def test_override_values(sim: Sim):
+def test_override_values(sim: Sim) -> None:
     key = sim.switch_on("role_app", "limits", "hash")
     sim.group("g", ("role_app",))
     path = f"{PUPPET}/smart_class_parameters/{key}/override_values"
@@ -248,7 +248,7 @@ def test_override_values(sim: Sim):
     assert unknown.json() == {"message": "Smart class parameter not found by id '999''"}
 
 
-def test_imported_defaults_and_strangers(sim: Sim):
+def test_imported_defaults_and_strangers(sim: Sim) -> None:
     keys = {
         k["parameter"]: k
         for k in sim.get(f"{PUPPET}/smart_class_parameters", search="puppetclass = zookeeper", per_page="50")["results"]
@@ -268,7 +268,7 @@ def test_imported_defaults_and_strangers(sim: Sim):
     assert refused == {"error": {"message": "Validation failed: Default value is invalid"}}
 
 
-def test_bulk_moves(sim: Sim):
+def test_bulk_moves(sim: Sim) -> None:
     old, new = sim.group("old"), sim.group("new")
     host = sim.host("a", old["id"])
     path = "/api/v2/hosts/bulk/reassign_hostgroup"
@@ -287,7 +287,7 @@ def test_bulk_moves(sim: Sim):
     assert sim.names(f"hostgroup_id = {old['id']}") == ["a.lab.example.com"]
 
 
-def test_job_refusals(sim: Sim):
+def test_job_refusals(sim: Sim) -> None:
     host = sim.ready_host("a", sim.base())["id"]
 
     def refused(status: int, **body: object) -> object:
@@ -308,7 +308,7 @@ def test_job_refusals(sim: Sim):
     assert (none["total"], none["description"]) == (0, "Run true")
 
 
-def test_measured_1_10_more_posts_at_once_are_not_faster():
+def test_measured_1_10_more_posts_at_once_are_not_faster() -> None:
     """measured §1.10: 1.06 hosts a second one at a time, 1.32 two, 1.09 four, 0.53 eight, 0.33 sixteen."""
     rates = {n: n / latency.crowded(n) for n in (1, 2, 4, 8, 16)}
     assert {n: round(rate, 2) for n, rate in rates.items()} == {1: 1.82, 2: 1.32, 4: 1.09, 8: 0.53, 16: 0.33}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 if TYPE_CHECKING:
-    from conftest import Sim
+    from tests.unit.foreman_simulator.conftest import Sim
 
 PUPPET = "/foreman_puppet/api"
 VERBOSE = {"puppet_options": "--verbose --color=false --no-splay"}
 
 
-def test_measured_1_01_native_arrays_and_hashes_are_dropped(sim: Sim):
+def test_measured_1_01_native_arrays_and_hashes_are_dropped(sim: Sim) -> None:
     group = sim.group()
     path = f"/api/v2/hostgroups/{group['id']}/parameters"
     made = sim.post(path, {"parameter": {"name": "servers", "value": ["a"], "parameter_type": "array"}})
@@ -26,7 +26,7 @@ def test_measured_1_01_native_arrays_and_hashes_are_dropped(sim: Sim):
     assert len(sim.get("/_simulator/counters")["dropped"]) == 3
 
 
-def test_measured_1_02_no_environment_without_a_facet(sim: Sim):
+def test_measured_1_02_no_environment_without_a_facet(sim: Sim) -> None:
     bare = sim.post("/api/v2/hostgroups", {"hostgroup": {"name": "bare", "parent_id": sim.base()}})
     role = sim.group("role", ("role_db",))
     assert "environment_id" not in bare
@@ -44,7 +44,7 @@ def test_measured_1_02_no_environment_without_a_facet(sim: Sim):
     assert (enc["classes"], enc["environment"]) == ({"role_db": None}, "production")
 
 
-def test_measured_1_03_thin_searches_answer_every_question(sim: Sim):
+def test_measured_1_03_thin_searches_answer_every_question(sim: Sim) -> None:
     group = sim.group()
     one, two = sim.host("a", group["id"]), sim.host("b", group["id"])
     here = f"hostgroup_id ^ ({group['id']})"
@@ -69,7 +69,7 @@ def test_measured_1_03_thin_searches_answer_every_question(sim: Sim):
     assert sim.call("GET", "/api/v2/hosts", search=long, thin="true").status_code == 400
 
 
-def test_measured_1_03_thin_lists_come_by_name_whatever_order_is_asked(sim: Sim):
+def test_measured_1_03_thin_lists_come_by_name_whatever_order_is_asked(sim: Sim) -> None:
     group = sim.group()
     for name in ("b", "a"):
         sim.host(name, group["id"])
@@ -79,7 +79,7 @@ def test_measured_1_03_thin_lists_come_by_name_whatever_order_is_asked(sim: Sim)
     assert [row["name"][0] for row in full["results"]] == ["b", "a"]
 
 
-def test_measured_1_04_results_per_host_are_ahead_of_the_job(sim: Sim):
+def test_measured_1_04_results_per_host_are_ahead_of_the_job(sim: Sim) -> None:
     host = sim.ready_host("a", sim.group()["id"])
     job = sim.job("run_script", [host["id"]], {"command": "exit 0"})
     search = f"job_invocation.id = {job['id']} and job_invocation.result = success"
@@ -90,7 +90,7 @@ def test_measured_1_04_results_per_host_are_ahead_of_the_job(sim: Sim):
     assert (done["status_label"], done["succeeded"], done["failed"], done["total"]) == ("succeeded", 1, 0, 1)
 
 
-def test_measured_1_05_everything_of_a_hostgroup_in_one_post(sim: Sim):
+def test_measured_1_05_everything_of_a_hostgroup_in_one_post(sim: Sim) -> None:
     key = sim.switch_on("role_db", "replicas", "array")
     values = {"0": {"lookup_key_id": key, "value": '["x"]'}}
     mark = [{"name": "foreman_stacks", "value": "v1 lab/ns/dep Created role=zk"}]
@@ -117,7 +117,7 @@ def test_measured_1_05_everything_of_a_hostgroup_in_one_post(sim: Sim):
     assert refused["error"]["errors"] == {"lookup_values.value": ["is invalid integer"]}
 
 
-def test_measured_1_06_profile_without_attributes(sim: Sim):
+def test_measured_1_06_profile_without_attributes(sim: Sim) -> None:
     group = sim.group()["id"]
     large = sim.get("/api/v2/compute_profiles", search='name = "3-Large"')["results"][0]["id"]
     assert sim.get(f"/api/v2/compute_profiles/{large}")["compute_attributes"] == []
@@ -132,7 +132,7 @@ def test_measured_1_06_profile_without_attributes(sim: Sim):
     assert sim.names("build_status = pending") == ["a.lab.example.com"]
 
 
-def test_measured_1_07_start_one(sim: Sim):
+def test_measured_1_07_start_one(sim: Sim) -> None:
     group = sim.group()["id"]
     on, off = sim.host("a", group), sim.host("b", group, compute_attributes={})
     assert sim.get(f"/api/v2/hosts/{on['id']}/power")["state"] == "on"
@@ -144,19 +144,17 @@ def test_measured_1_07_start_one(sim: Sim):
     assert sim.names("build = true") == []
 
 
-def test_measured_1_08_puppet_tells_nothing_without_verbose(sim: Sim):
+def test_measured_1_08_puppet_tells_nothing_without_verbose(sim: Sim) -> None:
     host = sim.ready_host("a", sim.group("g", ("role_db",))["id"])
     sim.control("agent", {"host": "a", "do": "disable"})
     loud = sim.job("puppet_run_host", [host["id"]], VERBOSE)
     assert sim.finished(loud)["failed"] == 1
     notice = "Notice: Skipping run of Puppet configuration client; administratively disabled (Reason: 'by an administrator');"
-    assert (
-        sim.text(loud)
-        == f"{notice}\nUse 'puppet agent --enable' to re-enable.\nExit status: 1StandardError: Job execution failed"
-    )
+    end = "Exit status: 1StandardError: Job execution failed"
+    assert sim.text(loud) == f"{notice}\nUse 'puppet agent --enable' to re-enable.\n{end}"
     quiet = sim.job("puppet_run_host", [host["id"]], {})
     sim.finished(quiet)
-    assert sim.text(quiet) == "Exit status: 1StandardError: Job execution failed"
+    assert sim.text(quiet) == end
     sim.control("agent", {"host": "a", "do": "enable"})
     sim.control("faults", {"kind": "in_progress", "host": "a.*", "count": 1})
     busy = sim.job("puppet_run_host", [host["id"]], VERBOSE)
@@ -168,7 +166,7 @@ def test_measured_1_08_puppet_tells_nothing_without_verbose(sim: Sim):
     assert sim.get("/api/v2/config_reports")["subtotal"] == 0
 
 
-def test_measured_1_08_failed_resources_exit_zero(sim: Sim):
+def test_measured_1_08_failed_resources_exit_zero(sim: Sim) -> None:
     host = sim.ready_host("a", sim.group("g", ("role_db",))["id"])
     sim.plant("smart_class_parameters", **{"class": "role_db"}, parameter="fail", parameter_type="boolean", omit=True)
     sim.plant("override_values", **{"class": "role_db"}, parameter="fail", match="fqdn=a.lab.example.com", value=True)
@@ -189,15 +187,15 @@ def test_measured_1_08_failed_resources_exit_zero(sim: Sim):
     assert sim.get(f"/api/v2/hosts/{host['id']}")["configuration_status_label"] == "Error"
 
 
-def _at_once(sim: Sim, bodies: list[dict[str, object]], path: str) -> list[int]:
-    def one(body: dict[str, object]) -> int:
+def _at_once(sim: Sim, bodies: list[dict[str, Any]], path: str) -> list[int]:
+    def one(body: dict[str, Any]) -> int:
         return httpx.post(sim.url + path, json=body, auth=("admin", "changeme")).status_code
 
     with ThreadPoolExecutor(len(bodies)) as pool:
         return sorted(pool.map(one, bodies))
 
 
-def test_measured_1_09_the_name_race_is_real(sim: Sim):
+def test_measured_1_09_the_name_race_is_real(sim: Sim) -> None:
     group = sim.group()["id"]
     sim.control("faults", {"kind": "hold", "method": "POST", "seconds": 0.3})
     metal = sim.host_body("metal", group, compute_resource_id=None, compute_profile_id=None, mac="00:16:3e:00:00:01")
@@ -211,7 +209,7 @@ def test_measured_1_09_the_name_race_is_real(sim: Sim):
     assert _at_once(sim, [mark, mark], f"/api/v2/hostgroups/{group}/parameters") == [201, 500]
 
 
-def test_measured_1_09_a_row_is_invisible_until_its_post_commits(sim: Sim):
+def test_measured_1_09_a_row_is_invisible_until_its_post_commits(sim: Sim) -> None:
     group = sim.group()["id"]
     fault = sim.control("faults", {"kind": "hold", "method": "POST", "path": "/api/v2/hosts"})[0]
     with ThreadPoolExecutor(1) as pool:
@@ -223,7 +221,7 @@ def test_measured_1_09_a_row_is_invisible_until_its_post_commits(sim: Sim):
     assert sim.names("name = a.lab.example.com") == ["a.lab.example.com"]
 
 
-def test_measured_1_11_a_stronger_override_shadows_ours(sim: Sim):
+def test_measured_1_11_a_stronger_override_shadows_ours(sim: Sim) -> None:
     key = sim.switch_on("role_db", "port", "integer")
     group = sim.group("g", ("role_db",), lookup_values_attributes={"0": {"lookup_key_id": key, "value": "6001"}})
     host = sim.host("a", group["id"])
@@ -234,7 +232,7 @@ def test_measured_1_11_a_stronger_override_shadows_ours(sim: Sim):
     assert sim.get(path)["data"]["classes"] == {"role_db": {"port": 1}}
 
 
-def test_measured_1_12_erb_is_evaluated_in_hidden_values_too(sim: Sim):
+def test_measured_1_12_erb_is_evaluated_in_hidden_values_too(sim: Sim) -> None:
     mark = [{"name": "motd", "value": "I am <%= @host.shortname %>", "hidden_value": True}]
     group = sim.group(group_parameters_attributes=mark)
     host = sim.host("a", group["id"])
@@ -242,7 +240,7 @@ def test_measured_1_12_erb_is_evaluated_in_hidden_values_too(sim: Sim):
     assert group["parameters"][0]["value"] == "*****"
 
 
-def test_measured_1_13_the_session_cookie_saves_the_login(sim: Sim):
+def test_measured_1_13_the_session_cookie_saves_the_login(sim: Sim) -> None:
     sim.get("/api/v2/status")
     cookie = sim.http.cookies["_session_id"]
     with httpx.Client(base_url=sim.url, cookies={"_session_id": cookie}) as without_password:
@@ -255,7 +253,7 @@ def test_measured_1_13_the_session_cookie_saves_the_login(sim: Sim):
     assert round(anew - kept, 3) == 0.25
 
 
-def test_measured_1_14_the_report_is_there_before_the_result(sim: Sim):
+def test_measured_1_14_the_report_is_there_before_the_result(sim: Sim) -> None:
     host = sim.ready_host("a", sim.group("g", ("role_db",))["id"])
     job = sim.job("puppet_run_host", [host["id"]], VERBOSE)
     search = f"job_invocation.id = {job['id']} and job_invocation.result = success"
@@ -267,7 +265,7 @@ def test_measured_1_14_the_report_is_there_before_the_result(sim: Sim):
     assert row["created_at"] >= sim.get(f"/api/v2/job_invocations/{job['id']}")["start_at"]
 
 
-def test_measured_1_15_job_ids_in_a_list_break_the_query(sim: Sim):
+def test_measured_1_15_job_ids_in_a_list_break_the_query(sim: Sim) -> None:
     host = sim.ready_host("a", sim.group()["id"])
     jobs = [sim.job("run_script", [host["id"]], {"command": "exit 0"}) for _ in range(2)]
     for job in jobs:

@@ -1,0 +1,336 @@
+"""Hosts and agents in time: install, reboot, runs by themselves, scripts, jobs, and the bad weather on request."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from foreman_simulator.__main__ import options
+
+if TYPE_CHECKING:
+    from tests.unit.foreman_simulator.conftest import Sim
+
+PUPPET = "/foreman_puppet/api"
+VERBOSE = {"puppet_options": "--verbose --color=false --no-splay"}
+QUIESCE = """
+systemctl disable --now puppet.service >/dev/null 2>&1
+lock=$(puppet config print agent_catalog_run_lockfile --section agent)
+waited=0
+while [ -s "$lock" ]; do
+  [ "$waited" -ge 120 ] && exit 1
+  sleep 2; waited=$((waited + 2))
+done
+echo "quiet after $waited s"
+"""
+
+
+def built(sim: Sim, name: str, group: int) -> int:
+    """A host that the simulator has installed; it still reboots."""
+    host = int(sim.host(name, group)["id"])
+    sim.until(lambda: sim.audit("built", host=f"{name}.lab.example.com"))
+    return host
+
+
+def logged_in(sim: Sim, name: str) -> float:
+    return next(float(m["ready_at"]) for m in sim.rows("machines") if m["name"] == f"{name}.lab.example.com")
+
+
+def test_install_and_reboot_take_their_seeded_time(sim: Sim) -> None:
+    created = sim.get("/_simulator/clock")["now"]
+    built(sim, "a", sim.base())
+    at = sim.audit("built")[0]["time"]
+    assert 60 <= at - created <= 181
+    assert 20 <= logged_in(sim, "a") - at <= 180
+
+
+def test_a_rebooting_host_refuses_the_job(sim: Sim) -> None:
+    host = built(sim, "a", sim.base())
+    job = sim.job("run_script", [host], {"command": "true"})
+    done = sim.finished(job)
+    assert (done["status_label"], done["failed"]) == ("failed", 1)
+    assert "port 22: Connection refused" in sim.text(job)
+    assert "Exit status: EXCEPTION" in sim.text(job)
+    assert sim.names(f"job_invocation.id = {job['id']} and job_invocation.result = failed") == ["a.lab.example.com"]
+
+
+def test_agents_run_by_themselves_from_first_boot_until_they_are_quiet(sim: Sim) -> None:
+    host = built(sim, "a", sim.group("g", ("role_db",))["id"])
+    sim.until(lambda: sim.audit("applied"))
+    applied = sim.audit("applied")[0]
+    assert (applied["cause"], applied["class"], applied["host"]) == ("daemon", "role_db", "a.lab.example.com")
+    assert 0 <= applied["time"] - logged_in(sim, "a") <= 10
+    sim.advance(3700)
+    assert len(sim.audit("applied")) == 3
+    assert sim.get("/api/v2/config_reports", search=f"host_id = {host}")["subtotal"] == 3
+    done = sim.finished(sim.job("run_script", [host], {"command": QUIESCE}))
+    assert done["succeeded"] == 1
+    before = len(sim.audit("applied"))
+    sim.advance(7200)
+    assert len(sim.audit("applied")) == before
+    sim.finished(sim.job("run_script", [host], {"command": "systemctl enable --now puppet.service"}))
+    sim.advance(2000)
+    assert len(sim.audit("applied")) == before + 2
+    assert {line["cause"] for line in sim.audit("applied")} == {"daemon"}
+
+
+def test_a_stop_does_not_end_a_run_under_way(sim: Sim) -> None:
+    sim.plant("smart_class_parameters", **{"class": "role_db"}, parameter="sleep", parameter_type="integer", omit=True)
+    group = sim.group("g", ("role_db",))
+    sim.plant(
+        "override_values", **{"class": "role_db"}, parameter="sleep", match=f"hostgroup={group['title']}", value=40
+    )
+    host = built(sim, "a", group["id"])
+    sim.until(lambda: sim.audit("run_started"), step=1)
+    job = sim.job("run_script", [host], {"command": QUIESCE})
+    assert sim.finished(job)["succeeded"] == 1
+    waited = int(sim.text(job).split("quiet after ")[1].split(" s")[0])
+    assert waited >= 20
+    assert len(sim.audit("report")) == 1
+
+
+def test_a_run_uses_the_values_of_its_time(sim: Sim) -> None:
+    key = sim.switch_on("zookeeper", "servers", "array")
+    group = sim.group("g", ("zookeeper",), lookup_values_attributes={"0": {"lookup_key_id": key, "value": "[]"}})
+    host = sim.ready_host("a", group["id"])["id"]
+    sim.finished(sim.job("puppet_run_host", [host], VERBOSE))
+    value = sim.get(f"{PUPPET}/smart_class_parameters/{key}/override_values")["results"][0]["id"]
+    body = {"override_value": {"value": '["198.18.1.1"]'}}
+    sim.put(f"{PUPPET}/smart_class_parameters/{key}/override_values/{value}", body)
+    sim.finished(sim.job("puppet_run_host", [host], VERBOSE))
+    sim.finished(sim.job("puppet_run_host", [host], VERBOSE))
+    assert [line["parameters"]["servers"] for line in sim.audit("applied")] == [[], ["198.18.1.1"], ["198.18.1.1"]]
+    reports = sim.get("/api/v2/config_reports", search=f"host_id = {host}", order="id ASC")["results"]
+    assert [report["status"]["applied"] for report in reports] == [1, 1, 0]
+
+
+def test_a_value_of_the_wrong_type_breaks_the_catalog(sim: Sim) -> None:
+    group = sim.group("g", ("zookeeper",))
+    key = sim.key("zookeeper", "install_java")
+    body = {"override_value": {"match": f"hostgroup={group['title']}", "value": True}}
+    sim.post(f"{PUPPET}/smart_class_parameters/{key}/override_values", body)
+    host = sim.ready_host("a", group["id"])["id"]
+    job = sim.job("puppet_run_host", [host], VERBOSE)
+    assert sim.finished(job)["failed"] == 1
+    assert "parameter 'install_java' expects a Boolean value, got String" in sim.text(job)
+    assert sim.get("/api/v2/config_reports", search=f"host_id = {host}")["results"][0]["status"]["failed"] == 1
+    sim.switch_on("zookeeper", "install_java", "boolean")
+    assert sim.finished(sim.job("puppet_run_host", [host], VERBOSE))["succeeded"] == 1
+
+
+def test_build_tokens_and_reports_that_vanish(sim: Sim) -> None:
+    host = sim.host("a", sim.base(), compute_attributes={})
+    path = f"/api/v2/hosts/{host['id']}"
+    unattended = f"{sim.url}/unattended/built"
+    assert httpx.get(unattended, params={"token": host["token"]}).status_code == 201
+    again = httpx.get(unattended, params={"token": host["token"]})
+    assert (again.status_code, again.text) == (
+        404,
+        "unattended: unable to find a host that matches the request from 127.0.0.1\n",
+    )
+    report = {"host": host["name"], "reported_at": "2026-11-23 02:55:00 UTC", "status": {"applied": 1}}
+    first = sim.post("/api/v2/config_reports", {"config_report": report})
+    taken = sim.post("/api/v2/config_reports", {"config_report": report}, status=422)
+    assert taken["error"]["errors"] == {"reported_at": ["has already been taken"]}
+    installed = sim.get(path)["installed_at"]
+    rebuilt = sim.put(path, {"host": {"build": True}})
+    assert (rebuilt["installed_at"], rebuilt["last_report"], rebuilt["build_status"]) == (installed, None, 1)
+    assert sim.get("/api/v2/config_reports", search=f"host_id = {host['id']}")["subtotal"] == 0
+    report["reported_at"] = "2026-11-23 02:56:00 UTC"
+    assert sim.post("/api/v2/config_reports", {"config_report": report})["id"] == first["id"] + 1
+    sim.advance(7 * 3600)
+    assert sim.get(path)["build_status_label"] == "Token expired"
+    assert sim.names("build_status = token_expired") == []
+    assert sim.names("build_status = pending") == ["a.lab.example.com"]
+
+
+def test_a_report_of_a_strange_name_makes_a_host(sim: Sim) -> None:
+    sim.post(
+        "/api/v2/config_reports",
+        {"config_report": {"host": "ghost.lab.example.com", "reported_at": "2026-11-23 02:55:00"}},
+    )
+    ghost = sim.get("/api/v2/hosts/ghost.lab.example.com")
+    assert (ghost["managed"], ghost["organization_id"], ghost["hostgroup_id"]) == (False, None, None)
+
+
+def test_an_image_with_user_data_builds_by_itself(sim: Sim) -> None:
+    cloud = sim.get("/api/v2/compute_resources", search="name = cloud-test")["results"][0]["id"]
+    images = f"/api/v2/compute_resources/{cloud}/images"
+    image = sim.get(images, search="user_data = true")["results"][0]
+    assert "user_data" not in image
+    assert sim.get(images, search="user_data = false")["results"][0]["name"] == "debian-12-ssh"
+    attributes = {"start": "1", "image_id": image["uuid"]}
+    more = {"provision_method": "image", "image_id": image["id"], "compute_resource_id": cloud}
+    sim.host("a", sim.base(), **more | {"compute_attributes": attributes})
+    bad = sim.host_body("b", sim.base(), **more | {"compute_attributes": {"image_id": "nosuch"}})
+    assert "Unable to find template nosuch" in sim.post("/api/v2/hosts", bad, status=422)["error"]["errors"]["base"][0]
+    sim.advance(200)
+    assert sim.names("build_status = built and set? installed_at") == ["a.lab.example.com"]
+
+
+def test_cancel(sim: Sim) -> None:
+    hosts = [sim.ready_host(name, sim.base())["id"] for name in "abc"]
+    job = sim.job("run_script", hosts, {"command": "sleep 60"}, concurrency_control={"concurrency_level": 1})
+    sim.advance(6)
+    shown = sim.get(f"/api/v2/job_invocations/{job['id']}", host_status="true")
+    assert [host["job_status"] for host in shown["targeting"]["hosts"]] == ["running", None, None]
+    path = f"/api/v2/job_invocations/{job['id']}/cancel"
+    assert sim.post(path, {}, status=200) == {"cancelled": True, "id": job["id"]}
+    done = sim.finished(job)
+    assert (done["status_label"], done["cancelled"]) == ("failed", 3)
+    assert sim.names(f"job_invocation.id = {job['id']} and job_invocation.result = cancelled") == ["a.lab.example.com"]
+    assert sim.post(path, {}, status=422) == {"message": "The job could not be cancelled."}
+
+
+def test_fault_latency_and_status(sim: Sim) -> None:
+    sim.control("faults", [{"kind": "status", "status": 502, "method": "GET", "path": "/api/v2/status", "count": 2}])
+    assert [sim.call("GET", "/api/v2/status").status_code for _ in range(3)] == [502, 502, 200]
+    sim.control("faults", {"kind": "latency", "seconds": 0.15, "path": "/api/v2/plugins"})
+    began = time.monotonic()
+    sim.get("/api/v2/plugins")
+    assert time.monotonic() - began >= 0.15
+    assert [fault["hits"] for fault in sim.get("/_simulator/faults")] == [2, 1]
+    assert sim.call("POST", "/_simulator/faults", {"kind": "nosuch"}).status_code == 422
+
+
+def test_fault_reply_lost_after_the_write(sim: Sim) -> None:
+    group = sim.group()["id"]
+    sim.control("faults", {"kind": "reply_lost", "method": "POST", "path": "/api/v2/hosts", "host": "a*", "count": 1})
+    with pytest.raises(httpx.TransportError):
+        sim.host("a", group)
+    assert sim.names("name = a.lab.example.com") == ["a.lab.example.com"]
+
+
+def test_fault_hold_commits_though_the_client_is_gone(sim: Sim) -> None:
+    fault = sim.control("faults", {"kind": "hold", "method": "POST", "path": "/api/v2/hosts", "host": "a"})[0]
+    impatient = httpx.Client(base_url=sim.url, auth=("admin", "changeme"), timeout=0.2)
+    with impatient, pytest.raises(httpx.ReadTimeout):
+        impatient.post("/api/v2/hosts", json=sim.host_body("a", sim.base()))
+    assert sim.names("name = a.lab.example.com") == []
+    assert [vm["name"] for vm in sim.rows("vms")] == ["a.lab.example.com"]
+    sim.delete(f"/_simulator/faults/{fault['id']}")
+    sim.until(lambda: sim.names("name = a.lab.example.com"), step=0)
+
+
+def test_faults_of_hosts(sim: Sim) -> None:
+    group = sim.group("g", ("role_db",))["id"]
+    sim.control("faults", [{"kind": "no_vm", "host": "a*"}, {"kind": "no_address", "host": "b*"}])
+    one, two = sim.host("a", group), sim.host("b", group)
+    assert (one["uuid"], one["mac"], two["ip"]) == (None, None, None)
+    host = sim.ready_host("c", group)["id"]
+    sim.control("faults", {"kind": "run_fails", "host": "c*", "count": 1})
+    assert sim.finished(sim.job("puppet_run_host", [host], VERBOSE))["succeeded"] == 1
+    assert sim.get("/api/v2/config_reports", search=f"host_id = {host}")["results"][0]["status"]["failed"] == 1
+    sim.control("faults", {"kind": "report_late", "host": "c*", "seconds": 300, "count": 1})
+    sim.finished(sim.job("puppet_run_host", [host], VERBOSE))
+    assert sim.get("/api/v2/config_reports", search=f"host_id = {host}")["subtotal"] == 1
+    sim.advance(300)
+    assert sim.get("/api/v2/config_reports", search=f"host_id = {host}")["subtotal"] == 2
+    sim.control("faults", {"kind": "report_missing", "host": "c*", "count": 1})
+    sim.finished(sim.job("puppet_run_host", [host], VERBOSE))
+    sim.advance(3600)
+    assert sim.get("/api/v2/config_reports", search=f"host_id = {host}")["subtotal"] == 2
+
+
+def test_fault_job_lost_by_its_proxy(sim: Sim) -> None:
+    host = sim.ready_host("a", sim.base())["id"]
+    sim.control("faults", {"kind": "job_lost", "host": "a*", "count": 1})
+    job = sim.job("run_script", [host], {"command": "true"})
+    sim.advance(60)
+    path = f"/api/v2/job_invocations/{job['id']}"
+    assert sim.get(path)["status_label"] == "running"
+    output = sim.get(f"{path}/outputs")["outputs"][0]
+    text = "Error loading data from proxy: RestClient::NotFound - 404 Not Found"
+    assert (output["complete"], output["output"][0]["output"]) == (False, text)
+    sim.advance(620)
+    assert sim.get(path)["status_label"] == "failed"
+
+
+def test_fault_job_queued_for_ever_though_its_post_failed(sim: Sim) -> None:
+    host = sim.ready_host("a", sim.base())["id"]
+    sim.control("faults", {"kind": "job_queued", "count": 1})
+    body = {"feature": "run_script", "host_ids": [host], "inputs": {"command": "true"}, "description_format": "token-1"}
+    sim.post("/api/v2/job_invocations", {"job_invocation": body}, status=500)
+    found = sim.get("/api/v2/job_invocations", search='description ~ "token-1"')["results"]
+    assert [(j["status_label"], j["total"], j["dynflow_task"]) for j in found] == [("queued", "N/A", None)]
+
+
+def test_fault_proxy_503_above_n_runs(sim: Sim) -> None:
+    hosts = [sim.ready_host(name, sim.base())["id"] for name in "abc"]
+    sim.control("faults", {"kind": "proxy_503", "limit": 2})
+    job = sim.job("puppet_run_host", hosts, VERBOSE)
+    done = sim.finished(job)
+    assert (done["succeeded"], done["failed"]) == (2, 1)
+    assert sim.get("/api/v2/config_reports")["subtotal"] == 2
+
+
+def test_equal_scripts_on_equal_machines_run_once(sim: Sim, server: object) -> None:
+    hosts = [sim.ready_host(name, sim.base())["id"] for name in "abcd"]
+    runner = server.world.runner  # type: ignore[attr-defined]
+    before = runner.real_runs if runner else 0
+    sim.finished(sim.job("run_script", hosts, {"command": "echo once; true"}))
+    assert server.world.runner.real_runs == before + 1  # type: ignore[attr-defined]
+
+
+def test_plant_and_reset(sim: Sim) -> None:
+    sim.plant(
+        "hostgroups",
+        name="theirs",
+        parent="Base/Debian 12",
+        parameters=[{"name": "a", "value": "[1]", "parameter_type": "array"}],
+    )
+    sim.plant("vms", name="stray.lab.example.com")
+    host = sim.plant(
+        "hosts", name="by-hand.lab.example.com", hostgroup="Base/Debian 12/theirs", comment="mine", machine=True
+    )
+    assert sim.get(f"/api/v2/hosts/{host['id']}")["comment"] == "mine"
+    sim.plant("puppetclasses", name="extra", parameters={"size": {"default": 1, "type": "Integer"}})
+    assert (
+        sim.get(f"{PUPPET}/smart_class_parameters", search="puppetclass = extra")["results"][0]["parameter_type"]
+        == "integer"
+    )
+    assert sim.call("POST", "/_simulator/plant", [{"resource": "nosuch"}]).status_code == 422
+    sim.control("reset", None)
+    assert (sim.rows("vms"), sim.names("name ~ by-hand")) == ([], [])
+    assert sim.get("/_simulator/counters")["requests"] == {"GET /api/v2/hosts": 1}
+
+
+def test_only_loopback_and_a_bad_latency_are_refused() -> None:
+    for wrong in (["--port", "0", "--host", "0.0.0.0"], ["--port", "0", "--latency", "slow"]):
+        with pytest.raises(SystemExit):
+            options(wrong)
+
+
+def test_the_program_says_where_it_listens_and_ends_at_once() -> None:
+    program = Path(sys.executable)
+    source = Path(__file__).parents[3] / "operator"
+    command = [str(program), "-m", "foreman_simulator", "--port", "0", "--speed", "10"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=source) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        url = line.removeprefix("foreman-simulator listening on ").strip()
+        answer = httpx.get(f"{url}/api/v2/status", auth=("admin", "changeme"))
+        assert answer.headers["Foreman_version"] == "3.12.0"
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(5) == 0
+        assert time.monotonic() - began < 2
+
+
+def test_a_client_that_hangs_up_does_not_stop_the_write(sim: Sim) -> None:
+    sim.control("faults", {"kind": "hold", "method": "POST", "path": "/api/v2/hostgroups", "seconds": 0.2})
+    port = int(sim.url.rpartition(":")[2])
+    body = b'{"hostgroup": {"name": "left behind"}}'
+    head = f"POST /api/v2/hostgroups HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    login = "Authorization: Basic YWRtaW46Y2hhbmdlbWU=\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(head.encode() + login.encode() + body)
+        threading.Event().wait(0.05)
+    sim.until(lambda: sim.get("/api/v2/hostgroups", search='name = "left behind"')["results"], step=0)
