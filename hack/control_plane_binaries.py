@@ -40,9 +40,9 @@ class Binary:
 
 
 BINARIES = (
-    Binary("etcd", "go.etcd.io/etcd/server/v3", 40),
-    Binary("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", 200),
-    Binary("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 80),
+    Binary("etcd", "go.etcd.io/etcd/server/v3", 45),
+    Binary("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", 240),
+    Binary("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 90),
 )
 
 
