@@ -35,14 +35,12 @@ def begin(world: World, job: Row) -> None:
 
 
 def _next(world: World, job: Row) -> None:
-    """Start the part on as many further hosts as the concurrency level lets."""
-    while True:
-        begun = [part for part in world.rows("template_invocations") if part["job_id"] == job["id"]]
-        waiting = [i for i in job["host_ids"] if i not in {part["host_id"] for part in begun}]
-        busy = sum(1 for part in begun if part["ended_at"] is None)
-        if not waiting or (job["concurrency"] and busy >= job["concurrency"]):
-            return
-        _start(world, job, waiting[0])
+    """Start the part on as many further hosts as the concurrency level lets; they begin in the job's order."""
+    begun = world.parts[job["id"]]
+    busy = sum(1 for part in begun if part["ended_at"] is None)
+    waiting = job["host_ids"][len(begun) :]
+    for host_id in waiting[: max(0, job["concurrency"] - busy)] if job["concurrency"] else waiting:
+        _start(world, job, host_id)
 
 
 def _start(world: World, job: Row, host_id: int) -> None:
@@ -137,7 +135,8 @@ def _end(world: World, job: Row, part: Row, text: str, exit_status: str, kind: s
     if host is not None:
         host["execution_status"] = 0 if success else 1
     world.log("job_result", part["name"], "triggered", job=job["id"], result=part["result"], exit_status=exit_status)
-    _next(world, job)
+    if job["concurrency"]:
+        _next(world, job)
     _finish_when_done(world, job)
 
 
@@ -150,15 +149,15 @@ def _line(world: World, part: Row, kind: str, text: str) -> Row:
 
 def _finish_when_done(world: World, job: Row) -> None:
     """The job itself ends 5-15 s after its last host (measured §1.4)."""
-    ended = [p for p in world.rows("template_invocations") if p["job_id"] == job["id"] and p["ended_at"] is not None]
-    if len(ended) == len(job["host_ids"]) and not job["cancelled"]:
+    ended = sum(1 for part in world.parts[job["id"]] if part["ended_at"] is not None)
+    if ended == len(job["host_ids"]) and not job["cancelled"]:
         world.clock.after(world.random.uniform(5, 15), lambda: _finish(world, job))
 
 
 def _finish(world: World, job: Row) -> None:
     if job["finished_at"] is not None:
         return
-    results = {p["result"] for p in world.rows("template_invocations") if p["job_id"] == job["id"]}
+    results = {part["result"] for part in world.parts[job["id"]]}
     job["status"] = "failed" if job["cancelled"] or results - {"success"} else "succeeded"
     job["finished_at"], job["task_state"] = world.now(), "stopped"
 
@@ -167,8 +166,8 @@ def cancel(world: World, job: Row) -> None:
     """What runs is ended, what waits never starts; the job becomes failed (jobs-and-puppet-runs 93-98)."""
     job["cancelled"] = True
     text = "ForemanTasks::Task::TaskCancelledException: ERF22-3835 [ForemanTasks::Task::TaskCancelledException]: Task cancelled"
-    for part in world.rows("template_invocations"):
-        if part["job_id"] != job["id"] or part["ended_at"] is not None:
+    for part in world.parts[job["id"]]:
+        if part["ended_at"] is not None:
             continue
         part["result"], part["ended_at"] = "cancelled", world.now()
         part["output"].append({"output_type": "stdout", "output": "Exit status: 255", "timestamp": world.now()})

@@ -33,7 +33,7 @@ FIELDS = Fields(
 
 def parts(world: World, job: int) -> list[Row]:
     """A job's part on each host (template invocations), in the job's order."""
-    return [row for row in world.rows("template_invocations") if row["job_id"] == job]
+    return list(world.parts[job])
 
 
 def counts(world: World, row: Row) -> Row:
@@ -186,9 +186,9 @@ def _targets(call: Call, given: Row) -> list[Row]:
     elif isinstance(given.get("host_ids"), str):
         found = select(rows, given["host_ids"], fields, world.now())
     else:
-        found = []
+        found, known = [], {str(row["id"]): row for row in rows} | {row["name"]: row for row in rows}
         for wanted in given.get("host_ids") or []:
-            host = next((row for row in rows if str(wanted) in (str(row["id"]), row["name"])), None)
+            host = known.get(str(wanted))
             if host is None:
                 raise error(422, f'Couldn\'t find Host::Managed with \'id\'={wanted} [WHERE "hosts"."type" = $1]')
             found.append(host)

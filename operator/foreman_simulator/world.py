@@ -56,6 +56,7 @@ class World:
         self.random = random.Random(self.settings.seed)
         self.tables: dict[str, dict[int, Row]] = defaultdict(dict)
         self.owned: defaultdict[tuple[str, int | None], dict[int, Row]] = defaultdict(dict)  # parameters by owner
+        self.parts: defaultdict[int, list[Row]] = defaultdict(list)  # template invocations by job
         self.ids: Counter[str] = Counter()
         self.vms: dict[str, Row] = {}
         self.machines: dict[str, Any] = {}
@@ -92,6 +93,8 @@ class World:
         sequence = "taxonomies" if name in TAXONOMIES else name
         self.ids[sequence] = max(self.ids[sequence], ident)
         self.tables[name][ident] = full
+        if name == "template_invocations":
+            self.parts[full["job_id"]].append(full)
         if name == "parameters":
             self.owned[full["owner_type"], full["owner_id"]][ident] = full
         return full
