@@ -16,7 +16,8 @@ from foreman_stacks.errors import ForemanError, ForemanNotFound, ForemanRefused
 from foreman_stacks.foreman import parse, port
 from foreman_stacks.foreman.client import ForemanClient
 from foreman_stacks.model.journal import Entry, Journal
-from foreman_stacks.model.values import Secret
+from foreman_stacks.model.secrecy import Redactor
+from foreman_stacks.model.values import Json, Secret
 
 Q = TypeVar("Q", bound=port.Query[Any])
 Answers = dict[port.Query[Any], Any]
@@ -408,30 +409,19 @@ _REPLIES: Mapping[port.Resource, Callable[[Any], Any]] = {
 
 def _without_secrets(error: ForemanError, body: Any) -> ForemanError:
     """The same error, with any secret of the request blotted out of Foreman's message."""
-    text = str(error)
-    for secret in _secrets(body):
-        text = text.replace(secret, "***")
-    error.args = (text,)
+    blot = Redactor(_secrets(body))
+    error.args = (blot(str(error)),)
+    if isinstance(error, ForemanRefused):
+        error.errors = {name: list(map(blot, texts)) for name, texts in error.errors.items()}
     return error
 
 
-def _secrets(body: Any) -> Iterator[str]:
+def _secrets(body: Any) -> Iterator[Json]:
     if isinstance(body, Secret):
-        yield from _texts(body.reveal())
+        yield body.reveal()
     elif isinstance(body, Mapping):
         for value in body.values():
             yield from _secrets(value)
     elif isinstance(body, list | tuple):
         for value in body:
             yield from _secrets(value)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _texts(part)
-    elif value not in (None, "", True, False):
-        yield str(value)

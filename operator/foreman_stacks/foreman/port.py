@@ -485,7 +485,7 @@ class Change:
     guarded: HostRow | Hostgroup | None = None
     intent: bool = False
     answers: Query[Any] | None = None
-    settles: tuple[tuple[Query[Any], Any], ...] = ()
+    settles: tuple[tuple[Query[Any], Any], ...] = field(default=(), repr=False)  # values in the clear, secret ones too
     stales: tuple[Query[Any], ...] = ()
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,8 @@ async def plan_of(
         problem = Problem("spec.stackRef.name", f"there is no Stack {name!r} in namespace {place!r}", "create it, or correct the name")
         return Gathered(stalls=[Stalled(Reason.STACK_NOT_FOUND, (problem,))])
     given = await _given(deployment, cluster)
-    inputs = canonical([found["metadata"]["uid"], found["metadata"]["generation"], deployment.metadata.generation, _shown(given)])
+    seen = [found["metadata"]["uid"], found["metadata"]["generation"], deployment.metadata.generation, _shown(given)]
+    inputs = hashlib.sha256(canonical(seen).encode()).hexdigest()
     if memory.plan is not None and memory.plan_inputs == inputs:
         return Gathered(plan=memory.plan)
     gathered = _compile(found, deployment, identity, given, key)
@@ -86,7 +88,7 @@ def _missing(stack: Stack, names: tuple[str, ...]) -> tuple[Mapping[str, Any], .
 
 
 def _shown(given: Mapping[str, Given]) -> Json:
-    """The values as inputs of the cache's key, which stays in this process."""
+    """The values as inputs of the cache's key, which is a digest and stays in this process."""
     return {name: [type(value).__name__, _plain(value)] for name, value in given.items()}
 
 

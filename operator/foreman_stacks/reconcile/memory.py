@@ -35,7 +35,7 @@ class Memory:
     """The memory of one deployment."""
 
     started: datetime
-    kept: dict[Query[Any], Any] = field(default_factory=dict)
+    kept: dict[Query[Any], Any] = field(default_factory=dict, repr=False)  # values in the clear, secret ones too
     unsent: set[str] = field(default_factory=set)
     """Keys (FQDNs, tokens) whose intent this process wrote and whose change it has not sent."""
     sent: dict[str, datetime] = field(default_factory=dict)

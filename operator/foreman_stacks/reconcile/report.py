@@ -12,13 +12,12 @@ from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.progress import FailedHost, Progress, StepState
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.model.values import Json, Secret
+from foreman_stacks.model.secrecy import Redactor
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile import conditions, status
 from foreman_stacks.reconcile.conditions import Condition
+from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.steps import periodic_puppet
-
-REDACTED = "***"
 
 
 @dataclass(frozen=True)
@@ -42,19 +41,20 @@ class Findings:
 
 def report(old: Mapping[str, Any], found: Findings, now: datetime) -> dict[str, Any]:
     """The whole status."""
-    progress = _failures(found)
+    blot = redactor(found.plan, found.scope)
+    progress = _blotted(_failures(found), blot)
     desired = {role.name: len(role.hosts) for role in found.plan.roles} if found.plan else _desired(old)
     order = _order(found.plan) if found.plan else [step["name"] for step in old.get("steps") or ()]
-    merged = conditions.merge(old.get("conditions") or (), _conditions(found, desired), found.generation, now)
-    result = {
+    told = (replace(entry, message=blot(entry.message)) for entry in _conditions(found, desired))
+    merged = conditions.merge(old.get("conditions") or (), told, found.generation, now)
+    return {
         "observedGeneration": found.generation,
         **status.render(progress, desired, order),
-        "conditions": [_redacted(entry, found.plan) for entry in merged],
+        "conditions": merged,
         "summary": _summary(merged, found, progress, desired),
         "missingParameters": [dict(entry) for entry in found.missing],
         "outputs": _outputs(found.scope) if found.scope else list(old.get("outputs") or ()),
     }
-    return _clean(result, found.plan)
 
 
 def _order(plan: Plan) -> list[str]:
@@ -161,38 +161,10 @@ def _outputs(scope: Scope) -> list[dict[str, Any]]:
     ]
 
 
-def _redacted(entry: Mapping[str, Any], plan: Plan | None) -> dict[str, Any]:
-    return {**entry, "message": redact(str(entry["message"]), plan)}
-
-
-def redact(text: str, plan: Plan | None) -> str:
-    """The text without any secret of the plan: Puppet and Foreman may repeat one in what they print."""
-    for secret in secrets(plan):
-        text = text.replace(secret, REDACTED)
-    return text
-
-
-def secrets(plan: Plan | None) -> list[str]:
-    """The texts that must not be seen, the longest first; of a structure every text in it."""
-    values = [value.reveal() for value in plan.parameters.values() if isinstance(value, Secret)] if plan else []
-    return sorted({text for value in values for text in _texts(value) if text}, key=len, reverse=True)
-
-
-def _texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _texts(part)
-
-
-def _clean(result: dict[str, Any], plan: Plan | None) -> dict[str, Any]:
+def _blotted(progress: Progress, blot: Redactor) -> Progress:
     """No secret in what hosts and jobs printed."""
-    for host in result.get("failedHosts") or ():
-        host["cause"] = redact(host.get("cause", ""), plan)
-    for step in result.get("steps") or ():
-        step["message"] = redact(step.get("message", ""), plan)
-    return result
+    return replace(
+        progress,
+        steps={name: replace(step, message=blot(step.message)) for name, step in progress.steps.items()},
+        failed_hosts=tuple(replace(host, cause=blot(host.cause)) for host in progress.failed_hosts),
+    )

@@ -17,6 +17,7 @@ from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.plan.bind import step_digest
 from foreman_stacks.plan.model import Step
 from foreman_stacks.reconcile import enc, record
+from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import root_title
 from foreman_stacks.steps import parameter_update, periodic_puppet, puppet_run, quiesce
@@ -128,7 +129,12 @@ def _context(world: World, draft: Draft, name: str, step: Step | None = None) ->
         url=world.url,
         timeout=int(step.timeout) if step else 7200,
         retries=step.retries if step else 2,
+        redact=partial(_redacted, world),
     )
+
+
+def _redacted(world: World, text: str) -> str:
+    return redactor(world.plan, world.scope())(text)
 
 
 def _settled_at(world: World, run: Run) -> datetime:

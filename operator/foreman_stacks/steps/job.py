@@ -272,7 +272,7 @@ def _names(hosts: Any) -> str:
 
 def output_of(target: Target, job: Job, context: Context) -> str:
     """What the job printed on a host; asked only for hosts that failed."""
-    return context.seen[JobOutput(job.id, target.host_id)]
+    return context.redact(context.seen[JobOutput(job.id, target.host_id)])
 
 
 def unheard(result: Result) -> Bad | None:

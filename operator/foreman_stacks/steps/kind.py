@@ -45,6 +45,8 @@ class Context:
     timeout: int = 7200
     retries: int = 2
     before_run: tuple[Change, ...] = ()
+    redact: Callable[[str], str] = str
+    """Blots the deployment's secrets out of what hosts printed, before it is cut to length."""
 
     def after(self, seconds: float) -> datetime:
         """The time so many seconds from now."""

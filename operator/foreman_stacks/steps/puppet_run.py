@@ -93,7 +93,7 @@ class PuppetRunJob:
         ]
         bad = next((report for report in reports if not report.good), None)
         if bad is not None:
-            log = context.seen[ReportLog(bad.id)]
+            log = [context.redact(line) for line in context.seen[ReportLog(bad.id)]]
             cause = " | ".join(log[:3])[:500] or f"{bad.failed} failed, {bad.failed_restarts} failed to restart"
             return jobs.Bad("ResourcesFailed", cause, bad.id)
         if reports:
