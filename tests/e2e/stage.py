@@ -225,14 +225,14 @@ class Stage:
 
     def stack(self, file: str = "zookeeper", namespace: str = "", **changes: Any) -> dict[str, Any]:
         """Apply the Stack of an example, with changes to its spec."""
-        body = _example(file, "stack.yaml", "Stack")
+        body = example(file, "stack.yaml", "Stack")
         body["spec"] |= changes
         self.apply(body, namespace)
         return body
 
     def deployment(self, name: str = "zookeeper", file: str = "zookeeper", namespace: str = "", **changes: Any) -> dict[str, Any]:
         """Apply the deployment of an example on this stage's server, with changes to its spec."""
-        body = _example(file, "deployment.yaml", "StackDeployment")
+        body = example(file, "deployment.yaml", "StackDeployment")
         body["metadata"]["name"] = name
         body["spec"] |= {"serverRef": {"name": self.server}} | changes
         self.apply(body, namespace)
@@ -291,7 +291,8 @@ class Stage:
         until(lambda: self.get(name, namespace=namespace) is None, seconds, f"{name} gone")
 
 
-def _example(folder: str, file: str, kind: str) -> dict[str, Any]:
+def example(folder: str, file: str, kind: str) -> dict[str, Any]:
+    """An object of an example, without its namespace."""
     documents = yaml.safe_load_all((ROOT / "examples" / folder / file).read_text())
     found: dict[str, Any] = next(document for document in documents if document["kind"] == kind)
     found["metadata"].pop("namespace", None)
@@ -330,11 +331,11 @@ def staged(
     finally:
         operator.stop()
         own.stop()
-        _sweep(stage)
+        sweep(stage)
         api.close()
 
 
-def _sweep(stage: Stage) -> None:
+def sweep(stage: Stage) -> None:
     """No object of this stage stays: the next stage's operator would work on it."""
     for namespace in (stage.namespace, *stage.more):
         listed = stage.api.find(stage.path("stackdeployments", namespace=namespace)) or {"items": []}
