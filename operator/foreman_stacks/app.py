@@ -13,6 +13,7 @@ import kopf
 
 from foreman_stacks.api.foremanserver import ForemanServer
 from foreman_stacks.cluster.adapter import ClusterAdapter, connect
+from foreman_stacks.cluster.port import Key
 from foreman_stacks.engine.audit import Audit
 from foreman_stacks.engine.engine import Engine
 from foreman_stacks.foreman.adapter import ForemanAdapter
@@ -21,6 +22,7 @@ from foreman_stacks.foreman.port import Foreman
 from foreman_stacks.handlers.probes import serve
 from foreman_stacks.handlers.registry import build_registry
 from foreman_stacks.metrics import Metrics
+from foreman_stacks.reconcile.defect import tell
 from foreman_stacks.reconcile.deployment import Deployments
 from foreman_stacks.reconcile.servers import Servers
 from foreman_stacks.reconcile.stack import Stacks
@@ -74,7 +76,11 @@ class App:
             await servers.close()
             await cluster.close()
 
-        self.engine = Engine(self.settings, self.metrics, (Stacks(cluster, _now), servers, deployments), close)
+        async def defect(key: Key, error: Exception) -> None:
+            await tell(cluster, key, error, _now())
+
+        passes = (Stacks(cluster, _now), servers, deployments)
+        self.engine = Engine(self.settings, self.metrics, passes, close, defect)
         return self.engine
 
     def _connect(self, server: ForemanServer, auth: tuple[str, str]) -> Foreman:

@@ -16,7 +16,10 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class StacksError(Exception):
@@ -101,3 +104,30 @@ class ClusterConflict(ClusterError):
 
 class ClusterUnavailable(ClusterError):
     """No answer, 429 or 5xx."""
+
+
+# --- defects: errors that nobody foresaw ----------------------------------------------------------------------
+# Their messages may quote any value, a secret too (a KeyError its key, pydantic its input): only types and places are told.
+
+
+def place_of(error: BaseException) -> str:
+    """One line: what was raised, and where in our code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents]
+    last = (ours or frames)[-1:]
+    where = "".join(f" in {Path(frame.filename).stem}.{frame.name}, line {frame.lineno}" for frame in last)
+    return f"{type(error).__name__}{where}"
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback for a log, without messages; causes first, as Python prints them."""
+    return "".join(_traces(error)).rstrip()
+
+
+def _traces(error: BaseException) -> Iterator[str]:
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        yield from _traces(before)
+        yield "and then:\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__name__}\n"

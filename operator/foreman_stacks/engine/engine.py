@@ -12,7 +12,7 @@ from foreman_stacks.cluster.port import Key, Object
 from foreman_stacks.engine.poller import Interest, Poller
 from foreman_stacks.engine.queue import Queue
 from foreman_stacks.engine.store import Seen, Store
-from foreman_stacks.errors import ClusterError
+from foreman_stacks.errors import ClusterError, trace_of
 from foreman_stacks.metrics import Metrics
 from foreman_stacks.reconcile.deployment import Deployments
 from foreman_stacks.reconcile.servers import Servers
@@ -36,12 +36,14 @@ class Engine:
         metrics: Metrics,
         passes: tuple[Stacks, Servers, Deployments],
         close: Callable[[], Awaitable[None]],
+        tell: Callable[[Key, Exception], Awaitable[None]],
     ) -> None:
         self.store = Store()
         self._settings = settings
         self._metrics = metrics
         self._stacks, self._servers, self._deployments = passes
         self._close = close
+        self._tell = tell
         self._queue = Queue(
             time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics
         )
@@ -130,14 +132,21 @@ class Engine:
                 result = "cluster"
                 _log.warning("%s: %s", key, error)
                 self._queue.retry(key)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - a defect of ours: this object tells of it, the others go on
                 result = "defect"
-                _log.exception("%s: pass failed", key)
+                _log.error("%s: pass failed\n%s", key, trace_of(error))
+                await self._defect(key, error)
                 self._queue.retry(key)
             finally:
                 self._progress = time.monotonic()
                 self._metrics.reconciled(key.plural, result, self._progress - began)
                 self._queue.done(key)
+
+    async def _defect(self, key: Key, error: Exception) -> None:
+        try:
+            await self._tell(key, error)
+        except Exception as again:  # noqa: BLE001 - nothing may end a worker
+            _log.error("%s: its status could not be written\n%s", key, trace_of(again))
 
     async def _pass(self, key: Key) -> None:
         match key.plural:

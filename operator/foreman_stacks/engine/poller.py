@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foreman_stacks.cluster.port import Key
-from foreman_stacks.errors import ForemanError
+from foreman_stacks.errors import ForemanError, trace_of
 from foreman_stacks.foreman.port import JobCounts, JobHosts, Query
 from foreman_stacks.metrics import Metrics
 from foreman_stacks.reconcile.servers import Connection
@@ -71,6 +71,8 @@ class Poller:
                 await self._poll(connection)
             except ForemanError as error:
                 _log.info("poll of %s: %s", connection.server.metadata.name, error)
+            except Exception as error:  # noqa: BLE001 - a defect of ours must not end the poller of all deployments
+                _log.error("poll of %s failed\n%s", connection.server.metadata.name, trace_of(error))
 
     def _pause(self) -> float:
         busy = any(isinstance(query, JobCounts) for query in self._wanted())

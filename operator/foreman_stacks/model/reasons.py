@@ -49,6 +49,8 @@ class Reason(StrEnum):
     SERVER_NOT_READY = "ServerNotReady"
     FOREMAN_UNREACHABLE = "ForemanUnreachable"
     CLUSTER_UNAVAILABLE = "ClusterUnavailable"
+    # A defect of ours
+    INTERNAL_ERROR = "InternalError"
     # A person must act: deployments and Stacks
     INVALID_SPEC = "InvalidSpec"
     INVALID_STACK = "InvalidStack"

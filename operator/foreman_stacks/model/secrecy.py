@@ -63,4 +63,9 @@ def _forms(text: str) -> Iterator[str]:
     """The text itself, its lines, and how JSON, Ruby and URLs write them."""
     for plain in {text, text.strip(), *(line.strip() for line in text.splitlines())}:
         if len(plain) >= LEAST:
-            yield from (plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1], quote(plain, safe=""))
+            yield from (
+                plain,
+                json.dumps(plain)[1:-1],
+                json.dumps(plain, ensure_ascii=False)[1:-1],
+                quote(plain, safe=""),
+            )
