@@ -1,0 +1,258 @@
+"""One reader for each kind of query: which request answers it, and which queries share one.
+
+Every endpoint here was measured on Foreman 3.12 (foreman-measured) or is quoted in foreman-api.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from foreman_stacks.errors import ForemanRefused
+from foreman_stacks.foreman import parse, port
+from foreman_stacks.foreman.search import PAGE, Lists, chunks, one_of, quoted
+
+Answers: TypeAlias = dict[port.Query[Any], Any]
+Reader: TypeAlias = Callable[[Lists, Sequence[Any]], Awaitable[Mapping[port.Query[Any], Any]]]
+
+_SERVER_ERROR = 500
+
+
+def each(read: Callable[[Lists, Any], Awaitable[Any]]) -> Reader:
+    """A reader that needs one request (or a few) for every query."""
+
+    async def reader(lists: Lists, queries: Sequence[Any]) -> Mapping[port.Query[Any], Any]:
+        return dict(zip(queries, await asyncio.gather(*(read(lists, query) for query in queries)), strict=True))
+
+    return reader
+
+
+async def _server(lists: Lists, _: port.ServerInfo) -> port.Server:
+    status = await lists.get("/api/v2/status")
+    plugins = await lists.get("/api/v2/plugins", per_page=PAGE)
+    user = await lists.get("/api/v2/current_user")
+    permissions = await lists.get("/api/v2/permissions/current_permissions", per_page=PAGE)
+    features = await lists.get("/api/v2/remote_execution_features")
+    return parse.server(status, plugins, user, permissions, features)
+
+
+async def _taxonomy(lists: Lists, query: port.TaxonomyNamed) -> int | None:
+    rows = await lists.pages(f"/api/v2/{query.kind}", f"name = {quoted(query.name)}")
+    return next((row["id"] for row in rows if query.name in {row["name"], row.get("title")}), None)
+
+
+async def _hostgroup_named(lists: Lists, query: port.HostgroupNamed) -> port.Hostgroup | None:
+    rows = await lists.pages("/api/v2/hostgroups", f"title = {quoted(query.title)}")
+    found = next((row["id"] for row in rows if row["title"] == query.title), None)
+    return None if found is None else await _hostgroup(lists, port.HostgroupById(found))
+
+
+async def _hostgroup(lists: Lists, query: port.HostgroupById) -> port.Hostgroup | None:
+    row = await lists.get(f"/api/v2/hostgroups/{query.id}")
+    return None if row is None else parse.hostgroup(row)
+
+
+async def _marked_hostgroups(lists: Lists, query: port.MarkedHostgroups) -> tuple[port.Hostgroup, ...]:
+    search = f"params.foreman_stacks ~ {quoted(query.identity.search)}"
+    rows = await lists.pages("/api/v2/hostgroups", search, **{"include[]": "parameters"})
+    return tuple(parse.hostgroup(row) for row in rows)
+
+
+async def _environment(lists: Lists, query: port.EnvironmentNamed) -> int | None:
+    rows = await lists.pages("/foreman_puppet/api/environments", f"name = {quoted(query.name)}")
+    return next((row["id"] for row in rows if row["name"] == query.name), None)
+
+
+async def _classes(lists: Lists, queries: Sequence[port.ClassNamed]) -> Mapping[port.Query[Any], Any]:
+    answers: Answers = dict.fromkeys(queries)
+    for environment in {query.environment for query in queries}:
+        names = [query.name for query in queries if query.environment == environment]
+        path = f"/foreman_puppet/api/environments/{quote(environment, safe='')}/puppetclasses"
+        for row in await lists.pages(path, f"name ^ {one_of(names)}"):
+            answers[port.ClassNamed(environment, row["name"])] = row["id"]
+    return answers
+
+
+async def _class_keys(lists: Lists, query: port.ClassKeys) -> Mapping[str, port.ClassKey]:
+    path = f"/foreman_puppet/api/environments/{quote(query.environment, safe='')}/smart_class_parameters"
+    rows = await lists.pages(path, f"puppetclass_name = {quoted(query.puppet_class)}")
+    return {row["parameter"]: parse.class_key(row) for row in rows}
+
+
+async def _override(lists: Lists, query: port.OverrideOf) -> port.OverrideValue | None:
+    path = f"/foreman_puppet/api/smart_class_parameters/{query.key_id}/override_values/{quote(query.match, safe='')}"
+    row = await lists.get(path)
+    return None if row is None else port.OverrideValue(row["match"], row["value"])
+
+
+async def _matches(lists: Lists, query: port.OverrideMatches) -> frozenset[str]:
+    path = f"/foreman_puppet/api/smart_class_parameters/{query.key_id}/override_values"
+    return frozenset(row["match"] for row in await lists.pages(path, ""))
+
+
+async def _compute_resource(lists: Lists, query: port.ComputeResourceNamed) -> port.ComputeResource | None:
+    rows = await lists.pages("/api/v2/compute_resources", f"name = {quoted(query.name)}")
+    row = next((row for row in rows if row["name"] == query.name), None)
+    if row is None:
+        return None
+    images = await lists.get(f"/api/v2/compute_resources/{row['id']}/images", per_page=PAGE)
+    return parse.compute_resource(row, images)
+
+
+async def _vm(lists: Lists, query: port.VmPresent) -> bool:
+    path = f"/api/v2/compute_resources/{query.compute_resource_id}/available_virtual_machines/{query.uuid}"
+    try:
+        return await lists.get(path) is not None
+    except ForemanRefused as error:
+        if error.status == _SERVER_ERROR:
+            return False
+        raise
+
+
+async def _compute_profile(lists: Lists, query: port.ComputeProfileNamed) -> port.ComputeProfile | None:
+    rows = await lists.pages("/api/v2/compute_profiles", f"name = {quoted(query.name)}")
+    found = next((row["id"] for row in rows if row["name"] == query.name), None)
+    return None if found is None else parse.compute_profile(await lists.get(f"/api/v2/compute_profiles/{found}"))
+
+
+async def _taken(lists: Lists, queries: Sequence[port.HostTaken]) -> Mapping[port.Query[Any], Any]:
+    answers: Answers = dict.fromkeys(queries)
+    for part in chunks(queries):
+        for host in await lists.thin(f"name ^ {one_of(query.fqdn for query in part)}"):
+            answers[port.HostTaken(host.name)] = host.id
+    return answers
+
+
+async def _hosts(lists: Lists, queries: Sequence[port.HostNamed]) -> Mapping[port.Query[Any], Any]:
+    answers: Answers = dict.fromkeys(queries)
+    for part in chunks(queries):
+        search = f"name ^ {one_of(query.fqdn for query in part)}"
+        for row in await lists.pages("/api/v2/hosts", search, order="id ASC"):
+            answers[port.HostNamed(row["name"])] = parse.host(row)
+    return answers
+
+
+async def _host(lists: Lists, query: port.HostDetail) -> port.HostRow | None:
+    row = await lists.get(f"/api/v2/hosts/{query.id}")
+    return None if row is None else parse.host(row)
+
+
+async def _marked_hosts(lists: Lists, query: port.MarkedHosts) -> tuple[port.ThinHost, ...]:
+    created = f"params.foreman_stacks ~ {quoted(f'{query.identity.search}Created role=')}"
+    adopted = f"params.foreman_stacks ~ {quoted(f'{query.identity.search}Adopted role=')}"
+    return tuple(await lists.thin(f"{created} or {adopted}"))
+
+
+_STATES = {
+    "any": "",
+    # A failed build also has `build = false` and a fresh `installed_at`: it must be `built` (measured §1.3).
+    "built": " and build_status = built and set? installed_at",
+    "failed": " and (build_status = build_failed or build_status = token_expired)",
+}
+
+
+async def _hosts_in(lists: Lists, queries: Sequence[port.HostsIn]) -> Mapping[port.Query[Any], Any]:
+    """One search for all hostgroups of a state; each query is answered with all of them (callers know their own)."""
+    answers: Answers = {}
+    for state, condition in _STATES.items():
+        asked = [query for query in queries if query.state == state]
+        for part in chunks(asked):
+            found = await lists.thin(f"hostgroup_id ^ {one_of(query.hostgroup_id for query in part)}{condition}")
+            answers.update(dict.fromkeys(part, frozenset(host.name for host in found)))
+    return answers
+
+
+async def _with_environment(lists: Lists, query: port.HostsWithEnvironment) -> frozenset[str]:
+    search = f"hostgroup_id = {query.hostgroup_id} and environment = {quoted(query.environment)}"
+    return frozenset(host.name for host in await lists.thin(search))
+
+
+async def _enc(lists: Lists, query: port.EncOf) -> port.Enc:
+    return parse.enc(await lists.get(f"/api/v2/hosts/{query.host_id}/enc"))
+
+
+async def _job_with_token(lists: Lists, query: port.JobWithToken) -> port.Job | None:
+    rows = await lists.pages("/api/v2/job_invocations", f"description ~ {quoted(query.token)}")
+    return next((parse.job(row) for row in rows if query.token in row["description"]), None)
+
+
+async def _job_counts(lists: Lists, queries: Sequence[port.JobCounts]) -> Mapping[port.Query[Any], Any]:
+    answers: Answers = dict.fromkeys(queries)
+    for part in chunks(queries):
+        search = f"id ^ {one_of(query.id for query in part)}"
+        for row in await lists.pages("/api/v2/job_invocations", search):
+            answers[port.JobCounts(row["id"])] = parse.job(row)
+    return answers
+
+
+async def _job_hosts(lists: Lists, queries: Sequence[port.JobHosts]) -> Mapping[port.Query[Any], Any]:
+    """`job_invocation.id ^ (…)` is a 500 (measured §1.15): the pairs are joined with `or`."""
+    answers: Answers = {}
+    for result in ("success", "failed", "cancelled"):
+        asked = [query for query in queries if query.result == result]
+        for part in chunks(asked, size=60):
+            pairs = " or ".join(
+                f"(job_invocation.id = {query.id} and job_invocation.result = {result})" for query in part
+            )
+            found = await lists.thin(pairs)
+            answers.update(dict.fromkeys(part, frozenset(host.name for host in found)))
+    return answers
+
+
+async def _job_output(lists: Lists, query: port.JobOutput) -> str:
+    return parse.output(await lists.get(f"/api/v2/job_invocations/{query.id}/hosts/{query.host_id}"))
+
+
+async def _newest_report(lists: Lists, _: port.NewestReport) -> int:
+    reply = await lists.get("/api/v2/config_reports", order="id DESC", per_page=1)
+    return max((int(row["id"]) for row in reply["results"]), default=0)
+
+
+async def _reports(lists: Lists, queries: Sequence[port.ReportsSince]) -> Mapping[port.Query[Any], Any]:
+    answers: dict[port.Query[Any], list[port.Report]] = {query: [] for query in queries}
+    for part in chunks(queries, size=PAGE):
+        floor = min(query.baseline for query in part)
+        search = f"id > {floor} and host_id ^ {one_of(sorted({query.host_id for query in part}))}"
+        rows = [parse.report(row) for row in await lists.pages("/api/v2/config_reports", search, order="id ASC")]
+        for query in part:
+            answers[query] = [
+                report for host_id, report in rows if host_id == query.host_id and report.id > query.baseline
+            ]
+    return {query: tuple(found) for query, found in answers.items()}
+
+
+async def _report_log(lists: Lists, query: port.ReportLog) -> tuple[str, ...]:
+    return parse.report_log(await lists.get(f"/api/v2/config_reports/{query.id}"))
+
+
+READERS: Mapping[type, Reader] = {
+    port.ServerInfo: each(_server),
+    port.TaxonomyNamed: each(_taxonomy),
+    port.HostgroupNamed: each(_hostgroup_named),
+    port.HostgroupById: each(_hostgroup),
+    port.MarkedHostgroups: each(_marked_hostgroups),
+    port.EnvironmentNamed: each(_environment),
+    port.ClassNamed: _classes,
+    port.ClassKeys: each(_class_keys),
+    port.OverrideOf: each(_override),
+    port.OverrideMatches: each(_matches),
+    port.ComputeResourceNamed: each(_compute_resource),
+    port.VmPresent: each(_vm),
+    port.ComputeProfileNamed: each(_compute_profile),
+    port.HostTaken: _taken,
+    port.HostNamed: _hosts,
+    port.HostDetail: each(_host),
+    port.MarkedHosts: each(_marked_hosts),
+    port.HostsIn: _hosts_in,
+    port.HostsWithEnvironment: each(_with_environment),
+    port.EncOf: each(_enc),
+    port.JobWithToken: each(_job_with_token),
+    port.JobCounts: _job_counts,
+    port.JobHosts: _job_hosts,
+    port.JobOutput: each(_job_output),
+    port.NewestReport: each(_newest_report),
+    port.ReportsSince: _reports,
+    port.ReportLog: each(_report_log),
+}
