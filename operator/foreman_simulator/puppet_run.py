@@ -37,6 +37,14 @@ class PuppetRun:
     counters: Row = field(default_factory=dict)
     resources: int = 9
     seconds: float = 0.0
+    done: Callable[[PuppetRun], None] | None = None
+
+    def end(self, exit_status: int | None = None) -> None:
+        """Tell the job, if there is one; with a status when it was killed or its machine is gone."""
+        if exit_status is not None:
+            self.cancelled, self.exit_status = True, exit_status
+        if self.done is not None:
+            self.done(self)
 
     def say(self, level: str, text: str, source: str = "Puppet") -> None:
         """A line of the log."""
@@ -61,7 +69,7 @@ class PuppetRun:
 
 def start(world: World, agent: Agent, cause: str, options: str, done: Done | None) -> None:
     """Begin a run; the caller has made sure that none is under way and the agent is enabled."""
-    run = PuppetRun(world.next_id("runs"), "daemon" if cause != "triggered" else cause, options, world.now())
+    run = PuppetRun(world.next_id("runs"), "daemon" if cause != "triggered" else cause, options, world.now(), done=done)
     compiled = world.random.uniform(2, 5)
     after_report = world.random.uniform(0, 3)
     until = world.now() + compiled + _sleeps(world, agent) + 1 + after_report
@@ -70,25 +78,31 @@ def start(world: World, agent: Agent, cause: str, options: str, done: Done | Non
     world.log("run_started", agent.name, run.cause, run=run.ident)
 
     def catalog() -> None:
-        if run.cancelled or agent.run is not run:
+        if not _alive(world, agent, run):
             return
         run.seconds = _apply(world, agent, run) + 1
         world.clock.after(run.seconds, report)
 
     def report() -> None:
-        if run.cancelled or agent.run is not run:
+        if not _alive(world, agent, run):
             return
         _report(world, agent, run)
         world.clock.after(after_report, end)
 
     def end() -> None:
-        if agent.run is run:
+        if _alive(world, agent, run):
             agent.run = None
             agent.machine = agent.machine.run_ended()
-            if done is not None:
-                done(run)
+            run.end()
 
     world.clock.after(compiled, catalog)
+
+
+def _alive(world: World, agent: Agent, run: PuppetRun) -> bool:
+    """Is the run still under way? When its machine is gone, the job's connection is lost."""
+    if not run.cancelled and world.machines.get(agent.name) is not agent:
+        run.end(255)
+    return not run.cancelled and agent.run is run
 
 
 def by_somebody(world: World, agent: Agent) -> None:
@@ -158,6 +172,8 @@ def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
         seconds += _class(world, agent, run, name, values)
     if not run.noop:
         agent.tampered = False
+        if "puppet" in classes:
+            agent.machine = agent.machine.with_runmode(str(classes["puppet"].get("runmode", "service")))
     if world.faults.for_host("run_fails", agent.name):
         run.count("failed")
         run.say(

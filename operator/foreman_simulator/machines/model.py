@@ -156,6 +156,18 @@ class Machine:
             return self
         return replace(self, daemon=Daemon(self.next_pid), next_pid=self.next_pid + 1)
 
+    def with_runmode(self, mode: str) -> Machine:
+        """What class `puppet` of theforeman-puppet does to the agent's service: `service` enables and starts it, any
+        other mode stops and disables it; a run under way goes on (its manifests/agent/service/daemon.pp).
+        """
+        service = next((u for u in self.units if u.name.startswith("puppet") and u.kind in ("service", "sysv")), None)
+        if service is None:
+            return self
+        wanted: Enabled = "enabled" if mode == "service" else "disabled"
+        units = tuple(replace(u, enabled=wanted, active=False) if u is service else u for u in self.units)
+        after = replace(self, units=units, daemon=self.daemon if mode == "service" else None)
+        return after.started(service.name) if mode == "service" else after
+
     @property
     def daemon_running(self) -> bool:
         """Whether the agent would run by itself: as a daemon, by a timer or by cron.
