@@ -81,7 +81,7 @@ class Engine:
             before = time.monotonic()
             await asyncio.sleep(1.0)
             self._beat = time.monotonic()
-            self._metrics.loop_lag.set(max(0.0, self._beat - before - 1.0))
+            self._metrics.loop_lag.observe(max(0.0, self._beat - before - 1.0))
 
     # --- events -----------------------------------------------------------------------------------------------
 
@@ -100,6 +100,8 @@ class Engine:
         self._queue.add(key)
         if key.plural == "stacks":
             self._wake_all(self.store.users_of_stack(key.namespace, key.name))
+        elif key.plural == "foremanservers" and before is not None:
+            self._wake_all(self.store.users_of_server(key.name))  # its tenants may have changed
 
     def gone(self, key: Key) -> None:
         """An object is gone."""

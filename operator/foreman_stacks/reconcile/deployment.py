@@ -31,7 +31,7 @@ from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.plan.model import Plan
-from foreman_stacks.reconcile import conditions, projection, settled, status, teardown
+from foreman_stacks.reconcile import conditions, projection, provision, settled, status, teardown
 from foreman_stacks.reconcile.acting import decided, do
 from foreman_stacks.reconcile.bring_up import bring_up
 from foreman_stacks.reconcile.claims import Claimant, Claims
@@ -48,6 +48,8 @@ KEY_SECRET = "foreman-stacks-key"  # noqa: S105 - the name of a Secret
 CLAIM_GRACE = timedelta(seconds=2)
 """A new deployment is accepted no earlier than this after its creation: creation times are whole seconds, and of two
 that were applied in one call the one that comes first must have been seen."""
+MAX_REQUEST = 255
+"""Characters of a request (an annotation's value) that are remembered."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +79,8 @@ class Pass:
     memory: Memory
     progress: Progress
     generation: int
+    again: frozenset[str] = frozenset()
+    """Hosts that a person asks us to make again, if they are gone."""
     deployment: StackDeployment | None = None
 
     @property
@@ -116,14 +120,16 @@ class Deployments:
         meta = seen["metadata"]
         memory = self._memories.setdefault((key, meta["uid"]), Memory(self._started))
         progress = status.parse(seen.get("status"))
-        request = (meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, "")
-        edited = memory.generation not in {0, meta["generation"]}
-        if edited or memory.request not in {None, request}:
-            progress = retried(progress)
+        request = (meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, "")[:MAX_REQUEST]
+        asked = bool(request) and request != progress.handled
+        edited = (seen.get("status") or {}).get("observedGeneration", -1) not in {-1, meta["generation"]}
+        again = frozenset(host.name for host in progress.failed_hosts if asked and host.reason in provision.GONE)
+        if edited or asked:
+            progress = replace(progress if progress.settled_plan else retried(progress), handled=request)
             memory.refused.clear()
+            memory.building.clear()
             memory.doubt()
-        memory.request, memory.generation = request, meta["generation"]
-        return Pass(key, seen, memory, progress, meta["generation"])
+        return Pass(key, seen, memory, progress, meta["generation"], again)
 
     def _forget(self, key: Key) -> None:
         for known in [known for known in self._memories if known[0] == key]:
@@ -238,6 +244,7 @@ class Deployments:
             organization=spec.organization or (tenant.organization if tenant else None),
             location=spec.location or (tenant.location if tenant else None),
             paused=spec.paused,
+            again=run.again,
         )
 
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:
@@ -377,7 +384,7 @@ class Deployments:
 
     async def _foreman_failed(self, run: Pass, plan: Plan, connection: Connection, error: ForemanError) -> Next:
         """Foreman could not be asked or refused: say so, doubt what we remember, and come again with back-off."""
-        run.memory.doubt()
+        run.memory.doubt(hosts=not isinstance(error, ForemanUnreachable))
         found = self._findings(run, plan)
         if isinstance(error, ForemanUnauthorized | ForemanForbidden):
             connection.ready = False

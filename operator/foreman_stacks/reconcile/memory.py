@@ -43,13 +43,12 @@ class Memory:
     """Why Foreman refused a key for good."""
     missing: dict[str, datetime] = field(default_factory=dict)
     """Since when a host that was there is not to be seen."""
+    building: dict[str, datetime] = field(default_factory=dict)
+    """Since when this process has waited for a host's installation."""
     verified: set[str] = field(default_factory=set)
     """Roles whose ENC was seen to hold what it must."""
     plan: Plan | None = None
     plan_inputs: str = ""
-    request: str | None = None
-    """The last value of the annotation that requests a reconcile; None before the first look."""
-    generation: int = 0
     resyncs: int = 0
     projected: dict[HostRef, str] = field(default_factory=dict)
     """What was last written of each DeployedHost."""
@@ -85,7 +84,11 @@ class Memory:
         latest = max(since, self.started, self.sent.get(key, since))
         return latest + timedelta(seconds=timeout)
 
-    def doubt(self) -> None:
-        """Something went wrong: ask everything anew, but for what only this process can know."""
-        self.kept = {query: answer for query, answer in self.kept.items() if isinstance(query, port.Written)}
+    def doubt(self, *, hosts: bool = True) -> None:
+        """Something went wrong: ask everything anew, but for what only this process can know.
+
+        Rows of hosts are dear (foreman-measured §1.3): an outage is no reason to doubt them, a refusal is.
+        """
+        sure: tuple[type[Query[Any]], ...] = (port.Written,) if hosts else (port.Written, port.HostNamed)
+        self.kept = {query: answer for query, answer in self.kept.items() if isinstance(query, sure)}
         self.verified.clear()
