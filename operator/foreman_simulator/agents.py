@@ -130,8 +130,8 @@ def take_over(world: World, agent: Agent, after: Machine) -> None:
     """A script changed the machine: what it stopped is over, what it started begins to run by itself."""
     before = agent.machine
     if after.run is None and agent.run is not None:
-        agent.run.cancelled = True
-        agent.run = None
+        killed, agent.run = agent.run, None
+        killed.end(143)
         world.log("killed", agent.name, "triggered")
     agent.machine = after
     if before.daemon_running != after.daemon_running:

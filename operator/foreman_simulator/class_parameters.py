@@ -190,8 +190,9 @@ async def update(call: Call) -> Any:
             new["default_value"] = cast(new["default_value"], new["parameter_type"])
         except WrongType as wrong:
             raise error(500, "Validation failed: Default value is invalid") from wrong
+    changes = {name: value for name, value in new.items() if value != row[name]}
     await call.commit()
-    row.update(new)
+    row.update(changes)
     call.world.touch(row)
     for value in overrides.of_key(call.world, row["id"]):
         overrides.recast(row, value)

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import time
+import traceback
 from collections.abc import Callable
 
 
@@ -60,6 +61,8 @@ class Clock:
             self._at = when
             try:
                 event()
+            except Exception:  # noqa: BLE001 - one event that fails must not stop time for all
+                traceback.print_exc()
             finally:
                 self._at = None
 

@@ -39,8 +39,13 @@ def check(world: World, host: Row, given: Any, errors: Invalid) -> None:
     if problem:
         errors.add("interfaces.name", problem)
         errors.add("name", problem)
-    elif any(other["name"] == name and other["id"] != host.get("id") for other in world.rows("hosts")):
+    elif any(other["name"] == name and other["id"] != host.get("id") for other in _rows(world)):
         errors.add("name", "has already been taken")
+
+
+def _rows(world: World) -> list[Row]:
+    """Every row of the table, those without a type too: nobody sees them, their names are taken (measured §1.9)."""
+    return world.rows("hosts") + world.rows("hosts_without_type")
 
 
 def inside(subnet: Row, address: str) -> bool:

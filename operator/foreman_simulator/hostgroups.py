@@ -142,14 +142,14 @@ async def update(call: Call) -> Any:
     values = _values(call, given, f"hostgroup={old['title']}", errors)
     facet = puppet.facet_attributes(call, given, old["facet"])
     errors.raise_if_any()
+    changes = {key: value for key, value in row.items() if key != "facet" and value != old[key]}
     await call.commit(old["name"])
-    changed = any(row[key] != old[key] for key in old if key not in ("facet", "updated_at"))
-    old.update(row)
+    old.update(changes)
     old["facet"] = _with_facet(world, old["parent_id"], facet, old["facet"])
     if "group_parameters_attributes" in given:
         parameters.replace(world, "hostgroup", old["id"], params)
     overrides.apply_inline(world, values, f"hostgroup={old['title']}")
-    if changed:
+    if changes:
         world.touch(old)
         _retitle(world, old)
     return full(world, old)

@@ -101,7 +101,11 @@ async def create(call: Call) -> Any:
     if vm is not None:
         host |= {"uuid": vm["uuid"], "mac": vm["mac"]}
     host["facet"] = facet_for(world, host, own, inherit=not explicit_environment(given))
-    return host_views.full(call, _insert(world, host, params, values))
+    row = _insert(world, host, params, values)
+    shown = host_views.full(call, row)
+    if world.faults.for_host("no_type", row["name"]):
+        world.table("hosts_without_type")[row["id"]] = world.table("hosts").pop(row["id"])
+    return shown
 
 
 def _check(world: World, host: Row, given: Row, errors: Invalid) -> None:
@@ -184,8 +188,9 @@ async def update(call: Call) -> Any:
         if key in given:
             new[key] = given[key]
     errors.raise_if_any()
+    changes = {key: value for key, value in new.items() if value != host[key]}
     await call.commit(host["name"])
-    _save(world, host, new)
+    _save(world, host, changes)
     if "host_parameters_attributes" in given:
         parameters.replace(world, "host", host["id"], params)
     overrides.apply_inline(world, values, f"fqdn={host['name']}")
@@ -195,12 +200,13 @@ async def update(call: Call) -> Any:
     return host_views.full(call, host, token=had_token)
 
 
-def _save(world: World, host: Row, new: Row) -> None:
-    if new["name"] != host["name"]:
-        overrides.rename_match(world, f"fqdn={host['name']}", f"fqdn={new['name']}")
-        agents.renamed(world, host["name"], new["name"])
-    if new != host:
-        host.update(new)
+def _save(world: World, host: Row, changes: Row) -> None:
+    """Only what this call changes is written: meanwhile an installer or an agent may have written the rest."""
+    if "name" in changes:
+        overrides.rename_match(world, f"fqdn={host['name']}", f"fqdn={changes['name']}")
+        agents.renamed(world, host["name"], changes["name"])
+    if changes:
+        host.update(changes)
         world.touch(host)
 
 

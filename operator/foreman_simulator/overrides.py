@@ -160,9 +160,10 @@ async def update(call: Call) -> Any:
             raise _refused(f"Value {wrong}") from wrong
     if "omit" in given:
         new["omit"] = truthy(given["omit"])
+    changes = {name: value for name, value in new.items() if value != row[name]}
     await call.commit()
-    if new != row:
-        row.update(new)
+    if changes:
+        row.update(changes)
         call.world.touch(row)
     return view(key, row)
 

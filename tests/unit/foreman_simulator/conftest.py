@@ -56,7 +56,7 @@ class Sim:
 
     def __init__(self, url: str, auth: tuple[str, str] = ("admin", "changeme")) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=url, auth=auth, timeout=20)
+        self.http = httpx.Client(base_url=url, auth=auth, timeout=20, verify=False)
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         return self.http.request(method, path, params=query or None, json=body)

@@ -88,7 +88,7 @@ def test_a_stop_does_not_end_a_run_under_way(sim: Sim) -> None:
         "override_values", **{"class": "role_db"}, parameter="sleep", match=f"hostgroup={group['title']}", value=40
     )
     host = built(sim, "a", group["id"])
-    sim.until(lambda: sim.audit("run_started"), step=1)
+    sim.until(lambda: sim.audit("run_started"), step=10)
     job = sim.job("run_script", [host], {"command": QUIESCE})
     assert sim.finished(job)["succeeded"] == 1
     waited = int(sim.text(job).split("quiet after ")[1].split(" s")[0])
@@ -129,8 +129,8 @@ def test_build_tokens_and_reports_that_vanish(sim: Sim) -> None:
     host = sim.host("a", sim.base(), compute_attributes={})
     path = f"/api/v2/hosts/{host['id']}"
     unattended = f"{sim.url}/unattended/built"
-    assert httpx.get(unattended, params={"token": host["token"]}).status_code == 201
-    again = httpx.get(unattended, params={"token": host["token"]})
+    assert httpx.get(unattended, params={"token": host["token"]}, verify=False).status_code == 201
+    again = httpx.get(unattended, params={"token": host["token"]}, verify=False)
     assert (again.status_code, again.text) == (
         404,
         "unattended: unable to find a host that matches the request from 127.0.0.1\n",
@@ -210,7 +210,7 @@ def test_fault_reply_lost_after_the_write(sim: Sim) -> None:
 
 def test_fault_hold_commits_though_the_client_is_gone(sim: Sim) -> None:
     fault = sim.control("faults", {"kind": "hold", "method": "POST", "path": "/api/v2/hosts", "host": "a"})[0]
-    impatient = httpx.Client(base_url=sim.url, auth=("admin", "changeme"), timeout=0.2)
+    impatient = httpx.Client(base_url=sim.url, auth=("admin", "changeme"), timeout=0.2, verify=False)
     with impatient, pytest.raises(httpx.ReadTimeout):
         impatient.post("/api/v2/hosts", json=sim.host_body("a", sim.base()))
     assert sim.names("name = a.lab.example.com") == []
@@ -316,7 +316,7 @@ def test_the_program_says_where_it_listens_and_ends_at_once() -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         url = line.removeprefix("foreman-simulator listening on ").strip()
-        answer = httpx.get(f"{url}/api/v2/status", auth=("admin", "changeme"))
+        answer = httpx.get(f"{url}/api/v2/status", auth=("admin", "changeme"), verify=False)
         assert answer.headers["Foreman_version"] == "3.12.0"
         began = time.monotonic()
         process.terminate()
@@ -334,3 +334,38 @@ def test_a_client_that_hangs_up_does_not_stop_the_write(sim: Sim) -> None:
         connection.sendall(head.encode() + login.encode() + body)
         threading.Event().wait(0.05)
     sim.until(lambda: sim.get("/api/v2/hostgroups", search='name = "left behind"')["results"], step=0)
+
+
+def test_a_run_that_is_killed_or_loses_its_machine_ends_its_job(sim: Sim) -> None:
+    sim.plant("smart_class_parameters", **{"class": "role_db"}, parameter="sleep", parameter_type="integer", omit=True)
+    group = sim.group("g", ("role_db",))
+    sim.plant(
+        "override_values", **{"class": "role_db"}, parameter="sleep", match=f"hostgroup={group['title']}", value=60
+    )
+    one, two = sim.ready_host("a", group["id"])["id"], built(sim, "b", group["id"])
+    sim.until(lambda: sim.audit("report", host="b.lab.example.com"))
+    job = sim.job("puppet_run_host", [one, two], VERBOSE)
+    sim.until(lambda: len(sim.audit("run_started", cause="triggered")) == 2, step=1)
+    sim.finished(sim.job("run_script", [one], {"command": "kill $(pgrep -f 'puppet agent')"}))
+    uuid = sim.get(f"/api/v2/hosts/{two}")["uuid"]
+    sim.delete(f"/api/v2/compute_resources/1/available_virtual_machines/{uuid}")
+    done = sim.finished(job)
+    assert (done["status_label"], done["failed"]) == ("failed", 2)
+    assert sim.audit("report", cause="triggered") == []
+
+
+def test_a_slow_write_keeps_what_happened_meanwhile(sim: Sim) -> None:
+    host = sim.host("a", sim.base())
+    fault = sim.control("faults", {"kind": "hold", "method": "PUT", "path": "/api/v2/hosts/*"})[0]
+    path = f"/api/v2/hosts/{host['id']}"
+    writer = threading.Thread(target=lambda: sim.put(path, {"host": {"comment": "slow"}}))
+    writer.start()
+    reader = httpx.Client(base_url=sim.url, auth=("admin", "changeme"), verify=False)
+    while not reader.get("/_simulator/faults").json()[0]["hits"]:
+        time.sleep(0.01)
+    reader.post("/_simulator/clock", json={"advance": 200})
+    reader.delete(f"/_simulator/faults/{fault['id']}")
+    writer.join(10)
+    reader.close()
+    shown = sim.get(path)
+    assert (shown["comment"], shown["build"], shown["installed_at"] is not None) == ("slow", False, True)

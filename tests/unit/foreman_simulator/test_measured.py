@@ -189,7 +189,7 @@ def test_measured_1_08_failed_resources_exit_zero(sim: Sim) -> None:
 
 def _at_once(sim: Sim, bodies: list[dict[str, Any]], path: str) -> list[int]:
     def one(body: dict[str, Any]) -> int:
-        return httpx.post(sim.url + path, json=body, auth=("admin", "changeme")).status_code
+        return httpx.post(sim.url + path, json=body, auth=("admin", "changeme"), verify=False).status_code
 
     with ThreadPoolExecutor(len(bodies)) as pool:
         return sorted(pool.map(one, bodies))
@@ -243,12 +243,12 @@ def test_measured_1_12_erb_is_evaluated_in_hidden_values_too(sim: Sim) -> None:
 def test_measured_1_13_the_session_cookie_saves_the_login(sim: Sim) -> None:
     sim.get("/api/v2/status")
     cookie = sim.http.cookies["_session_id"]
-    with httpx.Client(base_url=sim.url, cookies={"_session_id": cookie}) as without_password:
+    with httpx.Client(base_url=sim.url, cookies={"_session_id": cookie}, verify=False) as without_password:
         assert without_password.get("/api/v2/status").status_code == 200
     before = sim.get("/_simulator/counters")["seconds"]["GET /api/v2/status"]
     assert sim.get("/api/v2/status")["version"] == "3.12.0"
     kept = sim.get("/_simulator/counters")["seconds"]["GET /api/v2/status"] - before
-    httpx.get(f"{sim.url}/api/v2/status", auth=("admin", "changeme"))
+    httpx.get(f"{sim.url}/api/v2/status", auth=("admin", "changeme"), verify=False)
     anew = sim.get("/_simulator/counters")["seconds"]["GET /api/v2/status"] - before - kept
     assert round(anew - kept, 3) == 0.25
 
