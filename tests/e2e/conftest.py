@@ -9,6 +9,7 @@ import pytest
 
 import control_plane as local
 from control_plane import ControlPlane, ControlPlaneError, kubectl
+from tests.e2e.leaks import search
 from tests.e2e.stage import Stage, staged
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,14 @@ class Kubectl:
         with pytest.raises(ControlPlaneError) as caught:
             self(*arguments, stdin=stdin)
         return str(caught.value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_anywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """At the end, in each test process: no secret is in any output of the operators that ran."""
+    yield
+    files, found = search(tmp_path_factory.getbasetemp())
+    assert not found, f"secrets in {len(found)} of {files} files:\n" + "\n".join(found)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ fixed time: `until` looks again and again until a condition holds.
 import base64
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import yaml
 
 from control_plane import ControlPlane
 from kubeconfig import cluster_of, serviceaccount_kubeconfig
+from tests.e2e.leaks import PASSWORD
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "foreman-stacks-system"
@@ -110,14 +112,14 @@ class Simulator:
     def __init__(self, directory: Path, *arguments: str, speed: float = SPEED, environment: Mapping[str, str] | None = None) -> None:
         self.log = directory / "simulator.log"
         command = [sys.executable, "-m", "foreman_simulator", "--port", "0", "--speed", str(speed), *arguments]
-        env = {**os.environ, "PYTHONPATH": str(ROOT / "operator"), **(environment or {})}
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "operator"), "FOREMAN_PASSWORD": PASSWORD, **(environment or {})}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=env, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "listening on" in line, f"the simulator did not start: {line!r}; see {self.log}"
         self.url = line.split()[-1]
-        self._http = httpx.Client(base_url=self.url, auth=("admin", "changeme"), timeout=60)
+        self._http = httpx.Client(base_url=self.url, auth=("admin", PASSWORD), timeout=60)
 
     def stop(self) -> None:
         """End it."""
@@ -135,12 +137,6 @@ class Simulator:
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         """One write as administrator, as somebody else would make it."""
-        reply = self._http.request(method, path, json=body)
-        reply.raise_for_status()
-        return reply.json() if reply.content else None
-
-    def send(self, method: str, path: str, body: Any = None) -> Any:
-        """One write as administrator, as if a person did it; it is counted as any other."""
         reply = self._http.request(method, path, json=body)
         reply.raise_for_status()
         return reply.json() if reply.content else None
@@ -194,6 +190,14 @@ class Operator:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "foreman_stacks", "run"], stdout=log, stderr=log, env=env)
         return self
+
+    def get(self, path: str) -> str:
+        """What /metrics, /livez or /readyz answers; empty when nobody does."""
+        ports = re.findall(r"/metrics on port (\d+)", self.log.read_text()) if self.log.exists() else []
+        try:
+            return httpx.get(f"http://127.0.0.1:{ports[-1]}{path}", timeout=10, trust_env=False).text if ports else ""
+        except httpx.TransportError:
+            return ""
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -275,7 +279,7 @@ class Stage:
 
         def look() -> bool:
             found = self.get(name, namespace=namespace) or {}
-            ready = next((e for e in found.get("status", {}).get("conditions", []) if e["type"] == "Ready"), {})
+            ready: dict[str, Any] = next((e for e in found.get("status", {}).get("conditions", []) if e["type"] == "Ready"), {})
             return ready.get("status") == "True" and ready.get("observedGeneration") == found["metadata"]["generation"]
 
         try:
@@ -324,7 +328,8 @@ def staged(
     environment["FOREMAN_STACKS_INSTALLATION"] = namespace
     operator = Operator(kubeconfig, directory, environment)
     stage = Stage(api, own, operator, namespace, server)
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": server}, "stringData": {"username": "admin", "password": "changeme"}}
+    account = {"username": "admin", "password": PASSWORD}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": server}, "stringData": account}
     api.apply(f"/api/v1/namespaces/{SYSTEM}/secrets/{server}", secret)
     stage.apply(
         {
@@ -341,10 +346,22 @@ def staged(
     try:
         yield stage
     finally:
+        _keep(stage)
         operator.stop()
         own.stop()
         sweep(stage)
         api.close()
+
+
+def _keep(stage: Stage) -> None:
+    """What users and Prometheus see at the end, beside the operator's log: all of it is searched for secrets."""
+    found = [stage.api.find(stage.path("foremanservers", stage.server))]
+    for namespace in (stage.namespace, *stage.more, "default"):
+        found += [stage.api.find(stage.path(plural, namespace=namespace)) for plural in ("stackdeployments", "deployedhosts")]
+        found.append(stage.api.find(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"))
+    kept = stage.operator.directory
+    (kept / f"objects-{stage.server}.json").write_text(json.dumps(found, indent=1))
+    (kept / f"metrics-{stage.server}.txt").write_text(stage.operator.get("/metrics"))
 
 
 def sweep(stage: Stage) -> None:

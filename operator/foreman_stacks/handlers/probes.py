@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from foreman_stacks.metrics import Metrics
+
+_log = logging.getLogger(__name__)
 
 
 async def serve(host: str, port: int, metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]) -> web.AppRunner:
@@ -27,4 +30,5 @@ async def serve(host: str, port: int, metrics: Metrics, alive: Callable[[], bool
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
+    _log.info("/livez, /readyz and /metrics on port %d", runner.addresses[0][1])
     return runner
