@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+LAGS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
 
 class Metrics:
     """All metrics of one operator process, in a registry of their own."""
@@ -25,7 +27,10 @@ class Metrics:
         self.queue_adds = Counter("foreman_stacks_queue_adds", "Keys enqueued", registry=self.registry)
         self.queue_retries = Counter("foreman_stacks_queue_retries", "Passes put back after an error", registry=self.registry)
         self.polls = Counter("foreman_stacks_polls", "Polls of Foreman servers", registry=self.registry)
-        self.loop_lag = Gauge("foreman_stacks_event_loop_lag_seconds", "Lag of the event loop", registry=self.registry)
+        self.loop_lag = Histogram(
+            "foreman_stacks_event_loop_lag_seconds", "How late the event loop comes to a turn, looked at each second",
+            buckets=LAGS, registry=self.registry,
+        )
 
     def foreman_request(self, method: str, code: str, seconds: float) -> None:
         """One request to Foreman was answered, or not."""
