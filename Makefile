@@ -65,7 +65,7 @@ crash-test: $(READY) ## kill the operator at every single write of the example
 
 bench: $(READY) ## measure, and print the table of docs/benchmarks.md
 	@python hack/control_plane.py build
-	@PYTHONPATH=hack python -m benchmarks
+	@python hack/bench.py $(ARGS)
 
 generate: $(READY) ## write the generated files again (CRDs, RBAC, docs/api.md)
 	@python -m foreman_stacks.api.generate

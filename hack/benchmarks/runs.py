@@ -1,0 +1,277 @@
+"""The runs that figures are taken from. Each is made once for one call, whatever figures ask for it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from benchmarks import path
+from benchmarks.stacks import sleeping
+from benchmarks.stand import Bench, Counts, Stand, Usage, wait
+
+POLLS = (
+    "GET /api/v2/hosts thin hostgroup_id ^ (…)",
+    "GET /api/v2/hosts thin hostgroup_id ^ (…) and build_status = built and set? installed_at",
+    "GET /api/v2/hosts thin hostgroup_id ^ (…) and (build_status = build_failed or build_status = token_expired)",
+    "GET /api/v2/hosts thin (job_invocation.id = N and job_invocation.result = success)",
+    "GET /api/v2/hosts thin (job_invocation.id = N and job_invocation.result = failed)",
+    "GET /api/v2/hosts thin (job_invocation.id = N and job_invocation.result = cancelled)",
+    "GET /api/v2/job_invocations id ^ (…)",
+    "GET /api/v2/config_reports id > N and host_id ^ (…)",
+)
+"""The searches that waiting consists of; whoever asks them, they count as waiting."""
+PROBES = (
+    "GET /api/v2/status",
+    "GET /api/v2/plugins",
+    "GET /api/v2/current_user",
+    "GET /api/v2/permissions/current_permissions",
+    "GET /api/v2/remote_execution_features",
+)
+"""The look at a server that is taken every minute, however many deployments it has."""
+SETTLE = 5.0
+"""Seconds after which what a start or an end brings with it is over."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured; `quick` shows in a few minutes that everything works, and its figures are of little worth."""
+
+    few: int = 10
+    some: int = 100
+    many: int = 1000
+    crowd: int = 100
+    idle: int = 1000
+    idle_seconds: float = 60.0
+    edits: int = 100
+
+    @classmethod
+    def quick(cls) -> "Sizes":
+        """Small ones."""
+        return cls(few=4, some=12, many=40, crowd=6, idle=12, idle_seconds=10.0, edits=10)
+
+
+@dataclass
+class Rollout:
+    """One deployment from `kubectl apply` to Ready."""
+
+    hosts: int
+    requests: Counts = field(default_factory=Counts)
+    rows: Counts = field(default_factory=Counts)
+    searches: Counts = field(default_factory=Counts)
+    server_seconds: float = 0.0
+    seconds: float = 0.0
+    simulated: float = 0.0
+    api_writes: int = 0
+    usage: Usage = field(default_factory=lambda: Usage(0, 0, 0))
+    lag: float = 0.0
+    resync: tuple[Counts, Counts] = field(default_factory=lambda: (Counts(), Counts()))
+
+    @property
+    def polls(self) -> int:
+        """Searches that only wait."""
+        return self.searches.of(*POLLS)
+
+    @property
+    def acting(self) -> int:
+        """All other requests."""
+        return self.requests.total() - self.polls
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Waiting: requests and full rows of hosts in a simulated minute."""
+
+    builds: float
+    runs: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Many deployments at once."""
+
+    deployments: int
+    hosts: int
+    seconds: float
+    api_writes: int
+    usage: Usage
+    lag: float
+    first: list[float]
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Many settled deployments, and nothing to do but resyncs."""
+
+    deployments: int
+    made: float
+    memory: float
+    cpu: float
+    writes: int
+    memory_after_restart: float
+    cpu_after_restart: float
+    writes_after_restart: int
+
+
+class Laboratory:
+    """All runs, each made when it is first asked for."""
+
+    def __init__(self, stand: Stand, sizes: Sizes, say: Callable[[str], None]) -> None:
+        self.stand = stand
+        self.sizes = sizes
+        self.say = say
+        self._rollouts: dict[tuple[int, bool, str], Rollout] = {}
+        self._paces: dict[int, Pace] = {}
+
+    def rollout(self, hosts: int, *, overrides: bool, latency: str = "0") -> Rollout:
+        """The Stack on so many hosts."""
+        key = (hosts, overrides, latency)
+        if key not in self._rollouts:
+            with_ = "with" if overrides else "without"
+            self.say(f"one deployment of {hosts} hosts, {with_} values that need the address, latency {latency}")
+            with self.stand.stage(speed=30, latency=latency, overrides=overrides) as bench:
+                self._rollouts[key] = _roll_out(bench, hosts)
+        return self._rollouts[key]
+
+    def told(self) -> list[tuple[str, Rollout]]:
+        """The rollouts that were made, with a title."""
+        words = {True: "with", False: "without"}
+        return [
+            (f"Requests of {hosts} hosts, {words[overrides]} values that need the address, latency {latency}:", found)
+            for (hosts, overrides, latency), found in self._rollouts.items()
+        ]
+
+    def pace(self, hosts: int) -> Pace:
+        """How often a server is asked while so many hosts are waited for."""
+        if hosts not in self._paces:
+            self.say(f"waiting for {hosts} hosts")
+            with self.stand.stage(speed=20) as bench:
+                self._paces[hosts] = _pace(bench, hosts)
+        return self._paces[hosts]
+
+    @cached_property
+    def critical(self) -> path.Path:
+        """Makespan and critical path of one deployment with 0.3 s latency."""
+        hosts = 40 if self.sizes.some >= 100 else self.sizes.some
+        self.say(f"the critical path of {hosts} hosts, each request 0.3 s")
+        with self.stand.stage(speed=path.SPEED, latency=str(1000 * path.LATENCY / path.SPEED)) as bench:
+            began = bench.now()
+            bench.deploy(hosts)
+            bench.ready("bench", seconds=900)
+            return path.of(bench, hosts, began)
+
+    @cached_property
+    def crowd(self) -> Crowd:
+        """Many deployments of 10 hosts, applied at once."""
+        self.say(f"{self.sizes.crowd} deployments of 10 hosts at once")
+        with self.stand.stage(speed=100) as bench:
+            return _crowd(bench, self.sizes.crowd, 10)
+
+    @cached_property
+    def idle(self) -> Idle:
+        """Many settled deployments of one host."""
+        self.say(f"{self.sizes.idle} deployments of 1 host, then nothing")
+        with self.stand.stage(speed=100) as bench:
+            return _idle(bench, self.sizes)
+
+    @cached_property
+    def edits(self) -> list[float]:
+        """Seconds from the writing of a spec to the first status of it, one deployment after the other."""
+        self.say(f"{self.sizes.edits} deployments one after the other")
+        with self.stand.stage(speed=100) as bench:
+            return _edits(bench, self.sizes.edits)
+
+
+def _roll_out(bench: Bench, hosts: int) -> Rollout:
+    found = Rollout(hosts)
+    before, began, simulated = bench.counters(), time.monotonic(), bench.now()
+    spent, writes = bench.seconds(), bench.api_writes()
+    bench.deploy(hosts)
+    bench.ready("bench", seconds=60 + hosts * 3)
+    found.seconds, found.simulated = time.monotonic() - began, bench.now() - simulated
+    after = bench.counters()
+    found.requests, found.rows, found.searches = (Counts(new - old) for new, old in zip(after, before, strict=True))
+    found.server_seconds = bench.seconds() - spent
+    found.api_writes = bench.api_writes() - writes
+    found.usage, found.lag = bench.usage(), bench.lag()
+    found.resync = _resync(bench)
+    return found
+
+
+def _resync(bench: Bench) -> tuple[Counts, Counts]:
+    """Requests and full rows of one look at a settled deployment in which nothing has changed."""
+    bench.settled()
+    before, passes = bench.counters(), bench.passes()
+    bench.request("bench")
+    bench.until_passes(passes + 1)
+    after = bench.counters()
+    requests = Counts({name: count for name, count in (after[0] - before[0]).items() if name not in PROBES})
+    return requests, Counts(after[1] - before[1])
+
+
+def _pace(bench: Bench, hosts: int) -> Pace:
+    simulator = bench.stage.simulator
+    bench.stage.apply(sleeping(hosts))
+    bench.limit(puppetRunsPerProxy=max(50, hosts))
+    simulator.control("POST", "faults", {"kind": "build_late", "seconds": 7200})
+    bench.deploy(hosts)
+    bench.until(lambda: bench.created() == hosts, 60 + hosts)
+    bench.until(lambda: bench.reason().startswith("hosts are being built"), 60)
+    builds, rows = _rate(bench, minutes=8)
+    simulator.control("POST", "clock", {"advance": 7800})
+    bench.until(lambda: bench.step("first") == "Running", 120 + hosts)
+    wait(60 / bench.speed)
+    runs, more = _rate(bench, minutes=8)
+    return Pace(builds, runs, rows + more)
+
+
+def _rate(bench: Bench, minutes: float) -> tuple[float, int]:
+    """Requests of all kinds in a simulated minute, and full rows of hosts."""
+    before, began = bench.counters(), bench.now()
+    wait(minutes * 60 / bench.speed)
+    after, ended = bench.counters(), bench.now()
+    return (after[0] - before[0]).total() * 60 / (ended - began), (after[1] - before[1])["hosts"]
+
+
+def _crowd(bench: Bench, deployments: int, hosts: int) -> Crowd:
+    names = [f"d{number}" for number in range(1, deployments + 1)]
+    writes, began = bench.api_writes(), time.monotonic()
+    written = bench.deploy_all(names, hosts)
+    bench.ready(*names, seconds=120 + 6 * deployments)
+    seconds = time.monotonic() - began
+    first = [bench.watch.first[name] - written[name] for name in names]
+    return Crowd(deployments, hosts, seconds, bench.api_writes() - writes, bench.usage(), bench.lag(), first)
+
+
+def _idle(bench: Bench, sizes: Sizes) -> Idle:
+    names = [f"d{number}" for number in range(1, sizes.idle + 1)]
+    began = time.monotonic()
+    bench.limit(provisioning=16)
+    bench.deploy_all(names, 1)
+    bench.ready(*names, seconds=120 + 3 * sizes.idle)
+    made = time.monotonic() - began
+    wait(SETTLE)
+    first = _quiet(bench, sizes.idle_seconds)
+    bench.stage.operator.stop()
+    bench.started()
+    wait(SETTLE)
+    second = _quiet(bench, sizes.idle_seconds)
+    return Idle(sizes.idle, made, *first, *second)
+
+
+def _quiet(bench: Bench, seconds: float) -> tuple[float, float, int]:
+    """Memory, share of one core, and writes to Foreman and Kubernetes while nothing happens."""
+    before, cpu = bench.writes(), bench.usage().cpu
+    wait(seconds)
+    usage = bench.usage()
+    return usage.memory, (usage.cpu - cpu) / seconds, bench.writes() - before
+
+
+def _edits(bench: Bench, count: int) -> list[float]:
+    names = [f"d{number}" for number in range(1, count + 1)]
+    found = []
+    for name in names:
+        written = bench.deploy_all([name], 1)[name]
+        bench.until(lambda name=name: name in bench.watch.first, 30)  # type: ignore[misc]  # a default binds the name
+        found.append(bench.watch.first[name] - written)
+    return found

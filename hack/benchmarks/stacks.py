@@ -1,0 +1,33 @@
+"""The Stacks that are measured."""
+
+from typing import Any
+
+import yaml
+
+from tests.e2e.stage import ROOT
+
+
+def stack(*, overrides: bool) -> dict[str, Any]:
+    """The ZooKeeper example without a limit of hosts; without `overrides` no value of a host needs its address."""
+    found: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "zookeeper" / "stack.yaml").read_text())
+    found["metadata"] = {"name": "bench"}
+    role = found["spec"]["roles"][0]
+    role["count"] = {"min": 0, "default": 4}
+    if not overrides:
+        role["overrides"] = [entry for entry in role["overrides"] if "host.ip" not in entry["expression"]]
+    return found
+
+
+def sleeping(hosts: int) -> dict[str, Any]:
+    """A Stack whose hosts end their run one after the other, over ten minutes."""
+    override = {"class": "role_app", "name": "sleep", "type": "integer", "expression": f"host.index * 600 / {hosts}"}
+    return {
+        "apiVersion": "stacks.theforeman.org/v1alpha1",
+        "kind": "Stack",
+        "metadata": {"name": "bench"},
+        "spec": {
+            "hostgroups": [{"name": "app", "puppetClasses": [{"name": "role_app"}]}],
+            "roles": [{"name": "zk", "hostgroup": "app", "count": {"min": 0, "default": 4}, "overrides": [override]}],
+            "steps": [{"name": "first", "puppetRun": {"roles": ["zk"]}}],
+        },
+    }

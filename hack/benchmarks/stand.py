@@ -1,0 +1,292 @@
+"""The stand: a control plane, and on it one stage for each run: a simulator, the operator, a namespace.
+
+Time on a stage runs `speed` times as fast as life, for all of it alike: machines, agents and jobs of the simulator, what
+a request costs there, and every interval and time-out of the operator. What the operator and the apiserver compute is
+not sped up, so a figure in simulated time is never better than it would be in life.
+"""
+
+import json
+import os
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+import control_plane
+from benchmarks.stacks import stack
+from benchmarks.watch import Watch
+from control_plane import ControlPlane, ControlPlaneError, kubectl
+from foreman_stacks.settings import Settings
+from processes import free_ports
+from tests.e2e.stage import ROOT, Simulator, Stage, staged, until
+
+TIMES = (
+    "poll_jobs", "poll_builds", "server_probe", "lookup_every", "boot_retry", "retry_first", "busy_retry", "report_grace",
+    "host_create_timeout", "boot_timeout", "job_lost_after",
+)  # fmt: skip
+"""Settings that are times of Foreman and its hosts: divided by the speed."""
+QUIET = 2.0
+"""Seconds without a pass after which the operator counts as calm."""
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process has used so far: CPU seconds, memory now and at its peak in MiB."""
+
+    cpu: float
+    memory: float
+    peak: float
+
+    @classmethod
+    def of(cls, pid: int) -> "Usage":
+        """From /proc."""
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        lines = (
+            line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Vm")
+        )
+        sizes = {name: int(size.split()[0]) / 1024 for name, size in lines}
+        return cls((int(stat[11]) + int(stat[12])) / TICK, sizes["VmRSS"], sizes["VmHWM"])
+
+
+class Counts(Counter[str]):
+    """What was counted between two looks; names that the simulator and the operator's metrics give."""
+
+    def of(self, *names: str) -> int:
+        """The sum of these."""
+        return sum(self[name] for name in names)
+
+    def like(self, begin: str) -> int:
+        """The sum of all names that begin so."""
+        return sum(count for name, count in self.items() if name.startswith(begin))
+
+
+class Bench:
+    """One stage with what a measurement needs."""
+
+    def __init__(self, stage: Stage, speed: float, port: int) -> None:
+        self.stage = stage
+        self.speed = speed
+        self._port = port
+        self.watch = Watch(stage.api, stage.path("stackdeployments"))
+
+    # --- looking ----------------------------------------------------------------------------------------------
+
+    def counters(self) -> tuple[Counts, Counts, Counts]:
+        """Requests by endpoint, full rows by resource, and searches by their shape, so far."""
+        found = self.stage.simulator.counters()
+        assert not found["unknown"], found["unknown"]
+        assert not found["dropped"], found["dropped"]
+        return Counts(found["requests"]), Counts(found["rows"]), Counts(found["searches"])
+
+    def seconds(self) -> float:
+        """The time that all requests so far would have cost a real server."""
+        return float(sum(self.stage.simulator.counters()["seconds"].values()))
+
+    def metrics(self) -> Counts:
+        """The operator's counters, with their labels: `name{a=b,c=d}`."""
+        text = httpx.get(f"http://127.0.0.1:{self._port}/metrics", timeout=30).text
+        found = Counts()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+                found[f"{sample.name}{{{labels}}}"] = sample.value  # type: ignore[assignment]  # floats count as well
+        return found
+
+    def api_writes(self) -> int:
+        """Writes to the Kubernetes API so far, as the operator's journal counts them."""
+        return int(self.metrics().like("foreman_stacks_writes_total{system=cluster"))
+
+    def usage(self) -> Usage:
+        """What the operator's process has used."""
+        assert self.stage.operator.process is not None
+        return Usage.of(self.stage.operator.process.pid)
+
+    def now(self) -> float:
+        """Simulated time."""
+        return float(self.stage.simulator.control("GET", "clock")["now"])
+
+    def writes(self) -> int:
+        """Writes to Foreman and to the Kubernetes API so far."""
+        return self.stage.simulator.writes() + self.api_writes()
+
+    def passes(self) -> int:
+        """Passes over deployments that have ended so far."""
+        return int(self.metrics().like("foreman_stacks_pass_seconds_count{kind=stackdeployments"))
+
+    def lag(self) -> float:
+        """Seconds within which the event loop came to its next turn in 99 % of all looks."""
+        found = self.metrics()
+        name = "foreman_stacks_event_loop_lag_seconds"
+        total = found[f"{name}_count{{}}"]
+        bounds = (
+            (float(key.partition("le=")[2].rstrip("}")), found[key])
+            for key in found
+            if key.startswith(f"{name}_bucket")
+        )
+        return next(bound for bound, count in sorted(bounds) if count >= 0.99 * total)
+
+    def created(self) -> int:
+        """Hosts that are in Foreman."""
+        return len(self.stage.simulator.rows("hosts"))
+
+    def step(self, name: str) -> str:
+        """The state of a step of the deployment."""
+        steps = self.stage.status("bench").get("steps") or []
+        return next((str(step["state"]) for step in steps if step["name"] == name), "")
+
+    def reason(self) -> str:
+        """What the deployment waits for."""
+        return str(self.stage.condition("Reconciling", "bench").get("message", ""))
+
+    def until(self, look: Callable[[], bool], seconds: float) -> None:
+        """Wait until it is so."""
+        until(look, seconds)
+
+    def settled(self) -> None:
+        """Wait until the operator makes no more passes for some time."""
+        quiet = [(self.passes(), time.monotonic())]
+
+        def look() -> bool:
+            now = self.passes()
+            if now != quiet[0][0]:
+                quiet[0] = (now, time.monotonic())
+            return time.monotonic() - quiet[0][1] > QUIET
+
+        until(look, 120)
+
+    def until_passes(self, count: int) -> None:
+        """Wait until so many passes have ended."""
+        until(lambda: self.passes() >= count, 30)
+
+    # --- doing ------------------------------------------------------------------------------------------------
+
+    def started(self) -> None:
+        """Start the operator and wait until its server is Ready."""
+        self.stage.operator.start(http_port=str(self._port))
+        server = self.stage.server
+        until(
+            lambda: self.stage.condition("Ready", server, "foremanservers").get("status") == "True", 60, "server Ready"
+        )
+
+    def deploy(self, hosts: int, name: str = "bench", **changes: Any) -> None:
+        """A deployment of the Stack `bench` with so many hosts."""
+        role = {
+            "name": "zk",
+            "count": hosts,
+            "sources": [{"name": "vm", "computeResource": {"name": "libvirt-test", "profile": "1-Small"}}],
+        }
+        self.stage.deployment(name, roles=[role], stackRef={"name": "bench"}, **changes)
+
+    def deploy_all(self, names: Sequence[str], hosts: int) -> dict[str, float]:
+        """Several deployments, one right after the other; when the writing of each began."""
+        written = {}
+        for name in names:
+            written[name] = time.monotonic()
+            self.deploy(hosts, name)
+        return written
+
+    def request(self, name: str) -> None:
+        """Ask for a look at a deployment."""
+        annotations = {"stacks.theforeman.org/reconcile-requested-at": str(time.time())}
+        path = self.stage.path("stackdeployments", name)
+        self.stage.api.call("PATCH", path, {"metadata": {"annotations": annotations}}, "application/merge-patch+json")
+
+    def ready(self, *names: str, seconds: float) -> None:
+        """Wait until all of these are Ready."""
+        try:
+            until(lambda: self.watch.ready.keys() >= set(names), seconds, f"{len(names)} deployments Ready")
+        except AssertionError as error:
+            late = next(name for name in names if name not in self.watch.ready)
+            told = json.dumps(self.stage.status(late), indent=1)
+            said = "\n".join(self.stage.operator.log.read_text(errors="replace").splitlines()[-20:])
+            raise AssertionError(f"{error}\n{late}: {told}\nThe operator said last:\n{said}") from None
+
+    def limit(self, **limits: int) -> None:
+        """Other limits of the server than the defaults."""
+        path = self.stage.path("foremanservers", self.stage.server)
+        self.stage.api.call("PATCH", path, {"spec": {"limits": limits}}, "application/merge-patch+json")
+
+
+class Stand:
+    """A control plane with our CRDs; stages come and go on it."""
+
+    def __init__(self, plane: ControlPlane, directory: Path) -> None:
+        self.plane = plane
+        self._directory = directory
+        kubectl("apply", "-k", str(ROOT / "crds"), kubeconfig=plane.kubeconfig)
+        kubectl(
+            "wait",
+            "--for=condition=Established",
+            "-f",
+            str(ROOT / "crds"),
+            "--timeout=60s",
+            kubeconfig=plane.kubeconfig,
+        )
+        kubectl("apply", "-k", str(ROOT / "manifests"), kubeconfig=plane.kubeconfig)
+        until(lambda: _served(plane), 30, "our kinds are served")
+
+    @contextmanager
+    def stage(self, *, speed: float, latency: str = "0", overrides: bool = True, **settings: str) -> Iterator[Bench]:
+        """A stage with the Stack `bench`; the operator has the settings of life, divided by the speed, and these."""
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        directory = self._directory / name
+        directory.mkdir()
+        kubectl("create", "namespace", name, kubeconfig=self.plane.kubeconfig)
+        simulator = Simulator(directory, "--latency", latency, speed=speed)
+        with staged(self.plane, directory, name, simulator=simulator) as stage:
+            stage.operator.environment |= _environment(speed)
+            stage.operator.environment |= {f"FOREMAN_STACKS_{key.upper()}": value for key, value in settings.items()}
+            stage.apply(stack(overrides=overrides))
+            bench = Bench(stage, speed, free_ports(1)[0])
+            bench.started()
+            try:
+                yield bench
+            finally:
+                bench.watch.stop()
+
+
+def _served(plane: ControlPlane) -> bool:
+    """For a moment after a CRD is established its kind is answered 429."""
+    try:
+        kubectl(
+            "get",
+            "stacks,stackdeployments,foremanservers,deployedhosts",
+            "--all-namespaces",
+            kubeconfig=plane.kubeconfig,
+        )
+    except ControlPlaneError:
+        return False
+    return True
+
+
+@contextmanager
+def stand() -> Iterator[Stand]:
+    """A stand for one call of `make bench`."""
+    with tempfile.TemporaryDirectory(prefix="foreman-stacks-bench-") as name:
+        directory = Path(name)
+        with control_plane.start(directory / "control-plane") as plane:
+            yield Stand(plane, directory)
+
+
+def _environment(speed: float) -> Mapping[str, str]:
+    defaults = Settings()
+    found = {entry.name: getattr(defaults, entry.name) for entry in fields(Settings)}
+    scaled = {name: str(found[name] / speed) for name in TIMES}
+    plain = {name: str(found[name]) for name in ("backoff_first", "backoff_cap", "resync")}
+    return {
+        f"FOREMAN_STACKS_{name.upper()}": value for name, value in (scaled | plain | {"log_level": "WARNING"}).items()
+    }
+
+
+def wait(seconds: float) -> None:
+    """Let time pass: for rates only, never for a condition."""
+    time.sleep(seconds)
