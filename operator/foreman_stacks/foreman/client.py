@@ -6,6 +6,7 @@ Without the session cookie every request costs the server 0.25 s of password has
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -22,27 +23,44 @@ from foreman_stacks.errors import (
 )
 from foreman_stacks.metrics import Metrics
 
+MAX_PORT = 65_535
 READ_TIMEOUT = 30.0
 WRITE_TIMEOUT = 300.0
 """Seconds. A host's POST holds the request for its whole orchestration (Foreman 3.12, orchestration.rb)."""
 
 _HEADERS = {"Accept": "application/json", "Accept-Language": "en", "Content-Type": "application/json"}
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Errors after which nothing can have arrived."""
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _GATEWAY = frozenset({408, 429, 502, 503, 504})
 """Answers of what stands in front of Foreman, or of a Foreman that is busy: whether a write was done is unknown."""
 
 
 class ForemanClient:
-    """One Foreman server and one user. After a 401 it stays closed until the caller makes a new one."""
+    """One Foreman server and one user. After a 401 nothing is sent for `lockout` seconds, whoever asks.
+
+    `ca` are the only certificates to trust; without it, those of the system. Raises ValueError for a URL or certificates
+    that cannot be used.
+    """
 
     def __init__(
-        self, url: str, auth: tuple[str, str], *, ca: str | None, requests: int, lockout: float, metrics: Metrics
+        self,
+        url: str,
+        auth: tuple[str, str],
+        *,
+        ca: str | None,
+        requests: int,
+        lockout: float,
+        metrics: Metrics,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
-            base_url=url.rstrip("/"),
+            base_url=_base(url),
             auth=auth,
             headers=_HEADERS,
-            verify=ssl.create_default_context(cadata=ca) if ca else True,
+            verify=_trust(ca),
             limits=httpx.Limits(max_connections=requests, max_keepalive_connections=requests),
+            transport=transport,
             trust_env=False,
             follow_redirects=False,
         )
@@ -57,51 +75,77 @@ class ForemanClient:
 
     async def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
         """The JSON of a GET; raises `ForemanError`."""
-        return await self._send("GET", path, query=query, timeout=READ_TIMEOUT)
+        return await self._send("GET", path, READ_TIMEOUT, query=query)
 
     async def send(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON of a write; raises `ForemanError`."""
-        return await self._send(method, path, body=body if body is not None else {}, timeout=WRITE_TIMEOUT)
+        return await self._send(method, path, WRITE_TIMEOUT, body=body if body is not None else {})
 
     async def _send(
-        self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: Any = None, timeout: float
+        self, method: str, path: str, patience: float, *, query: Mapping[str, str | int] | None = None, body: Any = None
     ) -> Any:
-        if time.monotonic() < self._locked_out_until:
-            raise ForemanUnauthorized("not asked: the last answer was 401", status=401)
         async with self._slots:
+            if time.monotonic() < self._locked_out_until:  # asked here: many may have waited for the slot
+                raise ForemanUnauthorized("not asked: the last answer was 401", status=401)
+            if self._http.is_closed:
+                raise ForemanUnreachable("not asked: the connection was given up", sent=False)
             began = time.monotonic()
             try:
                 reply = await self._http.request(
-                    method, path, params=dict(query) if query else None, json=body, timeout=timeout
+                    method, path, params=dict(query) if query else None, json=body, timeout=patience
                 )
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-                self._metrics.foreman_request(method, "unreachable", time.monotonic() - began)
-                raise ForemanUnreachable(_cause(error, self._http.base_url), sent=False) from error
             except httpx.HTTPError as error:
                 self._metrics.foreman_request(method, "unreachable", time.monotonic() - began)
-                raise ForemanUnreachable(_cause(error, self._http.base_url)) from error
+                raise ForemanUnreachable(
+                    _cause(error, self._http.base_url), sent=not isinstance(error, _UNSENT)
+                ) from None
             self._metrics.foreman_request(method, str(reply.status_code), time.monotonic() - began)
-        return self._answer(method, path, reply)
+            return self._answer(method, path, reply)
 
     def _answer(self, method: str, path: str, reply: httpx.Response) -> Any:
-        try:
-            body = reply.json() if reply.content else None
-        except ValueError:
-            body = None
-        if reply.is_success and not (isinstance(body, dict) and body.get("error")):
+        status, known, body = reply.status_code, *_json(reply)
+        if reply.is_success and known and not (isinstance(body, dict) and body.get("error")):
             return body
-        message = _message(body) or reply.reason_phrase
-        where = f"{method} {path}: {reply.status_code} {message}"
-        if reply.status_code == httpx.codes.UNAUTHORIZED:
+        where = f"{method} {path}: {status} {_message(body) or reply.reason_phrase}"
+        if status == httpx.codes.UNAUTHORIZED:
             self._locked_out_until = time.monotonic() + self._lockout
-            raise ForemanUnauthorized(where, status=401)
-        if reply.status_code == httpx.codes.FORBIDDEN:
+            raise ForemanUnauthorized(where, status=status)
+        if status == httpx.codes.FORBIDDEN:
             raise ForemanForbidden(where, _permissions(body))
-        if reply.status_code == httpx.codes.NOT_FOUND:
-            raise ForemanNotFound(where, status=404)
-        if reply.status_code in _GATEWAY or reply.is_redirect or body is None:
-            raise ForemanUnreachable(where, status=reply.status_code)
-        raise ForemanRefused(where, status=reply.status_code, errors=_errors(body))
+        if status == httpx.codes.NOT_FOUND:
+            raise ForemanNotFound(where, status=status)
+        if status in _GATEWAY or reply.is_redirect or body is None:
+            text = where if not reply.is_success else f"{where}, but what came is not JSON"
+            raise ForemanUnreachable(text, status=status)
+        raise ForemanRefused(where, status=status, errors=_errors(body))
+
+
+def _json(reply: httpx.Response) -> tuple[bool, Any]:
+    """Whether it is an answer of Foreman's (JSON, or nothing at all), and which."""
+    try:
+        return True, reply.json() if reply.content else None
+    except ValueError:
+        return False, None
+
+
+def _base(url: str) -> httpx.URL:
+    try:
+        found = httpx.URL(url.rstrip("/"))
+    except httpx.InvalidURL as error:
+        raise ValueError(f"url: {error}") from None
+    if found.port is not None and found.port > MAX_PORT:
+        raise ValueError(f"url: there is no port {found.port}")
+    return found
+
+
+def _trust(ca: str | None) -> ssl.SSLContext:
+    """Only the certificates themselves: around them bundles have comments in all languages."""
+    if ca is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cadata="\n".join(_PEM.findall(ca)) or "none")
+    except (OSError, TypeError) as error:
+        raise ValueError(f"caBundle: no certificates that can be used ({type(error).__name__})") from None
 
 
 def _cause(error: httpx.HTTPError, url: httpx.URL) -> str:
@@ -115,12 +159,14 @@ def _message(body: Any) -> str:
     error = body.get("error", body)
     if isinstance(error, str):
         return error
+    if isinstance(error, list):
+        return "; ".join(map(str, error))
     if not isinstance(error, dict):
         return str(body.get("message", ""))
     if isinstance(error.get("full_messages"), list) and error["full_messages"]:
         return "; ".join(map(str, error["full_messages"]))
     if isinstance(error.get("errors"), dict):
-        return "; ".join(f"{name}: {', '.join(map(str, texts))}" for name, texts in error["errors"].items())
+        return "; ".join(f"{name}: {', '.join(_texts(found))}" for name, found in error["errors"].items())
     return str(error.get("message", ""))
 
 
@@ -128,10 +174,14 @@ def _errors(body: Any) -> dict[str, list[str]]:
     error = body.get("error") if isinstance(body, dict) else None
     found = error.get("errors") if isinstance(error, dict) else None
     if isinstance(found, dict):
-        return {str(name): [str(text) for text in texts] for name, texts in found.items()}
+        return {str(name): _texts(texts) for name, texts in found.items()}
     return {"base": [_message(body)]}
 
 
 def _permissions(body: Any) -> tuple[str, ...]:
     error = body.get("error") if isinstance(body, dict) else None
     return tuple(error.get("missing_permissions", ())) if isinstance(error, dict) else ()
+
+
+def _texts(found: Any) -> list[str]:
+    return [str(text) for text in found] if isinstance(found, list) else [str(found)]

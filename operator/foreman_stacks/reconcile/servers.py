@@ -17,6 +17,7 @@ from foreman_stacks.errors import (
     ForemanForbidden,
     ForemanNotFound,
     ForemanUnauthorized,
+    ForemanUnreachable,
     InvalidSpec,
 )
 from foreman_stacks.foreman.port import Foreman, Query, Server, ServerInfo
@@ -169,8 +170,8 @@ class Servers:
         await self._drop(name)
         try:
             foreman = self._connect(server, auth)
-        except (ValueError, OSError) as error:  # ssl.SSLError is an OSError
-            return _bad(Reason.INVALID_SPEC, f"spec.caBundle: cannot be used ({type(error).__name__}); give PEM certificates")
+        except ValueError as error:
+            return _bad(Reason.INVALID_SPEC, f"spec.{error}; correct it")
         self.connections[name] = Connection(server, foreman, fingerprint)
         return self.connections[name]
 
@@ -219,7 +220,7 @@ def failure(error: ForemanError) -> Condition:
             return _bad(Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(permissions)}; add them to its role")
         case ForemanForbidden():
             return _bad(Reason.FORBIDDEN, f"{error}; check the role of our user")
-        case ForemanNotFound():
+        case ForemanNotFound() | ForemanUnreachable(status=200 | 301 | 302 | 303 | 307 | 308):
             return _bad(Reason.NOT_FOREMAN, f"{error}; check spec.url: there is no Foreman API below it")
         case _:
             return _bad(Reason.UNREACHABLE, f"{error}; check spec.url, DNS, caBundle and the network")
