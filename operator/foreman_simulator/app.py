@@ -101,7 +101,7 @@ class Server:
             self.world.counts.unknown.append(f"{request.method} {path}")
             return self._reply(404, unknown_path().body, headers)
         route, args = found
-        call = Call(self.world, route, path, args, dict(request.query), {})
+        call = Call(self.world, route, path, args, dict(request.query), {}, generation=self.world.generation)
         try:
             if path.startswith("/_simulator/"):
                 call.body = {"given": json.loads(body or b"null")}

@@ -47,6 +47,7 @@ class Call:
     status: int | None = None
     cost: float = 0.0  # wall seconds that this call shall take (latency.py)
     committed: bool = False
+    generation: int = 0  # the world's when the request came: what a reset overtakes is not written
     row_count: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -84,6 +85,8 @@ class Call:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(held.over.wait(), held.seconds)
         await asyncio.sleep(self.cost)
+        if self.generation != self.world.generation:
+            raise error(503, "The simulator was reset meanwhile")
 
     def check_taxonomies(self) -> None:
         """A top-level organization or location that does not exist is 404 (authentication-and-permissions 23)."""

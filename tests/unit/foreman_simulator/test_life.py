@@ -369,3 +369,13 @@ def test_a_slow_write_keeps_what_happened_meanwhile(sim: Sim) -> None:
     reader.close()
     shown = sim.get(path)
     assert (shown["comment"], shown["build"], shown["installed_at"] is not None) == ("slow", False, True)
+
+
+def test_a_reset_is_not_overtaken_by_writes_that_were_held(sim: Sim) -> None:
+    sim.control("faults", {"kind": "hold", "method": "POST", "path": "/api/v2/hostgroups"})
+    left = httpx.Client(base_url=sim.url, auth=("admin", "changeme"), timeout=0.2, verify=False)
+    with left, pytest.raises(httpx.ReadTimeout):
+        left.post("/api/v2/hostgroups", json={"hostgroup": {"name": "late"}})
+    sim.control("reset", None)
+    time.sleep(0.05)
+    assert sim.get("/api/v2/hostgroups", search="name = late")["results"] == []
