@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foreman_stacks.api.foremanserver import ForemanServer, LabelRequirement, LabelSelector, Tenant
-from foreman_stacks.api.parse import parse_stack
+from foreman_stacks.api.parse import parse_server, parse_stack
 from foreman_stacks.api.stack import Stack
 from foreman_stacks.api.stackdeployment import KeyRef, StackDeployment
 from foreman_stacks.cluster.port import Cluster, Key, Object
@@ -41,7 +41,9 @@ async def plan_of(
     name = deployment.spec.stack_ref.name
     found = await cluster.get(Key("stacks", place, name))
     if found is None:
-        problem = Problem("spec.stackRef.name", f"there is no Stack {name!r} in namespace {place!r}", "create it, or correct the name")
+        problem = Problem(
+            "spec.stackRef.name", f"there is no Stack {name!r} in namespace {place!r}", "create it, or correct the name"
+        )
         return Gathered(stalls=[Stalled(Reason.STACK_NOT_FOUND, (problem,))])
     given = await _given(deployment, cluster)
     seen = [found["metadata"]["uid"], found["metadata"]["generation"], deployment.metadata.generation, _shown(given)]
@@ -69,8 +71,11 @@ def _compile(
         return Gathered(stalls=[Stalled(reason, tuple(error.problems))], missing=_missing(stack, error.missing))
     except InvalidSpec as error:
         count = len(error.problems)
-        problem = Problem("spec.stackRef.name", f"Stack {deployment.spec.stack_ref.name!r} has {count} problems: {error.problems[0]}",
-                          "see its conditions")
+        problem = Problem(
+            "spec.stackRef.name",
+            f"Stack {deployment.spec.stack_ref.name!r} has {count} problems: {error.problems[0]}",
+            "see its conditions",
+        )
         return Gathered(stalls=[Stalled(Reason.STACK_NOT_READY, (problem,))])
 
 
@@ -95,7 +100,11 @@ def _shown(given: Mapping[str, Given]) -> Json:
 def _plain(value: Given) -> Json:
     if isinstance(value, Secret):
         return value.reveal()
-    return str(value) if isinstance(value, Missing) or not isinstance(value, str | int | float | bool | list | dict | None) else value
+    return (
+        str(value)
+        if isinstance(value, Missing) or not isinstance(value, str | int | float | bool | list | dict | None)
+        else value
+    )
 
 
 async def _given(deployment: StackDeployment, cluster: Cluster) -> dict[str, Given]:
@@ -130,6 +139,32 @@ def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | None) -> Missing:
 # --- tenancy --------------------------------------------------------------------------------------------------
 
 
+async def server_of(deployment: StackDeployment, cluster: Cluster) -> ForemanServer | Stalled:
+    """The server, if this namespace may use it; nothing about it is told to one that may not."""
+    name = deployment.spec.server_ref.name
+    found = await cluster.get(Key("foremanservers", "", name))
+    if found is None:
+        problem = Problem(
+            "spec.serverRef.name",
+            f"there is no ForemanServer {name!r}",
+            "correct the name, or ask an administrator for it",
+        )
+        return Stalled(Reason.SERVER_NOT_FOUND, (problem,))
+    labels = await cluster.namespace_labels(deployment.metadata.namespace) or {}
+    try:
+        server = parse_server(found)
+    except InvalidSpec:
+        server = None
+    if server is None or tenant_of(server, labels) is None:
+        problem = Problem(
+            "spec.serverRef.name",
+            f"namespace {deployment.metadata.namespace!r} may not use ForemanServer {name!r}",
+            "ask an administrator to add it to the server's tenants",
+        )
+        return Stalled(Reason.NOT_PERMITTED, (problem,))
+    return server
+
+
 def tenant_of(server: ForemanServer, labels: Mapping[str, str]) -> Tenant | None:
     """The first tenant whose selector permits a namespace with these labels; None: it may not use the server."""
     return next((tenant for tenant in server.spec.tenants if _selects(tenant.namespace_selector, labels)), None)
@@ -151,4 +186,3 @@ def _holds(requirement: LabelRequirement, labels: Mapping[str, str]) -> bool:
             return requirement.key in labels
         case "DoesNotExist":
             return requirement.key not in labels
-

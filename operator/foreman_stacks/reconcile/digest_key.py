@@ -1,0 +1,36 @@
+"""The key of digests of values: values may be secret, and an unkeyed digest of a short secret gives it away."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from foreman_stacks.cluster.port import Cluster
+from foreman_stacks.errors import ClusterConflict
+
+KEY_SECRET = "foreman-stacks-key"  # noqa: S105 - the name of a Secret
+
+_log = logging.getLogger(__name__)
+
+
+class DigestKey:
+    """A Secret in the operator's namespace, made once for the installation."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._known = b""
+
+    async def __call__(self) -> bytes:
+        """The key itself."""
+        if not self._known:
+            place = (self._namespace, KEY_SECRET)
+            found = await self._cluster.secret(*place)
+            if found is None:
+                try:
+                    await self._cluster.create_secret(*place, {"key": secrets.token_bytes(32)})
+                except ClusterConflict:
+                    _log.info("another process made the key")
+                found = await self._cluster.secret(*place)
+            self._known = (found or {})["key"]
+        return self._known

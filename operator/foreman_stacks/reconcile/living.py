@@ -1,0 +1,251 @@
+"""The pass over a StackDeployment that lives: accept, gather, decide, intend, act, report."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from foreman_stacks.api.parse import parse_deployment
+from foreman_stacks.cluster.port import Cluster
+from foreman_stacks.errors import (
+    ForemanError,
+    ForemanForbidden,
+    ForemanUnauthorized,
+    ForemanUnreachable,
+    InvalidSpec,
+    Problem,
+)
+from foreman_stacks.foreman.port import HostNamed, Snapshot
+from foreman_stacks.model.identity import Identity
+from foreman_stacks.model.outcome import Stalled, Wait
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.plan.model import Plan
+from foreman_stacks.reconcile import projection, settled
+from foreman_stacks.reconcile.acting import decided, do
+from foreman_stacks.reconcile.bring_up import bring_up
+from foreman_stacks.reconcile.claims import Claimant, Claims
+from foreman_stacks.reconcile.digest_key import DigestKey
+from foreman_stacks.reconcile.gather import Gathered, plan_of, server_of, tenant_of
+from foreman_stacks.reconcile.passes import Next, Pass, Reporter
+from foreman_stacks.reconcile.report import Findings
+from foreman_stacks.reconcile.servers import Connection, Servers
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.settings import Settings
+
+CLAIM_GRACE = timedelta(seconds=2)
+"""A new deployment is accepted no earlier than this after its creation: creation times are whole seconds, and of two
+that were applied in one call the one that comes first must have been seen."""
+
+
+class Living:
+    """Brings deployments up and watches over them."""
+
+    def __init__(
+        self, cluster: Cluster, servers: Servers, settings: Settings, now: Callable[[], datetime], reporter: Reporter
+    ) -> None:
+        self._cluster = cluster
+        self._servers = servers
+        self._settings = settings
+        self._now = now
+        self._reporter = reporter
+        self._claims = Claims()
+        self._key = DigestKey(cluster, settings.namespace)
+
+    def forget(self, namespace: str, name: str) -> None:
+        """A deployment is gone, or going: the names of its hosts are free."""
+        self._claims.drop(namespace, name)
+
+    async def live(self, run: Pass) -> Next:
+        """Accept, gather, decide, intend, act, report."""
+        if (run.seen.get("status") or {}).get("observedGeneration", -1) == -1:
+            first = Findings(run.generation, run.progress, waits=(Wait(Reason.ACCEPTED, "is being looked at"),))
+            await self._reporter.write(run, first)
+        try:
+            run.deployment = parse_deployment(run.seen)
+        except InvalidSpec as error:
+            return await self._stalled(run, Stalled(Reason.INVALID_SPEC, tuple(error.problems)))
+        server = await server_of(run.deployment, self._cluster)
+        if isinstance(server, Stalled):
+            return await self._stalled(run, server)
+        identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
+        gathered = await plan_of(run.deployment, self._cluster, run.memory, identity, await self._key())
+        if gathered.plan is None:
+            found = self._findings(run, None, gathered=gathered)
+            await self._reporter.write(run, found)
+            return Next(after=min((wait.after for wait in found.waits if wait.after is not None), default=None))
+        connection = self._servers.ready(server.metadata.name)
+        if connection is None:
+            return await self._waiting(run, gathered.plan, server.metadata.name)
+        return await self._decide(run, gathered.plan, connection)
+
+    async def _waiting(self, run: Pass, plan: Plan, server: str) -> Next:
+        found = self._findings(run, plan)
+        found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, f"ForemanServer {server!r} is not Ready"),))
+        await self._reporter.write(run, found)
+        return Next(after=self._settings.server_probe)
+
+    async def _decide(self, run: Pass, plan: Plan, connection: Connection) -> Next:
+        assert run.deployment is not None
+        if not run.progress.settled_plan:
+            early = self._claim(run, plan, connection)
+            if isinstance(early, Stalled):
+                return await self._stalled(run, early, plan)
+            if early is not None:
+                await self._reporter.write(run, replace(self._findings(run, plan), waits=(early,)))
+                return Next(after=early.after)
+        if run.progress.settled_plan:
+            run.memory.doubt()  # a resync looks anew
+            run.memory.resyncs += 1
+        make_world = await self._world(run, plan, connection)
+        last: list[World] = []
+
+        def decide(seen: Snapshot) -> Draft:
+            last[:] = [make_world(seen)]
+            return _choose(last[0])
+
+        try:
+            draft = await decided(decide, connection.foreman, run.memory, connection.answers)
+        except ForemanError as error:
+            return await self._foreman_failed(run, plan, connection, error)
+        except InvalidSpec as error:
+            return await self._stalled(run, Stalled(Reason.INVALID_STACK, tuple(error.problems)), plan)
+        return await self._carry_out(run, draft, last[0], connection)
+
+    def _claim(self, run: Pass, plan: Plan, connection: Connection) -> Stalled | Wait | None:
+        """Claim the hosts' names, and wait until anybody who comes first must have been seen."""
+        created = str(run.seen["metadata"]["creationTimestamp"])
+        who = Claimant(not run.progress.plan, created, run.key.namespace, run.key.name)
+        names = [host.label for role in plan.roles for host in role.hosts]
+        lost = self._claims.claim(connection.server.metadata.name, names, who)
+        if lost:
+            text = ", ".join(sorted(lost)[:5])
+            problem = Problem(
+                "spec.roles[].hostname",
+                f"the names {text} are wanted by another deployment that came first",
+                "use {namespace} in hostname, or another deployment name",
+            )
+            return Stalled(Reason.NAME_CONFLICT, (problem,))
+        left = (datetime.fromisoformat(created) + CLAIM_GRACE - self._now()).total_seconds()
+        return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if who.pending and left > 0 else None
+
+    async def _world(self, run: Pass, plan: Plan, connection: Connection) -> Callable[[Snapshot], World]:
+        assert run.deployment is not None
+        spec, server = run.deployment.spec, connection.server
+        tenant = tenant_of(server, await self._cluster.namespace_labels(run.key.namespace) or {})
+        return partial(
+            World,
+            memory=run.memory,
+            settings=self._settings,
+            now=self._now(),
+            plan=plan,
+            progress=run.progress,
+            url=server.spec.url.rstrip("/"),
+            key=await self._key(),
+            generation=run.generation,
+            provisioning=server.spec.limits.provisioning,
+            run_budget=server.spec.limits.puppet_runs_per_proxy,
+            organization=spec.organization or (tenant.organization if tenant else None),
+            location=spec.location or (tenant.location if tenant else None),
+            paused=spec.paused,
+            again=run.again,
+        )
+
+    async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:
+        found = self._findings(run, world.plan, draft=draft)
+        settled_now = found.settled
+        if draft.waves or draft.intents:
+            await self._reporter.hold(run)
+        await self._reporter.write(run, found)
+        run.memory.unsent |= draft.intents
+        try:
+            await do(draft.waves, connection.foreman, run.memory, self._now)
+        except ForemanError as error:
+            return await self._foreman_failed(run, world.plan, connection, error)
+        if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
+            run.memory.doubt()  # it is mended in Foreman, or nowhere
+        complete = await self._project(run, world, found, connection)
+        if settled_now and not found.stalls:
+            await self._release(run)
+        after = self._after(draft, settled_now)
+        return Next(
+            after=after if complete else 0.0,
+            polls=tuple(dict.fromkeys(draft.polls)),
+            names=frozenset(f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts),
+            server=connection.server.metadata.name,
+        )
+
+    async def _project(self, run: Pass, world: World, found: Findings, connection: Connection) -> bool:
+        """DeployedHosts; of a deployment that was settled before this pass only those that somebody deleted."""
+        if run.progress.settled_plan and found.settled:
+            lost = await projection.lost(world, run.seen, self._cluster)
+            queries = [HostNamed(f"{host.label}.{world.domain()}") for host in lost]
+            run.memory.learn(await connection.foreman.read(queries) if queries else {})
+            return await projection.project(world, found, run.seen, self._cluster, frozenset(host.ref for host in lost))
+        return await projection.project(world, found, run.seen, self._cluster)
+
+    def _after(self, draft: Draft, settled_now: bool) -> float | None:
+        times = [wait.after for wait in draft.waits if wait.after is not None]
+        if times:
+            return min(times)
+        if settled_now:
+            return self._settings.resync * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
+        return self._settings.recheck
+
+    async def _release(self, run: Pass) -> None:
+        """Settled and Retain: no finalizer, so that prune and uninstall never hang."""
+        assert run.deployment is not None
+        if run.deployment.spec.deletion_policy == "Retain":
+            await self._reporter.release(run)
+        else:
+            await self._reporter.hold(run)
+
+    def _findings(
+        self, run: Pass, plan: Plan | None, *, draft: Draft | None = None, gathered: Gathered | None = None
+    ) -> Findings:
+        spec = run.deployment.spec if run.deployment else None
+        progress = draft.progress if draft else run.progress
+        stalls = (*(draft.stalls if draft else ()), *(gathered.stalls if gathered else ()))
+        waits = (*(draft.waits if draft else ()), *(gathered.waits if gathered else ()))
+        return Findings(
+            generation=run.generation,
+            progress=progress,
+            stack=spec.stack_ref.name if spec else "",
+            server=spec.server_ref.name if spec else "",
+            plan=plan,
+            scope=draft.scope if draft else None,
+            stalls=stalls,
+            waits=waits,
+            failures=draft.failures if draft else {},
+            missing=gathered.missing if gathered else (),
+            paused=bool(spec and spec.paused),
+            settled=bool(draft and progress.settled_plan and not stalls and not waits),
+            drift=draft.drift if draft else None,
+        )
+
+    async def _stalled(self, run: Pass, stall: Stalled, plan: Plan | None = None) -> Next:
+        await self._reporter.write(run, replace(self._findings(run, plan), stalls=(stall,)))
+        return Next(after=self._settings.recheck)
+
+    async def _foreman_failed(self, run: Pass, plan: Plan, connection: Connection, error: ForemanError) -> Next:
+        """Foreman could not be asked or refused: say so, doubt what we remember, and come again with back-off."""
+        run.memory.doubt(hosts=not isinstance(error, ForemanUnreachable))
+        found = self._findings(run, plan)
+        if isinstance(error, ForemanUnauthorized | ForemanForbidden):
+            connection.ready = False
+            connection.message = str(error)
+            found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, str(error)),))
+        elif isinstance(error, ForemanUnreachable) or error.status >= 500 or error.status == 0:
+            found = replace(found, waits=(Wait(Reason.FOREMAN_UNREACHABLE, str(error)),))
+        else:
+            problem = Problem("", str(error), "see the message; it is tried again with growing pauses")
+            found = replace(found, stalls=(Stalled(Reason.FOREMAN_REFUSED, (problem,)),))
+        await self._reporter.write(run, found)
+        return Next(error=True, server=connection.server.metadata.name, probe=not connection.ready)
+
+
+def _choose(world: World) -> Draft:
+    """Bring up, or watch over what is settled."""
+    return settled.watch_over(world) if world.progress.settled_plan else bring_up(world)
