@@ -128,12 +128,16 @@ def own_run(world: World, agent: Agent) -> None:
 
 def take_over(world: World, agent: Agent, after: Machine) -> None:
     """A script changed the machine: what it stopped is over, what it started begins to run by itself."""
-    before = agent.machine
     if after.run is None and agent.run is not None:
         killed, agent.run = agent.run, None
         killed.end(143)
         world.log("killed", agent.name, "triggered")
-    agent.machine = after
+    changed(world, agent, after)
+
+
+def changed(world: World, agent: Agent, after: Machine) -> None:
+    """A script, or class `puppet`, changed what starts the agent: its own runs end, or begin at once."""
+    before, agent.machine = agent.machine, after
     if before.daemon_running != after.daemon_running:
         agent.epoch += 1
         world.log("agent_on" if after.daemon_running else "agent_off", agent.name, "triggered")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import enc, reports
-from .agents import Agent
+from .agents import Agent, changed
 from .replies import Row
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
     if not run.noop:
         agent.tampered = False
         if "puppet" in classes:
-            agent.machine = agent.machine.with_runmode(str(classes["puppet"].get("runmode", "service")))
+            changed(world, agent, agent.machine.with_runmode(str(classes["puppet"].get("runmode", "service"))))
     if world.faults.for_host("run_fails", agent.name):
         run.count("failed")
         run.say(

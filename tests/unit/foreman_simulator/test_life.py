@@ -379,3 +379,19 @@ def test_a_reset_is_not_overtaken_by_writes_that_were_held(sim: Sim) -> None:
     sim.control("reset", None)
     time.sleep(0.05)
     assert sim.get("/api/v2/hostgroups", search="name = late")["results"] == []
+
+
+def test_class_puppet_switches_the_agents_own_runs(sim: Sim) -> None:
+    group = sim.group("g", ("puppet",))
+    key = sim.switch_on("puppet", "runmode", "string")
+    path = f"{PUPPET}/smart_class_parameters/{key}/override_values"
+    ours = sim.post(path, {"override_value": {"match": f"hostgroup={group['title']}", "value": "none"}})["id"]
+    host = built(sim, "a", group["id"])
+    sim.until(lambda: sim.audit("agent_off"))
+    runs = len(sim.audit("applied"))
+    sim.advance(7200)
+    assert len(sim.audit("applied")) == runs == 1
+    sim.delete(f"{path}/{ours}")
+    sim.finished(sim.job("puppet_run_host", [host], VERBOSE))
+    sim.advance(3700)
+    assert [line["cause"] for line in sim.audit("applied")] == ["daemon", "triggered", "daemon", "daemon"]
