@@ -87,17 +87,15 @@ def host(row: Any) -> port.HostRow:
     )
 
 
-def compute_resource(row: Any, images: Any) -> port.ComputeResource:
-    """A compute resource with its images."""
-    return port.ComputeResource(
-        id=row["id"],
-        name=row["name"],
-        provider=row.get("provider") or "",
-        images=tuple(
-            port.Image(image["id"], image["name"], str(image.get("uuid")), bool(image.get("user_data")))
-            for image in (images or {}).get("results", ())
-        ),
-    )
+def compute_resource(row: Any) -> port.ComputeResource:
+    """A compute resource."""
+    return port.ComputeResource(id=row["id"], name=row["name"], provider=row.get("provider") or "")
+
+
+def images(rows: Any, with_user_data: Any) -> tuple[port.Image, ...]:
+    """Images; whether one takes user data is no key of its row, but can be searched for."""
+    able = {row["id"] for row in with_user_data}
+    return tuple(port.Image(row["id"], row["name"], str(row.get("uuid")), row["id"] in able) for row in rows)
 
 
 def compute_profile(row: Any) -> port.ComputeProfile:

@@ -117,12 +117,11 @@ class OverrideValue:
 
 @dataclass(frozen=True)
 class ComputeResource:
-    """A compute resource and its images: name, uuid, and whether cloud-init (user data) sets it up."""
+    """A compute resource."""
 
     id: int
     name: str
     provider: str
-    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -283,9 +282,16 @@ class OverrideMatches(Query[frozenset[str]]):
 
 @dataclass(frozen=True)
 class ComputeResourceNamed(Query[ComputeResource | None]):
-    """A compute resource with its images."""
+    """A compute resource."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class ImagesOf(Query[tuple[Image, ...]]):
+    """The images of a compute resource."""
+
+    compute_resource_id: int
 
 
 @dataclass(frozen=True)

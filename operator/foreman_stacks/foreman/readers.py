@@ -95,10 +95,12 @@ async def _matches(lists: Lists, query: port.OverrideMatches) -> frozenset[str]:
 async def _compute_resource(lists: Lists, query: port.ComputeResourceNamed) -> port.ComputeResource | None:
     rows = await lists.pages("/api/v2/compute_resources", f"name = {quoted(query.name)}")
     row = next((row for row in rows if row["name"] == query.name), None)
-    if row is None:
-        return None
-    images = await lists.get(f"/api/v2/compute_resources/{row['id']}/images", per_page=PAGE)
-    return parse.compute_resource(row, images)
+    return None if row is None else parse.compute_resource(row)
+
+
+async def _images(lists: Lists, query: port.ImagesOf) -> tuple[port.Image, ...]:
+    path = f"/api/v2/compute_resources/{query.compute_resource_id}/images"
+    return parse.images(await lists.pages(path, ""), await lists.pages(path, "user_data = true"))
 
 
 async def _vm(lists: Lists, query: port.VmPresent) -> bool:
@@ -239,6 +241,7 @@ READERS: Mapping[type, Reader] = {
     port.OverrideOf: each(_override),
     port.OverrideMatches: each(_matches),
     port.ComputeResourceNamed: each(_compute_resource),
+    port.ImagesOf: each(_images),
     port.VmPresent: each(_vm),
     port.ComputeProfileNamed: each(_compute_profile),
     port.HostTaken: _taken,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ _KEPT: tuple[type[Query[Any]], ...] = (
     port.OverrideOf,
     port.ComputeResourceNamed,
     port.ComputeProfileNamed,
+    port.ImagesOf,
     port.HostNamed,
     port.HostDetail,
     port.JobWithToken,
@@ -43,6 +44,8 @@ class Memory:
     """Why Foreman refused a key for good."""
     missing: dict[str, datetime] = field(default_factory=dict)
     """Since when a host that was there is not to be seen."""
+    sighted: set[str] = field(default_factory=set)
+    """Hosts that a search has shown to this process."""
     building: dict[str, datetime] = field(default_factory=dict)
     """Since when this process has waited for a host's installation."""
     verified: set[str] = field(default_factory=set)
@@ -78,6 +81,12 @@ class Memory:
         self.kept.update(change.settles)
         if change.answers is not None and row is not None:
             self.kept[change.answers] = row
+
+    def sight(self, names: Iterable[str]) -> None:
+        """A search shows these hosts."""
+        self.sighted.update(names)
+        for name in names:
+            self.missing.pop(f"unseen {name}", None)
 
     def settled_at(self, key: str, since: datetime, timeout: float) -> datetime:
         """When a key that is not found can no longer appear: after the latest of intent, our start, and last send."""

@@ -14,6 +14,7 @@ from foreman_stacks.foreman.port import (
     HostgroupNamed,
     HostNamed,
     HostTaken,
+    ImagesOf,
     MarkedHosts,
     TaxonomyNamed,
 )
@@ -93,7 +94,8 @@ def _sources(world: World, scope: Scope) -> Iterator[Problem]:
                 yield Problem(f"{path}.profile", f"profile {source.profile!r} has no attributes for {resource.name!r}",
                               "set them in Foreman: without them it makes a host without a machine")
         if source.image:
-            image = next((image for image in resource.images if image.name == source.image), None)
+            images = world.seen[ImagesOf(resource.id)]
+            image = next((image for image in images if image.name == source.image), None)
             if image is None:
                 yield Problem(f"{path}.image", f"{resource.name!r} has no image {source.image!r}", "correct the name")
             elif not image.user_data:

@@ -15,6 +15,7 @@ from foreman_stacks.foreman.port import (
     Hostgroup,
     HostNamed,
     HostRow,
+    ImagesOf,
     OverrideOf,
     OverrideValue,
     Query,
@@ -104,7 +105,7 @@ def create(host: HostScope, scope: Scope, staging: Hostgroup, seen: Snapshot) ->
         profile = seen[ComputeProfileNamed(host.source.profile)]
         body["compute_profile_id"] = profile.id if profile else None
     if host.source.image:
-        image = next(image for image in resource.images if image.name == host.source.image)
+        image = next(image for image in seen[ImagesOf(resource.id)] if image.name == host.source.image)
         body |= {"provision_method": "image", "image_id": image.id}
         attributes["image_id"] = image.uuid
     known, settles = _values(host, fqdn, staging.environment or "", seen)
