@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from foreman_stacks.model.identity import HostRef
 
@@ -116,18 +117,36 @@ class Progress:
 
     def created(self) -> frozenset[HostRef]:
         """All hosts that are there."""
-        return refs((name, role.created) for name, role in self.roles.items())
+        return self._created
 
     def creating(self) -> frozenset[HostRef]:
         """All hosts whose POST was decided and not yet seen to be done."""
-        return refs((name, role.creating.indices) for name, role in self.roles.items() if role.creating)
+        return self._creating
 
     def built(self) -> frozenset[HostRef]:
         """All hosts whose installation ended well."""
-        return refs((name, role.built) for name, role in self.roles.items())
+        return self._built
 
     def configured(self) -> frozenset[HostRef]:
         """All hosts that are in their role hostgroup with all values: only our runs apply classes there."""
+        return self._configured
+
+    # Passes ask these for each of a thousand hosts: they are made once.
+
+    @cached_property
+    def _created(self) -> frozenset[HostRef]:
+        return refs((name, role.created) for name, role in self.roles.items())
+
+    @cached_property
+    def _creating(self) -> frozenset[HostRef]:
+        return refs((name, role.creating.indices) for name, role in self.roles.items() if role.creating)
+
+    @cached_property
+    def _built(self) -> frozenset[HostRef]:
+        return refs((name, role.built) for name, role in self.roles.items())
+
+    @cached_property
+    def _configured(self) -> frozenset[HostRef]:
         return refs((name, role.configured) for name, role in self.roles.items())
 
     @property

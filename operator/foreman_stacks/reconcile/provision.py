@@ -145,13 +145,10 @@ def _there(world: World, host: HostScope, draft: Draft) -> bool:
 
 def build(world: World, scope: Scope, draft: Draft) -> None:
     """Watch the hosts that are created until they are really built."""
-    waiting = [
-        host for host in scope.hosts
-        if host.ref in draft.progress.created() and host.ref not in draft.progress.built() | draft.progress.configured()
-    ]
+    waiting = draft.progress.created() - draft.progress.built() - draft.progress.configured()
     if not waiting:
         return
-    present = [host for host in waiting if _complete(world, host, draft)]
+    present = [host for host in scope.hosts if host.ref in waiting and _complete(world, host, draft)]
     staged, placed = _split(world, scope, present)
     groups = sorted({_staging(world, scope, host).id for host in staged})
     built = [HostsIn(group, "built") for group in groups]

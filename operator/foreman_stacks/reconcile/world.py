@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from foreman_stacks.errors import Problem
@@ -75,6 +76,10 @@ class World(Moment):
 
     def domain(self) -> str | None:
         """The domain of the hosts: their outer parent's."""
+        return self._domain
+
+    @cached_property
+    def _domain(self) -> str | None:
         outer = next((group.outer_parent for group in self.plan.groups if group.outer_parent), None)
         group = self.seen[HostgroupNamed(outer)] if outer else None
         return group.domain if group else None
