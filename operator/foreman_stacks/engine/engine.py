@@ -22,7 +22,7 @@ from foreman_stacks.settings import Settings
 LAG_LIMIT = 5.0
 """Seconds that the event loop may be late before it counts as stuck."""
 STUCK_LIMIT = 900.0
-"""Seconds without any finished pass while keys are due."""
+"""Seconds in which no pass began or ended while keys are due."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,9 +44,7 @@ class Engine:
         self._stacks, self._servers, self._deployments = passes
         self._close = close
         self._tell = tell
-        self._queue = Queue(
-            time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics
-        )
+        self._queue = Queue(time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics)
         self._pollers: dict[str, tuple[Poller, asyncio.Task[None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = time.monotonic()
@@ -105,13 +103,18 @@ class Engine:
 
     def gone(self, key: Key) -> None:
         """An object is gone."""
-        self.store.remove(key)
+        before = self.store.remove(key)
         self._queue.add(key)
         if key.plural == "stacks":
             self._wake_all(self.store.users_of_stack(key.namespace, key.name))
         if key.plural == "stackdeployments":
-            for poller, _ in self._pollers.values():
-                poller.watch(key, Interest((), frozenset()))
+            self._unwatch(key)
+            if before is not None and before.held:
+                self._queue.add(Key("foremanservers", "", before.server))
+
+    def _unwatch(self, key: Key) -> None:
+        for poller, _ in self._pollers.values():
+            poller.watch(key, Interest((), frozenset()))
 
     def _wake_all(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -122,7 +125,7 @@ class Engine:
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
-            began = time.monotonic()
+            began = self._progress = time.monotonic()
             result = "done"
             try:
                 await self._pass(key)
@@ -164,15 +167,18 @@ class Engine:
     async def _server(self, key: Key) -> None:
         before = self._servers.ready(key.name)
         after = await self._servers.reconcile(key, self.store.holds(key.name))
-        now = self._servers.ready(key.name)
-        if (now is not None and now is not before) or (before is None) != (now is None):
-            self._wake_all(self.store.users_of_server(key.name))
+        if (
+            self._servers.ready(key.name) is not before
+        ):  # settled deployments are not touched: all at once would be many
+            self._wake_all(self.store.users_of_server(key.name, settled=False))
         if after is not None:
             self._queue.add(key, after, calm=True)
 
     async def _deployment(self, key: Key) -> None:
         next_ = await self._deployments.reconcile(key)
-        if next_.server:
+        if not next_.polls:
+            self._unwatch(key)
+        else:
             self._poller(next_.server).watch(key, Interest(next_.polls, next_.names))
         if next_.probe:
             self._queue.add(Key("foremanservers", "", next_.server))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,12 @@ class Poller:
     """Polls one server while somebody waits."""
 
     def __init__(
-        self, connection: Callable[[], Connection | None], wake: Callable[[Key], None], *, jobs: float, builds: float,
+        self,
+        connection: Callable[[], Connection | None],
+        wake: Callable[[Key], None],
+        *,
+        jobs: float,
+        builds: float,
         metrics: Metrics,
     ) -> None:
         self._connection = connection
@@ -63,7 +69,7 @@ class Poller:
             while not self._interests:
                 self._changed.clear()
                 await self._changed.wait()
-            await asyncio.sleep(self._pause())
+            await self._rest()
             connection = self._connection()
             if connection is None or not connection.ready or not self._interests:
                 continue
@@ -73,6 +79,16 @@ class Poller:
                 _log.info("poll of %s: %s", connection.server.metadata.name, error)
             except Exception as error:  # noqa: BLE001 - a defect of ours must not end the poller of all deployments
                 _log.error("poll of %s failed\n%s", connection.server.metadata.name, trace_of(error))
+
+    async def _rest(self) -> None:
+        """Until the next poll is due; a job that starts meanwhile makes it due sooner."""
+        began = time.monotonic()
+        while (left := began + self._pause() - time.monotonic()) > 0:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                return
 
     def _pause(self) -> float:
         busy = any(isinstance(query, JobCounts) for query in self._wanted())
@@ -100,7 +116,8 @@ class Poller:
                 if query in fresh
             ):
                 self._wake(key)
-        connection.answers.update(fresh)
+        still = self._wanted()  # what nobody waits for any more must not be left to grow old
+        connection.answers.update({query: answer for query, answer in fresh.items() if query in still})
 
 
 def _differs(old: Any, new: Any, names: frozenset[str]) -> bool:

@@ -12,6 +12,8 @@ from foreman_stacks.cluster.port import Key
 from foreman_stacks.metrics import Metrics
 
 JITTER = 0.2
+DOUBLINGS = 64
+"""No pause is doubled more often: after a thousand failures the number would be none that a float can hold."""
 
 
 class Queue:
@@ -51,7 +53,7 @@ class Queue:
     def retry(self, key: Key) -> None:
         """The pass failed: again after a pause that doubles each time, with ± 20 % jitter."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = min(self._first * 2 ** (failures - 1), self._cap)
+        pause = min(self._first * 2.0 ** min(failures - 1, DOUBLINGS), self._cap)
         self._metrics.queue_retries.inc()
         self.add(key, pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - jitter needs no secrecy
 

@@ -64,9 +64,9 @@ class Store:
         self._objects[key] = seen
         return before
 
-    def remove(self, key: Key) -> None:
-        """The object is gone."""
-        self._objects.pop(key, None)
+    def remove(self, key: Key) -> Seen | None:
+        """The object is gone; what was remembered of it."""
+        return self._objects.pop(key, None)
 
     def users_of_stack(self, namespace: str, name: str) -> Iterator[Key]:
         """Deployments of a Stack that still follow its edits."""
@@ -74,10 +74,10 @@ class Store:
             if key.namespace == namespace and seen.stack == name and not seen.settled:
                 yield key
 
-    def users_of_server(self, name: str) -> Iterator[Key]:
-        """Deployments on a server."""
+    def users_of_server(self, name: str, *, settled: bool = True) -> Iterator[Key]:
+        """Deployments on a server; without those that are `settled`, which wait for nothing."""
         for key, seen in self._deployments():
-            if seen.server == name:
+            if seen.server == name and (settled or not seen.settled):
                 yield key
 
     def holds(self, server: str) -> bool:
