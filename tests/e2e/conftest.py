@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +58,19 @@ def crds(admin: Kubectl) -> None:
     admin("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=60s")
 
 
-@pytest.fixture
-def namespace(admin: Kubectl) -> Iterator[str]:
-    """A namespace of the test's own."""
+@contextmanager
+def fresh_namespace(admin: Kubectl) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     admin("create", "namespace", name)
     yield name
     admin("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def namespace(admin: Kubectl) -> Iterator[str]:
+    """A namespace of the test's own."""
+    with fresh_namespace(admin) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
@@ -77,4 +84,13 @@ def stage(control_plane: ControlPlane, installed: None, namespace: str, tmp_path
     """A simulated Foreman and a running operator; nothing is deployed yet."""
     with staged(control_plane, tmp_path, namespace) as found:
         found.operator.start()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shared_stage(
+    control_plane: ControlPlane, installed: None, admin: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    """One stage for all tests of a module, which starts the operator with the settings that it needs."""
+    with fresh_namespace(admin) as name, staged(control_plane, tmp_path_factory.mktemp("stage"), name) as found:
         yield found

@@ -142,6 +142,9 @@ class StackDeploymentStatus(Status):
     settled_generation: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Generation of the spec that was last Ready."
     )
+    last_handled_reconcile_at: Annotated[str, Field(max_length=255)] | None = Field(
+        default=None, description="The value of the annotation reconcile-requested-at that was last acted upon."
+    )
     summary: Summary = Field(default_factory=Summary, description="Ready-made texts for columns.")
     missing_parameters: Annotated[tuple[MissingParameter, ...], keyed(128)] = Field(
         default=(), description="Parameters of the Stack that still need a value."

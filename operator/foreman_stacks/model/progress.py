@@ -95,6 +95,8 @@ class Progress:
     plan: str = ""
     settled_plan: str = ""
     settled_generation: int = 0
+    handled: str = ""
+    """The last request of a person (an annotation's value) that was acted upon."""
     roles: Mapping[str, RoleProgress] = field(default_factory=dict)
     steps: Mapping[str, StepProgress] = field(default_factory=dict)
     failed_hosts: tuple[FailedHost, ...] = ()
@@ -114,6 +116,16 @@ class Progress:
     def with_step(self, step: StepProgress) -> Progress:
         """The same with this step's progress."""
         return replace(self, steps={**self.steps, step.name: step})
+
+    def without(self, host: HostRef) -> Progress:
+        """The same as if this host had never been made."""
+        now, index = self.role(host.role), frozenset({host.index})
+        role = replace(now, created=now.created - index, built=now.built - index, configured=now.configured - index)
+        steps = {
+            name: replace(step, done={ref: digest for ref, digest in step.done.items() if ref != host}, failed=step.failed - {host})
+            for name, step in self.steps.items()
+        }
+        return replace(self, roles={**self.roles, host.role: role}, steps=steps)
 
     def created(self) -> frozenset[HostRef]:
         """All hosts that are there."""

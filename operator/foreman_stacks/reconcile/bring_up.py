@@ -24,7 +24,7 @@ def bring_up(world: World) -> Draft:
     if world.progress.plan != world.plan_id:
         _accept(world, draft)
         return draft
-    if _lost(world, draft) or _scaled_down(world, draft):
+    if _lost(world, draft) or _scaled_down(world, draft) or provision.again(world, draft):
         return draft
     scope = draft.scope = world.scope()
     changes = _configure(world, scope)
@@ -34,6 +34,7 @@ def bring_up(world: World) -> Draft:
     provision.create(world, scope, draft)
     lost = provision.missing(world, scope, draft)
     provision.build(world, scope, draft)
+    provision.intend(world, scope, draft)
     quiesced = steps.run_quiesce(world, scope, draft, lost)
     provision.place(world, scope, quiesced, draft)
     if steps.run_steps(world, scope, draft, lost) and draft.idle and steps.run_periodic(world, scope, draft):

@@ -28,24 +28,34 @@ from foreman_stacks.resources.groups import environment_of, staging_title, title
 
 TAKEN = "has already been taken"
 """Foreman's words for a name that exists, seen or unseen (foreman-measured §2)."""
+GONE = frozenset({"HostMissing", "HostUnseen", "HostIncomplete"})
+"""Reasons of a failed host that a person may mend by having it made again."""
 VALUES_AT_ONCE = 50
 """Hosts whose own values are written in one pass: the status follows in such portions."""
 
 
+def again(world: World, draft: Draft) -> bool:
+    """Hosts that are gone and that a person wants to have again are no longer counted as created; whether there are any."""
+    hosts = [host for role in world.plan.roles for host in role.hosts if f"{host.label}.{world.domain()}" in world.again]
+    names = {host.ref: f"{host.label}.{world.domain()}" for host in hosts if host.ref in draft.progress.created()}
+    world.seen.need([HostNamed(name) for name in names.values()])
+    gone = [ref for ref, name in names.items() if world.seen[HostNamed(name)] is None]
+    for ref in gone:
+        world.memory.missing.pop(names[ref], None)
+        draft.progress = draft.progress.without(ref)
+        draft.wait(Wait(Reason.PROVISIONING, f"{names[ref]} is made again, as asked", after=0.0))
+    return bool(gone)
+
+
 def create(world: World, scope: Scope, draft: Draft) -> None:
-    """Follow the POSTs that were intended; when all of a batch are there, intend the next one."""
-    resource_queries = resource.queries(scope)
-    open_ = [host for host in scope.hosts if host.ref not in draft.progress.created()]
-    if not open_:
+    """Follow the POSTs that were intended."""
+    intended = [host for host in scope.hosts if host.ref in draft.progress.creating()]
+    if not intended:
         return
-    world.seen.need(resource_queries)
-    intended = [host for host in open_ if host.ref in draft.progress.creating()]
-    world.seen.need([HostNamed(world.fqdn(host)) for host in intended])
+    world.seen.need([*resource.queries(scope), *(HostNamed(world.fqdn(host)) for host in intended)])
     posts = [post for host in intended if (post := _follow(world, scope, host, draft)) is not None]
     if posts:
         draft.act(posts, Reason.PROVISIONING, f"creates {', '.join(post.key for post in posts)}")
-    elif not draft.progress.creating():
-        _intend(world, [host for host in open_ if host not in intended], draft)
 
 
 def _follow(world: World, scope: Scope, host: HostScope, draft: Draft) -> Change | None:
@@ -105,9 +115,17 @@ def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
     draft.wait(Wait(Reason.PROVISIONING, f"{row.name} is created", after=0.0))
 
 
-def _intend(world: World, fresh: Sequence[HostScope], draft: Draft) -> None:
-    """Write the next batch into the status; it is POSTed in a later pass."""
-    if not fresh or any(stall.reason is Reason.PROVISIONING_FAILED for stall in draft.stalls):
+def intend(world: World, scope: Scope, draft: Draft) -> None:
+    """When a batch is there, write the next one into the status; it is POSTed in a later pass.
+
+    A role with a host that failed gets no more of them; other roles go on.
+    """
+    creating = draft.progress.creating()
+    if any(host.ref in creating and world.fqdn(host) not in world.memory.refused for host in scope.hosts):
+        return
+    stuck = {ref.role for ref in draft.failures} | {ref.role for ref in creating}
+    fresh = [host for host in scope.hosts if host.ref not in draft.progress.created() and host.ref.role not in stuck]
+    if not fresh:
         return
     if draft.paused:
         draft.wait(Wait(Reason.PAUSED, f"paused before creating {world.fqdn(fresh[0])}"))
@@ -137,10 +155,14 @@ def _there(world: World, host: HostScope, draft: Draft) -> bool:
     if _patient(world, name):
         draft.wait(Wait(Reason.PROVISIONING, f"{name} is not to be seen", after=world.settings.lookup_every))
         return False
-    draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
-    mend = "it is not made again unasked: its machine may live"
-    draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman", mend))
+    _gone(draft, host, name)
     return False
+
+
+def _gone(draft: Draft, host: HostScope, name: str) -> None:
+    draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
+    mend = "it is not made again unasked, since its machine may live: request a reconcile to have it made again"
+    draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman", mend))
 
 
 def build(world: World, scope: Scope, draft: Draft) -> None:
@@ -159,6 +181,7 @@ def build(world: World, scope: Scope, draft: Draft) -> None:
     done = frozenset().union(*(world.seen[query] for query in built)) | {world.fqdn(host) for host in placed}
     broken = frozenset().union(*(world.seen[query] for query in failed))
     visible = frozenset().union(*(world.seen[query] for query in unseen)) | {world.fqdn(host) for host in placed}
+    world.memory.sight(visible)
     for host in present:
         name = world.fqdn(host)
         if name in done:
@@ -167,9 +190,25 @@ def build(world: World, scope: Scope, draft: Draft) -> None:
         elif name in broken:
             _fail(draft, host, name, "BuildFailed", "its installation failed or its build token expired: build it again in Foreman")
         elif unseen and name not in visible and not _patient(world, f"unseen {name}"):
-            _fail(draft, host, name, "HostUnseen", "Foreman answered it as created and shows no such host")
+            _unseen(world, draft, host, name)
+        elif _overdue(world, name):
+            _fail(draft, host, name, "BuildTimeout", "its installation does not end: see its console; build it again in Foreman")
         else:
             draft.wait(Wait(Reason.PROVISIONING, "hosts are being built"))
+
+
+def _unseen(world: World, draft: Draft, host: HostScope, name: str) -> None:
+    """It was made, and no search shows it: gone, or a row without a type, which Foreman hides (foreman-measured §1.9)."""
+    if name in world.memory.sighted:
+        _gone(draft, host, name)
+    else:
+        _fail(draft, host, name, "HostUnseen", "Foreman answered it as created and shows no such host")
+
+
+def _overdue(world: World, name: str) -> bool:
+    """Whether the installation has taken too long, as far as this process has seen."""
+    began = world.memory.building.setdefault(name, world.now)
+    return world.now >= began + timedelta(seconds=world.settings.build_timeout)
 
 
 def _split(world: World, scope: Scope, present: Iterable[HostScope]) -> tuple[list[HostScope], list[HostScope]]:

@@ -35,6 +35,7 @@ def parse(status: Mapping[str, Any] | None) -> Progress:
         plan=found.plan or "",
         settled_plan=found.settled_plan or "",
         settled_generation=found.settled_generation,
+        handled=found.last_handled_reconcile_at or "",
         roles={role.name: _role(role) for role in found.roles},
         steps={step.name: _step(step) for step in found.steps},
         failed_hosts=tuple(
@@ -91,6 +92,7 @@ def render(progress: Progress, desired: Mapping[str, int], order: Iterable[str])
         plan=progress.plan or None,
         settled_plan=progress.settled_plan or None,
         settled_generation=progress.settled_generation,
+        last_handled_reconcile_at=progress.handled or None,
         epoch=progress.epoch,
         recorded=progress.recorded,
         roles=tuple(_role_status(name, progress.role(name), desired.get(name, 0)) for name in names),

@@ -49,6 +49,8 @@ class World(Moment):
     organization: str | None = None
     location: str | None = None
     paused: bool = False
+    again: frozenset[str] = frozenset()
+    """Hosts that a person asks us to make again, if they are gone."""
 
     @property
     def plan_id(self) -> str:

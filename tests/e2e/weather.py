@@ -1,0 +1,138 @@
+"""Small deployments for tests of bad weather: many side by side on one stage, each with weather of its own by host name."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tests.e2e.stage import Stage, until
+
+DOMAIN = "lab.example.com"
+REQUEST = "stacks.theforeman.org/reconcile-requested-at"
+SOURCE = {"name": "libvirt", "computeResource": {"name": "libvirt-test", "profile": "1-Small"}}
+JOBS, HOSTS, HOSTGROUPS = "/api/v2/job_invocations", "/api/v2/hosts", "/api/v2/hostgroups"
+
+
+def fqdn(deployment: str, index: int = 1, role: str = "app") -> str:
+    """The full name of a host of a deployment."""
+    return f"{deployment}-{role}-{index}.{DOMAIN}"
+
+
+def puppet_run(name: str, role: str = "app", after: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """A step; `retries` and `timeoutSeconds` belong to the step, the rest to its puppetRun."""
+    own: dict[str, Any] = {key: more.pop(key) for key in ("retries", "timeoutSeconds") if key in more}
+    return {"name": name, "after": list(after), **own, "puppetRun": {"roles": [role], **more}}
+
+
+def deploy(stage: Stage, name: str, *steps: Mapping[str, Any], wait: bool = False, **roles: int) -> None:
+    """Apply a Stack and a deployment of one name: hosts by role, each role with class role_app, and these steps."""
+    counts = roles or {"app": 1}
+    stage.apply(
+        {
+            "apiVersion": "stacks.theforeman.org/v1alpha1",
+            "kind": "Stack",
+            "metadata": {"name": name},
+            "spec": {
+                "hostgroups": [
+                    {"name": role, "puppetClasses": [{"name": "role_app", "overrides": [WORKERS]}]} for role in counts
+                ],
+                "roles": [{"name": role, "hostgroup": role, "count": {"min": 1, "max": 9}} for role in counts],
+                "steps": list(steps) or [puppet_run("run")],
+            },
+        }
+    )
+    stage.apply(deployment(stage, name, **counts))
+    if wait:
+        stage.ready(name)
+
+
+WORKERS = {"name": "workers", "type": "integer", "value": 3}
+
+
+def deployment(stage: Stage, name: str, **counts: int) -> dict[str, Any]:
+    """The deployment that `deploy` applies."""
+    return {
+        "apiVersion": "stacks.theforeman.org/v1alpha1",
+        "kind": "StackDeployment",
+        "metadata": {"name": name},
+        "spec": {
+            "stackRef": {"name": name},
+            "serverRef": {"name": stage.server},
+            "parentHostgroup": "Base/Debian 12",
+            "roles": [{"name": role, "count": count, "sources": [SOURCE]} for role, count in counts.items()],
+        },
+    }
+
+
+def fault(stage: Stage, kind: str, **more: Any) -> int:
+    """Bad weather from now on; the id by which it ends."""
+    ident: int = stage.simulator.control("POST", "faults", {"kind": kind, **more})[0]["id"]
+    return ident
+
+
+def clear(stage: Stage, ident: int) -> None:
+    """That weather is over."""
+    stage.simulator.control("DELETE", f"faults/{ident}")
+
+
+def count(stage: Stage, path: str, host: str) -> int:
+    """A counter of POSTs for a host: a fault that does nothing but count."""
+    return fault(stage, "latency", seconds=0, method="POST", path=path, host=host)
+
+
+def hits(stage: Stage, ident: int) -> int:
+    """How often a fault has happened."""
+    return next(int(one["hits"]) for one in stage.simulator.control("GET", "faults") if one["id"] == ident)
+
+
+def request(stage: Stage, name: str) -> None:
+    """Ask for a look at once, as a person would, and wait until it was taken."""
+    stamp = f"{time.time_ns()}"
+    body = {"metadata": {"annotations": {REQUEST: stamp}}}
+    stage.api.call("PATCH", stage.path("stackdeployments", name), body, "application/merge-patch+json")
+    until(lambda: stage.status(name).get("lastHandledReconcileAt") == stamp, 30, f"{name} took the request")
+
+
+def edit(stage: Stage, name: str, **changes: Any) -> None:
+    """Change the spec, and wait until the operator has looked at the new generation."""
+    path = stage.path("stackdeployments", name)
+    made = stage.api.call("PATCH", path, {"spec": changes}, "application/merge-patch+json")["metadata"]["generation"]
+    until(lambda: stage.status(name).get("observedGeneration") == made, 30, f"{name} generation {made} was seen")
+
+
+def failed(stage: Stage, name: str) -> dict[str, dict[str, Any]]:
+    """failedHosts by the host's name."""
+    return {entry["name"]: entry for entry in stage.status(name).get("failedHosts", ())}
+
+
+def step(stage: Stage, name: str, which: str) -> dict[str, Any]:
+    """One step of the status."""
+    return next((entry for entry in stage.status(name).get("steps", ()) if entry["name"] == which), {})
+
+
+def hosts(stage: Stage, deployment_name: str) -> list[str]:
+    """The names of a deployment's hosts as Foreman has them, doubles twice."""
+    return sorted(row["name"] for row in stage.simulator.rows("hosts") if row["name"].startswith(f"{deployment_name}-"))
+
+
+def machines(stage: Stage, deployment_name: str) -> list[str]:
+    """The names of its virtual machines, doubles twice."""
+    return sorted(row["name"] for row in stage.simulator.rows("vms") if row["name"].startswith(f"{deployment_name}-"))
+
+
+def jobs(stage: Stage, deployment_name: str, which: str = "") -> list[dict[str, Any]]:
+    """Its jobs, or those of one step, in the order in which they were started."""
+    text = f"foreman-stacks {which}"
+    about = f"{stage.namespace}/{deployment_name} "
+    found = [
+        row
+        for row in stage.simulator.rows("jobs")
+        if row["description"].startswith(text) and about in row["description"]
+    ]
+    return sorted(found, key=lambda row: int(row["id"]))
+
+
+def succeeded(stage: Stage, deployment_name: str, which: str) -> list[str]:
+    """The hosts on which a job of this step ended well, one entry for each time."""
+    mine = {row["id"] for row in jobs(stage, deployment_name, which)}
+    parts = [row for row in stage.simulator.rows("template_invocations") if row["job_id"] in mine]
+    return sorted(row["name"] for row in parts if row["result"] == "success")
