@@ -14,6 +14,7 @@ REQUEST_KINDS = ("latency", "status", "hold", "reply_lost")
 #: kinds that concern a host or its jobs
 HOST_KINDS = (
     "build_fails", "build_late", "run_fails", "in_progress", "report_late", "report_missing", "job_lost", "proxy_503",
+    "catalog_fails", "boots",
     "no_vm", "no_address", "no_type", "unreachable", "job_queued",
 )  # fmt: skip
 KINDS = REQUEST_KINDS + HOST_KINDS
