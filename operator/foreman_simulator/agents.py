@@ -86,7 +86,9 @@ def _calls_back(world: World, host: Row) -> bool:
 def installed(world: World, host: Row) -> None:
     """The installer is done: the machine reboots into its new system, whose agent is enabled (snippet puppet_setup)."""
     if world.settings.builds and host["uuid"]:
-        agent = Agent(host["name"], Machine.boot(host["name"]), float("inf"))
+        other = world.faults.for_host("boots", host["name"])
+        machine = Machine.boot(host["name"], other.body if other else "service")
+        agent = Agent(host["name"], machine, float("inf"))
         world.machines[host["name"]] = agent
         boot(world, agent)
 

@@ -152,7 +152,8 @@ def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
     run.say("info", f"Using environment '{environment}'")
     run.say("info", "Retrieving pluginfacts")
     run.say("info", "Retrieving plugin")
-    wrong = _type_problem(world, classes)
+    told = world.faults.for_host("catalog_fails", agent.name)
+    wrong = str(told.body or "told to fail by the simulator") if told else _type_problem(world, classes)
     if wrong:
         run.exit_status = 1
         run.count("failed")
@@ -174,11 +175,12 @@ def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
         agent.tampered = False
         if "puppet" in classes:
             changed(world, agent, agent.machine.with_runmode(str(classes["puppet"].get("runmode", "service"))))
-    if world.faults.for_host("run_fails", agent.name):
+    fails = world.faults.for_host("run_fails", agent.name)
+    if fails:
         run.count("failed")
         run.say(
             "err",
-            "change from 'notrun' to ['0'] failed: told to fail by the simulator",
+            f"change from 'notrun' to ['0'] failed: {fails.body or 'told to fail by the simulator'}",
             "/Stage[main]/Main/Exec[fault]/returns",
         )
     run.say("notice", f"Applied catalog in {seconds + 0.1:.2f} seconds")
