@@ -124,13 +124,14 @@ def _weather(stage: Stage) -> set[int]:
 
 def _agents_run_by_themselves(stage: Stage) -> None:
     """Two of the hosts are built, and their agents run twice: once at boot, once when their period is over."""
-    for times in (1, 2):
-        for host in ("zookeeper-node-2", "zookeeper-node-3"):
-            until(
-                lambda: len(Audit(stage).of("applied", host, cause="daemon")) >= times, 60, f"{host} ran {times} times"
-            )  # noqa: B023
-        if times == 1:
-            stage.simulator.control("POST", "clock", {"advance": PERIOD})
+
+    def runs() -> int:
+        audit = Audit(stage)
+        return min(len(audit.of("applied", f"zookeeper-node-{index}", cause="daemon")) for index in (2, 3))
+
+    until(lambda: runs() >= 1, 60, "agents run at boot")
+    stage.simulator.control("POST", "clock", {"advance": PERIOD})
+    until(lambda: runs() >= 2, 60, "agents run again")
 
 
 def _configured(stage: Stage, role: str) -> str:
