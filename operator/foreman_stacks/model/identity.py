@@ -11,6 +11,9 @@ MARK_PARAMETER = "foreman_stacks"
 RECORD_PARAMETER = "foreman_stacks_record"
 _MARK = re.compile(r"^v1 (?P<identity>[^ /]+/[^ /]+/[^ /]+) (?P<origin>Created|Adopted)(?P<rest>( [a-z]+=[^ ]*)*)$")
 
+MOST = 100_000
+"""Indices in one range: the text may come from a record that others can write to."""
+
 Origin = Literal["Created", "Adopted"]
 
 
@@ -88,7 +91,7 @@ class Mark:
             identity=found["identity"],
             origin="Created" if found["origin"] == "Created" else "Adopted",
             role=words.get("role", ""),
-            index=int(index) if index.isdigit() else 0,
+            index=int(index) if index.isdecimal() else 0,
             source=words.get("source", ""),
             group=words.get("group", ""),
             staging=words.get("staging") == "true",
@@ -110,9 +113,12 @@ def ranges(indices: Iterable[int]) -> str:
 
 
 def indices(text: str) -> frozenset[int]:
-    """The inverse of `ranges`; the empty text is no index."""
+    """The inverse of `ranges`; the empty text is no index. Raises ValueError for what is no such text."""
     found: set[int] = set()
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
+        numbers = range(int(first), int(last or first) + 1)
+        if len(numbers) > MOST:
+            raise ValueError(f"more than {MOST} indices")
+        found.update(numbers)
     return frozenset(found)

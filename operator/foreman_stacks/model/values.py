@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeGuard
 
-Json: TypeAlias = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+import yaml
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 ValueType: TypeAlias = Literal["string", "boolean", "integer", "real", "array", "hash", "yaml", "json"]
 
 MASK = "*****"
@@ -70,14 +73,45 @@ def wire(kind: ValueType, value: Json) -> str:
 
 
 def alike(kind: ValueType, wanted: Json, seen: Json) -> bool:
-    """Whether what Foreman answers is the wanted value; it casts on save and answers native JSON."""
-    if wanted == seen and type(wanted) is type(seen):
+    """Whether what Foreman answers is the wanted value; it casts on save and answers native JSON, or the text it was sent."""
+    if _same(wanted, seen):
         return True
-    if kind in _STRUCTURED | {"yaml"} and isinstance(seen, str):
-        return wire(kind, wanted) == seen
-    if isinstance(wanted, bool) or isinstance(seen, bool):
-        return wanted is seen or str(seen).lower() == str(wanted).lower()
-    return wanted == seen or (isinstance(seen, str) and seen == wire(kind, wanted))
+    if kind == "yaml":
+        return any(_same(one, other) for one in _readings(wanted) for other in _readings(seen))
+    if not isinstance(seen, str):
+        return False
+    if kind in _STRUCTURED:
+        return any(_same(wanted, reading) for reading in _readings(seen))
+    return seen == wire(kind, wanted)
+
+
+def _same(one: Json, other: Json) -> bool:
+    """Equal as JSON is: 1 and 1.0 are, 1 and true are not, whatever Python thinks."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    if _listed(one) and _listed(other):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _listed(value: Json) -> TypeGuard[Sequence[Json]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _readings(value: Json) -> list[Json]:
+    """The value, and what it says if it is the text of another one: JSON or YAML."""
+    found = [value]
+    if isinstance(value, str):
+        for read in (json.loads, _yaml):
+            with suppress(yaml.YAMLError, ValueError, TypeError, RecursionError):
+                found.append(read(value))
+    return found
+
+
+def _yaml(text: str) -> Json:
+    """What YAML says; dates become text, as in JSON."""
+    found: Json = json.loads(json.dumps(yaml.load(text, Loader=yaml.CSafeLoader), default=str))
+    return found
 
 
 def canonical(value: Json) -> str:
