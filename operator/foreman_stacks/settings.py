@@ -5,13 +5,26 @@ Each field is read from `FOREMAN_STACKS_<NAME>`; times are seconds.
 
 from __future__ import annotations
 
+import logging
+import math
 import os
-import types
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import get_type_hints
 
 PREFIX = "FOREMAN_STACKS_"
+
+_WORDS = {int: "a whole number", float: "a number of seconds"}
+_POSITIVE = frozenset(
+    {
+        "workers", "override_resync_every", "backoff_first", "backoff_cap", "resync", "recheck", "poll_jobs", "poll_builds",
+        "server_probe", "lookup_every", "quiesce_limit",
+    }
+)  # fmt: skip
+"""With 0 here the operator would do nothing, or nothing else."""
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_MAX_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -70,12 +83,27 @@ class Settings:
             name = PREFIX + entry.name.upper()
             if name not in environment:
                 continue
-            kind = hints[entry.name]
-            if isinstance(kind, types.UnionType):
-                raise TypeError(entry.name)
+            text, kind = environment[name], hints[entry.name]
             try:
-                given[entry.name] = kind(environment[name])
+                given[entry.name] = kind(text)
             except ValueError:
-                message = f"{name} must be of type {kind.__name__}, not {environment[name]!r}"
-                raise ValueError(message) from None
+                raise ValueError(f"{name} must be {_WORDS[kind]}, not {text!r}") from None
+            problem = _problem(entry.name, given[entry.name])
+            if problem:
+                raise ValueError(f"{name} must be {problem}, not {text!r}")
         return cls(**given)  # type: ignore[arg-type]  # each value was just made by its field's own type
+
+
+def _problem(name: str, value: object) -> str:
+    """What a value must be and is not; empty when it is right."""
+    if isinstance(value, int | float) and (not math.isfinite(value) or value < 0):
+        return "0 or more"
+    if name in _POSITIVE and value == 0:
+        return "more than 0"
+    if name == "http_port" and isinstance(value, int) and value > _MAX_PORT:
+        return "a port"
+    if name in {"installation", "namespace"} and not _LABEL.fullmatch(str(value)):
+        return "lower-case letters, digits and '-'"
+    if name == "log_level" and value not in logging.getLevelNamesMapping():
+        return "one of DEBUG, INFO, WARNING, ERROR"
+    return ""
