@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +18,19 @@ MAX_ROUNDS = 100
 Decide = Callable[[Snapshot], Draft]
 
 
-async def decided(decide: Decide, foreman: Foreman, memory: Memory, polled: Mapping[Query[Any], Any]) -> Draft:
-    """Decide with what is known; read what a decision lacks, all of it together, and decide again."""
+async def decided(decide: Decide, foreman: Foreman, memory: Memory, polled: MutableMapping[Query[Any], Any]) -> Draft:
+    """Decide with what is known; read what a decision lacks, all of it together, and decide again.
+
+    What was read here and is polled from now on is where the poller goes on from: it is not read again before.
+    """
     answers: dict[Query[Any], Any] = {}
     for _ in range(MAX_ROUNDS):
         try:
-            return decide(Snapshot({**polled, **memory.kept, **answers}))
+            draft = decide(Snapshot({**polled, **memory.kept, **answers}))
+            for query in draft.polls:
+                if query in answers:
+                    polled.setdefault(query, answers[query])
+            return draft
         except Unread as unread:
             found = await foreman.read(unread.queries)
             answers.update(found)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from foreman_stacks.foreman.port import Change, Hostgroup, HostgroupNamed
+from foreman_stacks.foreman.port import Change, Hostgroup, HostgroupNamed, Parameter
 from foreman_stacks.model.identity import RECORD_PARAMETER, HostRef, indices, ranges
 from foreman_stacks.model.progress import Progress, RoleProgress, StepProgress, StepState
 
@@ -50,10 +50,17 @@ def spread(entries: Iterable[tuple[str, str, str]]) -> dict[HostRef, str]:
 def change(root: Hostgroup, progress: Progress) -> Change:
     """The write of the record."""
     body: dict[str, Any] = {"value": text(progress), "parameter_type": "string"}
-    key, stales = f"{root.title} {RECORD_PARAMETER}", (HostgroupNamed(root.title),)
+    key, settles = f"{root.title} {RECORD_PARAMETER}", ((HostgroupNamed(root.title), _with(root, body["value"])),)
     if root.record is None:
-        return Change("create", "hostgroup_parameter", key, {"name": RECORD_PARAMETER, **body}, (root.id,), stales=stales)
-    return Change("update", "hostgroup_parameter", key, body, (root.id, RECORD_PARAMETER), stales=stales)
+        body = {"name": RECORD_PARAMETER, **body}
+        return Change("create", "hostgroup_parameter", key, body, (root.id,), settles=settles)
+    return Change("update", "hostgroup_parameter", key, body, (root.id, RECORD_PARAMETER), settles=settles)
+
+
+def _with(root: Hostgroup, value: str) -> Hostgroup:
+    """The hostgroup as it is once the record is written: it need not be read again."""
+    others = tuple(entry for entry in root.parameters if entry.name != RECORD_PARAMETER)
+    return replace(root, parameters=(*others, Parameter(RECORD_PARAMETER, value, "string")))
 
 
 def read(root: Hostgroup) -> Mapping[str, Any]:

@@ -7,63 +7,28 @@ A job is never waited for, its hosts are: their results come from thin searches,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, Protocol
 
-from foreman_stacks.foreman.port import Change, Job, JobCounts, JobHosts, JobOutput, JobWithToken, NewestReport, Query
+from foreman_stacks.foreman.port import (
+    Change,
+    Job,
+    JobCounts,
+    JobHosts,
+    JobOutput,
+    JobWithToken,
+    NewestReport,
+    Query,
+    Unread,
+)
 from foreman_stacks.model.identity import HostRef, ranges
 from foreman_stacks.model.outcome import Done, Failed, Wait
 from foreman_stacks.model.progress import FailedHost, Run, StepProgress, StepState
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.values import Json
 from foreman_stacks.steps.kind import Advance, Context, Target, pending
-
-UNREACHABLE = "EXCEPTION"
-"""The exit status that remote execution shows for a host that it could not reach (foreman-measured §5)."""
-
-
-class Result(StrEnum):
-    """What became of a job on one host."""
-
-    SUCCESS = "success"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    LOST = "lost"
-    TIMEOUT = "timeout"
-
-
-@dataclass(frozen=True)
-class Good:
-    """The host has done it."""
-
-
-@dataclass(frozen=True)
-class Again:
-    """To be asked again after some seconds; costs no retry."""
-
-    cause: str
-    after: float
-
-
-@dataclass(frozen=True)
-class Bad:
-    """It failed on the host; costs a retry."""
-
-    reason: str
-    cause: str
-    report: int | None = None
-
-
-@dataclass(frozen=True)
-class Undecided:
-    """A result without the proof that belongs to it, yet."""
-
-    cause: str
-
-
-Verdict = Good | Again | Bad | Undecided
+from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Undecided, Verdict
 
 
 class JobKind(Protocol):
@@ -150,16 +115,31 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
     if late:
         results = {target.ref: results.get(target.ref, Result.TIMEOUT) for target in mine}
     cancel = (_cancel(job),) if late and not job.ended else ()
-    verdicts = {
-        target.ref: kind.judge(target, results[target.ref], run, job, context) for target in mine if target.ref in results
-    }
-    if len(verdicts) < len(mine):
+    if len(results) < len(mine):
         return Advance(progress, wait, polls=polls)
-    open_ = [verdict.cause for verdict in verdicts.values() if isinstance(verdict, Undecided)]
+    verdicts = _judge(kind, mine, results, (run, job), context)
+    open_ = [verdict for verdict in verdicts.values() if isinstance(verdict, Undecided)]
     if open_:
         noted = progress if run.ended else replace(progress, run=replace(run, ended=context.now))
-        return Advance(noted, Wait(Reason.RUNNING_STEPS, open_[0], after=context.settings.lookup_every), changes=cancel, polls=polls)
+        patience = Wait(Reason.RUNNING_STEPS, open_[0].cause, after=min(verdict.patience for verdict in open_))
+        return Advance(noted, patience, changes=cancel, polls=(*polls, *(query for verdict in open_ for query in verdict.polls)))
     return replace(_conclude(kind, progress, run, (mine, verdicts), context), changes=cancel)
+
+
+def _judge(
+    kind: JobKind, mine: Sequence[Target], results: Mapping[HostRef, Result], of: tuple[Run, Job], context: Context
+) -> dict[HostRef, Verdict]:
+    """The verdict on every host; what all of them still need is asked for together."""
+    verdicts: dict[HostRef, Verdict] = {}
+    missing: list[Query[Any]] = []
+    for target in mine:
+        try:
+            verdicts[target.ref] = kind.judge(target, results[target.ref], *of, context)
+        except Unread as unread:
+            missing += unread.queries
+    if missing:
+        raise Unread(missing)
+    return verdicts
 
 
 def _find(run: Run, context: Context) -> Job | None:
@@ -273,22 +253,3 @@ def _names(hosts: Any) -> str:
 def output_of(target: Target, job: Job, context: Context) -> str:
     """What the job printed on a host; asked only for hosts that failed."""
     return context.redact(context.seen[JobOutput(job.id, target.host_id)])
-
-
-def unheard(result: Result) -> Bad | None:
-    """The verdict on results that no host gave."""
-    match result:
-        case Result.TIMEOUT:
-            return Bad("Timeout", "no result within the step's timeoutSeconds")
-        case Result.LOST:
-            return Bad("JobLost", "the job ended without a result for this host")
-        case Result.CANCELLED:
-            return Bad("JobCancelled", "the job was cancelled")
-        case _:
-            return None
-
-
-def last_lines(text: str, count: int = 3) -> str:
-    """The end of an output, as one line of at most 500 characters."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-count:])[-500:]

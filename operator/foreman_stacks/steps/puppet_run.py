@@ -15,6 +15,7 @@ from foreman_stacks.model.progress import Run, StepProgress
 from foreman_stacks.model.schema import Count, Name, Written, unique
 from foreman_stacks.model.values import Json
 from foreman_stacks.steps import job as jobs
+from foreman_stacks.steps import verdict
 from foreman_stacks.steps.kind import Advance, Context, Target
 
 OPTIONS = "--verbose --color=false --no-splay"
@@ -77,46 +78,48 @@ class PuppetRunJob:
         """Foreman's own feature for it."""
         return {"feature": "puppet_run_host", "inputs": {"puppet_options": OPTIONS}}
 
-    def judge(self, target: Target, result: jobs.Result, run: Run, job: Job, context: Context) -> jobs.Verdict:
+    def judge(self, target: Target, result: verdict.Result, run: Run, job: Job, context: Context) -> verdict.Verdict:
         """The host's report decides; with `mustSucceed: Last` the runs before the last only have to end."""
-        verdict = self._judge(target, result, run, job, context)
+        found = self._judge(target, result, run, job, context)
         lenient = self.spec.must_succeed == "Last" and run.number < self.runs
-        return jobs.Good() if lenient and isinstance(verdict, jobs.Bad) else verdict
+        return verdict.Good() if lenient and isinstance(found, verdict.Bad) else found
 
-    def _judge(self, target: Target, result: jobs.Result, run: Run, job: Job, context: Context) -> jobs.Verdict:
-        if result is not jobs.Result.SUCCESS:
-            return jobs.unheard(result) or _refused(jobs.output_of(target, job, context), context)
+    def _judge(self, target: Target, result: verdict.Result, run: Run, job: Job, context: Context) -> verdict.Verdict:
+        if result is not verdict.Result.SUCCESS:
+            return verdict.unheard(result) or _refused(jobs.output_of(target, job, context), context)
+        query = ReportsSince(target.host_id, run.baseline)
         reports = [
             report
-            for report in context.seen[ReportsSince(target.host_id, run.baseline)]
+            for report in context.seen[query]
             if job.start_at is None or report.created_at >= job.start_at
         ]
         bad = next((report for report in reports if not report.good), None)
         if bad is not None:
             log = [context.redact(line) for line in context.seen[ReportLog(bad.id)]]
             cause = " | ".join(log[:3])[:500] or f"{bad.failed} failed, {bad.failed_restarts} failed to restart"
-            return jobs.Bad("ResourcesFailed", cause, bad.id)
+            return verdict.Bad("ResourcesFailed", cause, bad.id)
         if reports:
-            return jobs.Good()
-        if run.ended and context.now >= run.ended + timedelta(seconds=context.settings.report_grace):
-            return jobs.Bad("ReportMissing", "the run ended well, but no report of it has come")
-        return jobs.Undecided(f"waits for the report of {target.fqdn}")
+            return verdict.Good()
+        patience = (run.ended or context.now) + timedelta(seconds=context.settings.report_grace) - context.now
+        if patience <= timedelta(0):
+            return verdict.Bad("ReportMissing", "the run ended well, but no report of it has come")
+        return verdict.Undecided(f"waits for the report of {target.fqdn}", (query,), patience.total_seconds())
 
     def tolerates(self, failed: Sequence[Target]) -> bool:
         """A failed leader fails the step whatever `maxFailedHosts` says."""
         return len(failed) <= self.spec.max_failed_hosts and not any(target.leader for target in failed)
 
 
-def _refused(output: str, context: Context) -> jobs.Verdict:
+def _refused(output: str, context: Context) -> verdict.Verdict:
     """Why a run did not happen, from its verbose output."""
     if _BUSY.search(output):
-        return jobs.Again("a Puppet run is already in progress", context.settings.busy_retry)
+        return verdict.Again("a Puppet run is already in progress", context.settings.busy_retry)
     disabled = _DISABLED.search(output)
     if disabled:
-        return jobs.Bad("PuppetDisabled", f"Puppet is administratively disabled: {disabled['reason'] or 'no reason given'}")
-    if jobs.UNREACHABLE in output:
-        return jobs.Bad("HostUnreachable", jobs.last_lines(output))
-    return jobs.Bad("RunFailed", jobs.last_lines(output) or "the run failed without output")
+        return verdict.Bad("PuppetDisabled", f"Puppet is administratively disabled: {disabled['reason'] or 'no reason given'}")
+    if verdict.UNREACHABLE in output:
+        return verdict.Bad("HostUnreachable", verdict.last_lines(output))
+    return verdict.Bad("RunFailed", verdict.last_lines(output) or "the run failed without output")
 
 
 def chosen(spec: PuppetRun, targets: Sequence[Target]) -> tuple[Target, ...]:

@@ -16,6 +16,7 @@ from foreman_stacks.foreman.port import Job
 from foreman_stacks.model.progress import Run, StepProgress
 from foreman_stacks.model.values import Json
 from foreman_stacks.steps import job as jobs
+from foreman_stacks.steps import verdict
 from foreman_stacks.steps.kind import Advance, Context, Target
 
 NAME = "Quiesce"
@@ -45,20 +46,20 @@ class Script:
         text = f"limit={context.settings.quiesce_limit}\n{script(self.name)}"
         return {"feature": "run_script", "inputs": {"command": text}}
 
-    def judge(self, target: Target, result: jobs.Result, run: Run, job: Job, context: Context) -> jobs.Verdict:
+    def judge(self, target: Target, result: verdict.Result, run: Run, job: Job, context: Context) -> verdict.Verdict:
         """The script exits 0 only when it is proven."""
-        if result is jobs.Result.SUCCESS:
-            return jobs.Good()
-        lost = jobs.unheard(result)
+        if result is verdict.Result.SUCCESS:
+            return verdict.Good()
+        lost = verdict.unheard(result)
         if lost is not None:
             return lost
         output = jobs.output_of(target, job, context)
-        if jobs.UNREACHABLE in output:
+        if verdict.UNREACHABLE in output:
             began = self.since.started_at or run.since
             if context.now < began + timedelta(seconds=context.settings.boot_timeout):
-                return jobs.Again(f"{target.fqdn} cannot be reached yet", context.settings.boot_retry)
-            return jobs.Bad("HostUnreachable", jobs.last_lines(output))
-        return jobs.Bad("ScriptFailed", jobs.last_lines(output) or "the script failed without output")
+                return verdict.Again(f"{target.fqdn} cannot be reached yet", context.settings.boot_retry)
+            return verdict.Bad("HostUnreachable", verdict.last_lines(output))
+        return verdict.Bad("ScriptFailed", verdict.last_lines(output) or "the script failed without output")
 
     def tolerates(self, failed: Sequence[Target]) -> bool:
         """Never: a host that may run Puppet by itself breaks the order."""
