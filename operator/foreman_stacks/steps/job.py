@@ -60,14 +60,19 @@ class JobKind(Protocol):
         """Whether the step is done although these failed for good."""
         ...
 
+    def stops(self, failed: Sequence[Target]) -> bool:
+        """Whether hosts whose turn is still to come are spared once these failed for good."""
+        ...
+
 
 def advance(kind: JobKind, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
     """One look at the step."""
     if progress.run is not None:
         return _follow(kind, progress, progress.run, targets, context)
     waiting = pending(progress, targets)
-    if not waiting:
-        return _end(kind, progress, targets)
+    given_up = [target for target in targets if target.ref in progress.failed]
+    if not waiting or (given_up and kind.stops(given_up)):
+        return _end(kind, progress, given_up)
     if progress.retry_at is not None and context.now < progress.retry_at:
         wait = (progress.retry_at - context.now).total_seconds()
         return Advance(progress, Wait(Reason.RETRYING, progress.message, after=wait))
@@ -79,7 +84,9 @@ def advance(kind: JobKind, progress: StepProgress, targets: Sequence[Target], co
     return _intend(kind, progress, batch, context)
 
 
-def _intend(kind: JobKind, progress: StepProgress, batch: Sequence[Target], context: Context, number: int = 1) -> Advance:
+def _intend(
+    kind: JobKind, progress: StepProgress, batch: Sequence[Target], context: Context, number: int = 1
+) -> Advance:
     run = Run(
         token=context.token,
         hosts={target.ref: target.digest for target in batch},
@@ -87,13 +94,14 @@ def _intend(kind: JobKind, progress: StepProgress, batch: Sequence[Target], cont
         since=context.now,
         number=number,
     )
+    goes_on = number > 1 or progress.retry_at is not None
     moved = replace(
         progress,
         state=StepState.RUNNING,
         run=run,
         retry_at=None,
-        attempt=max(1, progress.attempt),
-        started_at=progress.started_at or context.now,
+        attempt=max(1, progress.attempt) if goes_on else 1,
+        started_at=(progress.started_at if goes_on else None) or context.now,
         message=f"{len(batch)} hosts: {_names(run.hosts)}",
     )
     return Advance(moved, Wait(Reason.RUNNING_STEPS, moved.message), intends=True)
@@ -105,7 +113,9 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
     if job is None:
         if context.unsent(run) or context.now >= context.settled_at(run):
             return Advance(progress, wait, changes=(*context.before_run, _start(kind, run, targets, context)))
-        return Advance(progress, Wait(Reason.WAITING, f"looks for the job {run.token}", after=context.settings.lookup_every))
+        return Advance(
+            progress, Wait(Reason.WAITING, f"looks for the job {run.token}", after=context.settings.lookup_every)
+        )
     if run.job != job.id:
         run = replace(run, job=job.id)
         progress = replace(progress, run=run)
@@ -117,24 +127,37 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
     cancel = (_cancel(job),) if late and not job.ended else ()
     if len(results) < len(mine):
         return Advance(progress, wait, polls=polls)
-    verdicts = _judge(kind, mine, results, (run, job), context)
+    over = context.now >= (progress.started_at or run.since) + timedelta(seconds=context.timeout)
+    verdicts = _judge(kind, mine, results, (run, job), context, over=over)
     open_ = [verdict for verdict in verdicts.values() if isinstance(verdict, Undecided)]
     if open_:
         noted = progress if run.ended else replace(progress, run=replace(run, ended=context.now))
         patience = Wait(Reason.RUNNING_STEPS, open_[0].cause, after=min(verdict.patience for verdict in open_))
-        return Advance(noted, patience, changes=cancel, polls=(*polls, *(query for verdict in open_ for query in verdict.polls)))
+        return Advance(
+            noted, patience, changes=cancel, polls=(*polls, *(query for verdict in open_ for query in verdict.polls))
+        )
     return replace(_conclude(kind, progress, run, (mine, verdicts), context), changes=cancel)
 
 
 def _judge(
-    kind: JobKind, mine: Sequence[Target], results: Mapping[HostRef, Result], of: tuple[Run, Job], context: Context
+    kind: JobKind,
+    mine: Sequence[Target],
+    results: Mapping[HostRef, Result],
+    of: tuple[Run, Job],
+    context: Context,
+    *,
+    over: bool,
 ) -> dict[HostRef, Verdict]:
-    """The verdict on every host; what all of them still need is asked for together."""
+    """The verdict on every host; what all of them still need is asked for together.
+
+    `over`: what is asked again at no cost of retries has an end all the same, the time-out from the first attempt on.
+    """
     verdicts: dict[HostRef, Verdict] = {}
     missing: list[Query[Any]] = []
     for target in mine:
         try:
-            verdicts[target.ref] = kind.judge(target, results[target.ref], *of, context)
+            verdict = kind.judge(target, results[target.ref], *of, context)
+            verdicts[target.ref] = Bad("Timeout", verdict.cause) if over and isinstance(verdict, Again) else verdict
         except Unread as unread:
             missing += unread.queries
     if missing:
@@ -201,27 +224,24 @@ def _conclude(
         return _intend(kind, replace(progress, run=None), good, context, run.number + 1)
     done = {**progress.done, **{target.ref: run.hosts[target.ref] for target in good}}
     progress = replace(progress, run=None, done=done, message="")
+    bad = {target: verdict for target in mine if isinstance(verdict := verdicts[target.ref], Bad)}
+    if bad:
+        return _failed(progress, run, bad, context)
     again = [verdict for verdict in verdicts.values() if isinstance(verdict, Again)]
-    bad = {ref: verdict for ref, verdict in verdicts.items() if isinstance(verdict, Bad)}
-    if not bad:
-        if not again:
-            return Advance(replace(progress, attempt=1), Wait(Reason.RUNNING_STEPS, "", after=0.0))
-        progress = replace(progress, retry_at=context.after(again[0].after), message=again[0].cause, state=StepState.WAITING)
-        return Advance(progress, Wait(Reason.WAITING, again[0].cause, after=again[0].after))
-    names = {target.ref: target.fqdn for target in mine}
-    failures = {
-        ref: FailedHost(
-            names[ref],
-            verdict.reason,
-            verdict.cause,
-            context.job_url(run.job) if run.job else None,
-            context.report_url(verdict.report) if verdict.report else None,
-        )
-        for ref, verdict in bad.items()
-    }
+    if not again:
+        return Advance(replace(progress, attempt=1), Wait(Reason.RUNNING_STEPS, "", after=0.0))
+    progress = replace(
+        progress, retry_at=context.after(again[0].after), message=again[0].cause, state=StepState.WAITING
+    )
+    return Advance(progress, Wait(Reason.WAITING, again[0].cause, after=again[0].after))
+
+
+def _failed(progress: StepProgress, run: Run, bad: Mapping[Target, Bad], context: Context) -> Advance:
+    """Some failed: tried again after a pause that doubles, or given up."""
     if progress.attempt <= context.retries:
         delay = min(context.settings.retry_first * 2 ** (progress.attempt - 1), context.settings.backoff_cap)
-        message = f"attempt {progress.attempt} failed on {_names(bad)}: {next(iter(bad.values())).cause}"
+        names = _names(target.ref for target in bad)
+        message = f"attempt {progress.attempt} failed on {names}: {next(iter(bad.values())).cause}"
         progress = replace(
             progress,
             attempt=progress.attempt + 1,
@@ -229,13 +249,22 @@ def _conclude(
             message=message,
             state=StepState.WAITING,
         )
-        return Advance(progress, Wait(Reason.RETRYING, message, after=delay), failures=failures)
-    progress = replace(progress, failed=progress.failed | frozenset(bad), attempt=1)
+        return Advance(progress, Wait(Reason.RETRYING, message, after=delay))
+    failures = {
+        target.ref: FailedHost(
+            target.fqdn,
+            verdict.reason,
+            verdict.cause,
+            context.job_url(run.job) if run.job else None,
+            context.report_url(verdict.report) if verdict.report else None,
+        )
+        for target, verdict in bad.items()
+    }
+    progress = replace(progress, failed=progress.failed | failures.keys(), attempt=1)
     return Advance(progress, Wait(Reason.RUNNING_STEPS, "", after=0.0), failures=failures)
 
 
-def _end(kind: JobKind, progress: StepProgress, targets: Sequence[Target]) -> Advance:
-    given_up = [target for target in targets if target.ref in progress.failed]
+def _end(kind: JobKind, progress: StepProgress, given_up: Sequence[Target]) -> Advance:
     if given_up and not kind.tolerates(given_up):
         message = f"failed on {_names(target.ref for target in given_up)}"
         return Advance(replace(progress, state=StepState.FAILED, message=message), Failed(Reason.STEP_FAILED, message))

@@ -30,7 +30,8 @@ class Context:
     """What every step kind sees beside its own schema and progress.
 
     `unsent` tells whether this very process wrote the run's intent and has not sent it: then it may start at once.
-    Otherwise a job that is not found may still appear until `settled_at`, when it may be started (again).
+    Otherwise a job that is not found may still appear until `settled_at`, when it may be started (again). `budget` is how
+    many hosts may be told to run Puppet now.
     """
 
     seen: Snapshot
@@ -69,6 +70,8 @@ class Advance:
     outcome: Done | Wait | Failed
     changes: tuple[Change, ...] = ()
     intends: bool = False
+    begins: bool = False
+    """Whether it gives values that the kinds of resources have to write before any step goes on."""
     polls: tuple[Query[Any], ...] = ()
     failures: Mapping[HostRef, FailedHost] = field(default_factory=dict)
 
@@ -76,5 +79,7 @@ class Advance:
 def pending(progress: StepProgress, targets: Sequence[Target]) -> tuple[Target, ...]:
     """The hosts for which the step is not done as it is meant now, and that were not given up on."""
     return tuple(
-        target for target in targets if progress.done.get(target.ref) != target.digest and target.ref not in progress.failed
+        target
+        for target in targets
+        if progress.done.get(target.ref) != target.digest and target.ref not in progress.failed
     )

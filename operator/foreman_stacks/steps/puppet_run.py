@@ -67,7 +67,7 @@ class PuppetRunJob:
         return self.spec.runs
 
     def batch(self, waiting: Sequence[Target], targets: Sequence[Target]) -> Sequence[Target]:
-        """By the step's order: all, one by one, or leaders first. A leader given up on stops its followers."""
+        """By the step's order: all, one by one, or leaders first."""
         ordered = sorted(waiting, key=lambda target: target.ref)
         if self.spec.order == "Serial":
             return ordered[:1]
@@ -89,9 +89,7 @@ class PuppetRunJob:
             return verdict.unheard(result) or _refused(jobs.output_of(target, job, context), context)
         query = ReportsSince(target.host_id, run.baseline)
         reports = [
-            report
-            for report in context.seen[query]
-            if job.start_at is None or report.created_at >= job.start_at
+            report for report in context.seen[query] if job.start_at is None or report.created_at >= job.start_at
         ]
         bad = next((report for report in reports if not report.good), None)
         if bad is not None:
@@ -109,6 +107,10 @@ class PuppetRunJob:
         """A failed leader fails the step whatever `maxFailedHosts` says."""
         return len(failed) <= self.spec.max_failed_hosts and not any(target.leader for target in failed)
 
+    def stops(self, failed: Sequence[Target]) -> bool:
+        """Once the step cannot end well any more, no further host is touched: that is what an order is for."""
+        return not self.tolerates(failed)
+
 
 def _refused(output: str, context: Context) -> verdict.Verdict:
     """Why a run did not happen, from its verbose output."""
@@ -116,10 +118,12 @@ def _refused(output: str, context: Context) -> verdict.Verdict:
         return verdict.Again("a Puppet run is already in progress", context.settings.busy_retry)
     disabled = _DISABLED.search(output)
     if disabled:
-        return verdict.Bad("PuppetDisabled", f"Puppet is administratively disabled: {disabled['reason'] or 'no reason given'}")
+        return verdict.Bad(
+            "PuppetDisabled", f"Puppet is administratively disabled: {disabled['reason'] or 'no reason given'}"
+        )
     if verdict.UNREACHABLE in output:
-        return verdict.Bad("HostUnreachable", verdict.last_lines(output))
-    return verdict.Bad("RunFailed", verdict.last_lines(output) or "the run failed without output")
+        return verdict.Bad("HostUnreachable", verdict.cause_in(output))
+    return verdict.Bad("RunFailed", verdict.cause_in(output) or "the run failed without output")
 
 
 def chosen(spec: PuppetRun, targets: Sequence[Target]) -> tuple[Target, ...]:
@@ -135,10 +139,5 @@ def chosen(spec: PuppetRun, targets: Sequence[Target]) -> tuple[Target, ...]:
 
 
 def advance(spec: PuppetRun, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-    """One look at the step. In LeaderFirst order a leader that was given up on stops its followers."""
-    mine = chosen(spec, targets)
-    kind = PuppetRunJob(spec)
-    lost = [target for target in mine if target.leader and target.ref in progress.failed]
-    if lost and progress.run is None and spec.order == "LeaderFirst":
-        return jobs.advance(kind, progress, [target for target in mine if target.ref in progress.failed], context)
-    return jobs.advance(kind, progress, mine, context)
+    """One look at the step."""
+    return jobs.advance(PuppetRunJob(spec), progress, chosen(spec, targets), context)

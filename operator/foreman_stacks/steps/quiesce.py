@@ -58,12 +58,16 @@ class Script:
             began = self.since.started_at or run.since
             if context.now < began + timedelta(seconds=context.settings.boot_timeout):
                 return verdict.Again(f"{target.fqdn} cannot be reached yet", context.settings.boot_retry)
-            return verdict.Bad("HostUnreachable", verdict.last_lines(output))
-        return verdict.Bad("ScriptFailed", verdict.last_lines(output) or "the script failed without output")
+            return verdict.Bad("HostUnreachable", verdict.cause_in(output))
+        return verdict.Bad("ScriptFailed", verdict.cause_in(output) or "the script failed without output")
 
     def tolerates(self, failed: Sequence[Target]) -> bool:
         """Never: a host that may run Puppet by itself breaks the order."""
         return not failed
+
+    def stops(self, failed: Sequence[Target]) -> bool:
+        """Never either: other roles go on, and a host is better quiet than not."""
+        return False
 
 
 def advance(progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
