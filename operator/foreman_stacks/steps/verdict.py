@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,8 @@ from foreman_stacks.foreman.port import Query
 
 UNREACHABLE = "EXCEPTION"
 """The exit status that remote execution shows for a host that it could not reach (foreman-measured §5)."""
+_ADDED = re.compile(r"Exit status: |StandardError: Job execution failed")
+"""Lines that remote execution adds to what the host said."""
 
 
 class Result(StrEnum):
@@ -69,7 +72,11 @@ def unheard(result: Result) -> Bad | None:
             return None
 
 
-def last_lines(text: str, count: int = 3) -> str:
-    """The end of an output, as one line of at most 500 characters."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-count:])[-500:]
+def cause_in(output: str) -> str:
+    """What a person needs of an output, as one line of at most 500 characters: its errors, else how it ends."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("Error")]
+    if errors:
+        return " | ".join(errors[:3])[:500]
+    own = [line for line in lines if not _ADDED.match(line)] or lines
+    return " | ".join(own[-3:])[-500:]
