@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
+from urllib.request import getproxies_environment
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -38,6 +39,8 @@ async def connect(kubeconfig: str | None) -> client.ApiClient:
         )
     else:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    # With `trust_env` each request looks for a ~/.netrc in a thread, a third of this process's time: for a proxy only.
+    configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
     return client.ApiClient(configuration=configuration)
 
 

@@ -139,8 +139,8 @@ def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | None) -> Missing:
 # --- tenancy --------------------------------------------------------------------------------------------------
 
 
-async def server_of(deployment: StackDeployment, cluster: Cluster) -> ForemanServer | Stalled:
-    """The server, if this namespace may use it; nothing about it is told to one that may not."""
+async def server_of(deployment: StackDeployment, cluster: Cluster) -> tuple[ForemanServer, Tenant] | Stalled:
+    """The server, and as whom this namespace may use it; nothing about it is told to one that may not."""
     name = deployment.spec.server_ref.name
     found = await cluster.get(Key("foremanservers", "", name))
     if found is None:
@@ -155,14 +155,15 @@ async def server_of(deployment: StackDeployment, cluster: Cluster) -> ForemanSer
         server = parse_server(found)
     except InvalidSpec:
         server = None
-    if server is None or tenant_of(server, labels) is None:
+    tenant = tenant_of(server, labels) if server is not None else None
+    if server is None or tenant is None:
         problem = Problem(
             "spec.serverRef.name",
             f"namespace {deployment.metadata.namespace!r} may not use ForemanServer {name!r}",
             "ask an administrator to add it to the server's tenants",
         )
         return Stalled(Reason.NOT_PERMITTED, (problem,))
-    return server
+    return server, tenant
 
 
 def tenant_of(server: ForemanServer, labels: Mapping[str, str]) -> Tenant | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from foreman_stacks.api.foremanserver import Tenant
 from foreman_stacks.api.parse import parse_deployment
 from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.errors import (
@@ -28,7 +29,7 @@ from foreman_stacks.reconcile.acting import decided, do
 from foreman_stacks.reconcile.bring_up import bring_up
 from foreman_stacks.reconcile.claims import Claimant, Claims
 from foreman_stacks.reconcile.digest_key import DigestKey
-from foreman_stacks.reconcile.gather import Gathered, plan_of, server_of, tenant_of
+from foreman_stacks.reconcile.gather import Gathered, plan_of, server_of
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
 from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.servers import Connection, Servers
@@ -67,9 +68,10 @@ class Living:
             run.deployment = parse_deployment(run.seen)
         except InvalidSpec as error:
             return await self._stalled(run, Stalled(Reason.INVALID_SPEC, tuple(error.problems)))
-        server = await server_of(run.deployment, self._cluster)
-        if isinstance(server, Stalled):
-            return await self._stalled(run, server)
+        permitted = await server_of(run.deployment, self._cluster)
+        if isinstance(permitted, Stalled):
+            return await self._stalled(run, permitted)
+        server, tenant = permitted
         identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
         gathered = await plan_of(run.deployment, self._cluster, run.memory, identity, await self._key())
         if gathered.plan is None:
@@ -79,7 +81,7 @@ class Living:
         connection = self._servers.ready(server.metadata.name)
         if connection is None:
             return await self._waiting(run, gathered.plan, server.metadata.name)
-        return await self._decide(run, gathered.plan, connection)
+        return await self._decide(run, gathered.plan, connection, tenant)
 
     async def _waiting(self, run: Pass, plan: Plan, server: str) -> Next:
         found = self._findings(run, plan)
@@ -87,7 +89,7 @@ class Living:
         await self._reporter.write(run, found)
         return Next(after=self._settings.server_probe)
 
-    async def _decide(self, run: Pass, plan: Plan, connection: Connection) -> Next:
+    async def _decide(self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant) -> Next:
         assert run.deployment is not None
         if not run.progress.settled_plan:
             early = self._claim(run, plan, connection)
@@ -99,7 +101,7 @@ class Living:
         if run.progress.settled_plan:
             run.memory.doubt()  # a resync looks anew
             run.memory.resyncs += 1
-        make_world = await self._world(run, plan, connection)
+        make_world = await self._world(run, plan, connection, tenant)
         last: list[World] = []
 
         def decide(seen: Snapshot) -> Draft:
@@ -131,10 +133,11 @@ class Living:
         left = (datetime.fromisoformat(created) + CLAIM_GRACE - self._now()).total_seconds()
         return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if who.pending and left > 0 else None
 
-    async def _world(self, run: Pass, plan: Plan, connection: Connection) -> Callable[[Snapshot], World]:
+    async def _world(
+        self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant
+    ) -> Callable[[Snapshot], World]:
         assert run.deployment is not None
         spec, server = run.deployment.spec, connection.server
-        tenant = tenant_of(server, await self._cluster.namespace_labels(run.key.namespace) or {})
         return partial(
             World,
             memory=run.memory,
@@ -147,8 +150,8 @@ class Living:
             generation=run.generation,
             provisioning=server.spec.limits.provisioning,
             run_budget=server.spec.limits.puppet_runs_per_proxy,
-            organization=spec.organization or (tenant.organization if tenant else None),
-            location=spec.location or (tenant.location if tenant else None),
+            organization=spec.organization or tenant.organization,
+            location=spec.location or tenant.location,
             paused=spec.paused,
             again=run.again,
         )

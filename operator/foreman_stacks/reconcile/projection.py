@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,10 @@ from foreman_stacks.plan.model import PlannedHost
 from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.world import World
 
-AT_ONCE = 50
+AT_ONCE = 48
 """Objects written in one pass; the rest follows in the next."""
+SIDE_BY_SIDE = 8
+"""Objects written at the same time: one takes 10 ms, eight take not much more."""
 
 
 def wanted(world: World, found: Findings, owner: Object) -> Iterator[tuple[HostRef, Key, dict[str, Any]]]:
@@ -80,17 +83,16 @@ async def project(
 ) -> bool:
     """Write what differs from what this process wrote last (or `only` these); whether all of it is written."""
     projected = world.memory.projected
-    written = 0
+    due = []
     for ref, key, body in wanted(world, found, owner):
         text = canonical(body)
-        if ref not in only if only is not None else projected.get(ref) == text:
-            continue
-        if written >= AT_ONCE:
-            return False
-        await cluster.apply(key, body)
-        projected[ref] = text
-        written += 1
-    return True
+        if ref in only if only is not None else projected.get(ref) != text:
+            due.append((ref, key, body, text))
+    for start in range(0, min(len(due), AT_ONCE), SIDE_BY_SIDE):
+        part = due[start : start + SIDE_BY_SIDE]
+        await asyncio.gather(*(cluster.apply(key, body) for _, key, body, _ in part))
+        projected |= {ref: text for ref, _, _, text in part}
+    return len(due) <= AT_ONCE
 
 
 async def lost(world: World, owner: Object, cluster: Cluster) -> list[PlannedHost]:
