@@ -81,7 +81,7 @@ def _root(world: World) -> str:
 
 def _finish(world: World, draft: Draft) -> None:
     """The plan changed while an act runs: follow that act to its end with the plan as it is, and start nothing new."""
-    draft.paused = True
+    draft.paused = draft.finishing = True
     scope = world.scope()
     if draft.progress.creating():
         provision.create(world, scope, draft)

@@ -25,6 +25,7 @@ _KEPT: tuple[type[Query[Any]], ...] = (
     port.ImagesOf,
     port.HostNamed,
     port.HostDetail,
+    port.HostsWithEnvironment,
     port.JobWithToken,
     port.Written,
 )
@@ -39,6 +40,8 @@ class Memory:
     kept: dict[Query[Any], Any] = field(default_factory=dict, repr=False)  # values in the clear, secret ones too
     unsent: set[str] = field(default_factory=set)
     """Keys (FQDNs, tokens) whose intent this process wrote and whose change it has not sent."""
+    names: dict[HostRef, str] = field(default_factory=dict)
+    """FQDNs of the hosts whose creation this process has intended."""
     sent: dict[str, datetime] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     """Why Foreman refused a key for good."""
@@ -87,6 +90,12 @@ class Memory:
         self.sighted.update(names)
         for name in names:
             self.missing.pop(f"unseen {name}", None)
+
+    def may_appear(self, host: HostRef) -> bool:
+        """Whether a host whose creation was intended may be on its way: but for what this process never sent, or knows."""
+        name = self.names.get(host)
+        known = name is not None and (name in self.unsent or name in self.refused or port.HostNamed(name) in self.kept)
+        return not known
 
     def settled_at(self, key: str, since: datetime, timeout: float) -> datetime:
         """When a key that is not found can no longer appear: after the latest of intent, our start, and last send."""

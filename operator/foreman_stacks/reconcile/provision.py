@@ -48,31 +48,55 @@ def again(world: World, draft: Draft) -> bool:
 
 
 def create(world: World, scope: Scope, draft: Draft) -> None:
-    """Follow the POSTs that were intended."""
+    """Follow the POSTs that were intended: a name that was never sent is sent, without a look whether it is there.
+
+    What is not in flight is given up when the plan has changed, or when another host of its role was refused.
+    """
     intended = [host for host in scope.hosts if host.ref in draft.progress.creating()]
     if not intended:
         return
-    world.seen.need([*resource.queries(scope), *(HostNamed(world.fqdn(host)) for host in intended)])
-    posts = [post for host in intended if (post := _follow(world, scope, host, draft)) is not None]
+    sent = [host for host in intended if world.fqdn(host) not in world.memory.unsent]
+    world.seen.need([*resource.queries(scope), *(HostNamed(world.fqdn(host)) for host in sent)])
+    due = [host for host in intended if _due(world, host, draft)]
+    stuck = {ref.role for ref in draft.failures}
+    for host in due:
+        if draft.finishing or host.ref.role in stuck:
+            _withdraw(host, draft)
+    posts = [
+        resource.create(host, scope, _staging(world, scope, host), world.seen)
+        for host in due
+        if host.ref in draft.progress.creating()
+    ]
     if posts:
         draft.act(posts, Reason.PROVISIONING, f"creates {', '.join(post.key for post in posts)}")
 
 
-def _follow(world: World, scope: Scope, host: HostScope, draft: Draft) -> Change | None:
+def _due(world: World, host: HostScope, draft: Draft) -> bool:
+    """Whether the host is to be POSTed now: nobody has sent it yet, or what was sent cannot appear any more."""
     fqdn = world.fqdn(host)
+    if fqdn in world.memory.unsent:
+        return True
     row = world.seen[HostNamed(fqdn)]
     role = draft.progress.role(host.ref.role)
     assert role.creating is not None
     if row is not None:
         _seen(world, host, row, draft)
-        return None
+        return False
     if fqdn in world.memory.refused:
         _refused(host, fqdn, world.memory.refused[fqdn], draft)
-        return None
-    if fqdn in world.memory.unsent or world.now >= _settled_at(world, fqdn, role.creating):
-        return resource.create(host, scope, _staging(world, scope, host), world.seen)
+        return False
+    if world.now >= _settled_at(world, fqdn, role.creating):
+        return True
     draft.wait(Wait(Reason.PROVISIONING, f"looks whether {fqdn} was created", after=world.settings.lookup_every))
-    return None
+    return False
+
+
+def _withdraw(host: HostScope, draft: Draft) -> None:
+    role = draft.progress.role(host.ref.role)
+    assert role.creating is not None
+    left = role.creating.indices - {host.ref.index}
+    role = replace(role, creating=replace(role.creating, indices=left) if left else None)
+    draft.progress = draft.progress.with_role(host.ref.role, role)
 
 
 def _refused(host: HostScope, fqdn: str, message: str, draft: Draft) -> None:
@@ -116,15 +140,17 @@ def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
 
 
 def intend(world: World, scope: Scope, draft: Draft) -> None:
-    """When a batch is there, write the next one into the status; it is POSTed in a later pass.
+    """While a batch is sent, write the next one into the status; it is POSTed in a later pass.
 
     A role with a host that failed gets no more of them; other roles go on.
     """
-    creating = draft.progress.creating()
-    if any(host.ref in creating and world.fqdn(host) not in world.memory.refused for host in scope.hosts):
+    creating, memory = draft.progress.creating(), world.memory
+    names = {host.ref: world.fqdn(host) for host in scope.hosts if host.ref in creating}
+    if any(name not in memory.refused and name not in memory.unsent for name in names.values()):
         return
-    stuck = {ref.role for ref in draft.failures} | {ref.role for ref in creating}
-    fresh = [host for host in scope.hosts if host.ref not in draft.progress.created() and host.ref.role not in stuck]
+    stuck = {ref.role for ref in draft.failures} | {ref.role for ref, name in names.items() if name in memory.refused}
+    known = draft.progress.created() | creating
+    fresh = [host for host in scope.hosts if host.ref not in known and host.ref.role not in stuck]
     if not fresh:
         return
     if draft.paused:
@@ -134,8 +160,11 @@ def intend(world: World, scope: Scope, draft: Draft) -> None:
     progress = replace(draft.progress, epoch=draft.progress.epoch + 1)
     for role in {host.ref.role for host in batch}:
         indices = frozenset(host.ref.index for host in batch if host.ref.role == role)
-        progress = progress.with_role(role, replace(progress.role(role), creating=Creating(indices, world.now)))
+        now = progress.role(role)
+        indices |= now.creating.indices if now.creating else frozenset()
+        progress = progress.with_role(role, replace(now, creating=Creating(indices, world.now)))
     draft.progress = progress
+    memory.names |= {host.ref: world.fqdn(host) for host in batch}
     draft.intents |= {world.fqdn(host) for host in batch}
     draft.wait(Wait(Reason.PROVISIONING, f"will create {', '.join(world.fqdn(host) for host in batch)}", after=0.0))
 
@@ -276,7 +305,7 @@ def _place(world: World, scope: Scope, mine: Sequence[HostScope], draft: Draft) 
         rows = [row for host in outside if (row := world.row(host)) is not None]
         size = resource.MOVE_AT_ONCE
         moves = [resource.move(rows[at : at + size], group, scope, world.seen) for at in range(0, len(rows), size)]
-        draft.act(moves, Reason.MOVING)
+        draft.act([replace(move, stales=(proof,)) for move in moves], Reason.MOVING)
         return
     _values(world, mine[:VALUES_AT_ONCE], environment, draft)
 

@@ -150,6 +150,9 @@ def _book(world: World, draft: Draft, advance: Advance, reason: Reason) -> None:
         draft.progress = draft.progress.with_step(kept)
         draft.wait(Wait(Reason.PAUSED, f"paused before step {before.name}"))
         return
+    if draft.finishing and any(change.verb == "start" for change in advance.changes):
+        draft.progress = draft.progress.with_step(replace(before, run=None, state=StepState.PENDING))
+        return
     progress = draft.progress.with_step(advance.progress)
     if advance.intends:
         progress = replace(progress, epoch=progress.epoch + 1)

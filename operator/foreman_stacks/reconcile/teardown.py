@@ -24,7 +24,7 @@ from foreman_stacks.foreman.port import (
     Snapshot,
     VmPresent,
 )
-from foreman_stacks.model.identity import Identity
+from foreman_stacks.model.identity import HostRef, Identity
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
@@ -62,11 +62,11 @@ def delete(progress: Progress, identity: Identity, at: Moment, *, paused: bool) 
 
 def _await_acts(progress: Progress, at: Moment, draft: Draft) -> bool:
     """Cancel our jobs, and wait for POSTs whose answer is not known; whether something is still in flight."""
-    for role in progress.roles.values():
-        if role.creating is None:
+    for name, role in progress.roles.items():
+        if role.creating is None or not any(at.memory.may_appear(HostRef(name, index)) for index in role.creating.indices):
             continue
         until = at.memory.settled_at("", role.creating.since, at.settings.host_create_timeout)
-        if at.now < until and not at.memory.unsent:
+        if at.now < until:
             left = (until - at.now).total_seconds()
             draft.wait(Wait(Reason.DELETING, "a host that was being created may still appear", after=min(left, at.settings.lookup_every)))
     for step in progress.steps.values():

@@ -128,6 +128,8 @@ class Draft:
     scope: Scope | None = None
     drift: tuple[str, ...] | None = None
     paused: bool = False
+    finishing: bool = False
+    """The plan has changed: what was intended and is not in flight is given up."""
 
     def act(self, changes: Sequence[Change], reason: Reason, message: str = "") -> None:
         """Write these, unless the deployment is paused."""
