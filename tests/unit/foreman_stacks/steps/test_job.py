@@ -1,0 +1,335 @@
+"""How a step follows its job, whatever the kind: intent, start, look-up, results, retries, end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from foreman_stacks.foreman.port import Job, JobCounts, JobHosts, JobWithToken, NewestReport, Query, Unread
+from foreman_stacks.model.outcome import Done, Failed, Wait
+from foreman_stacks.model.progress import Run, StepProgress, StepState
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.values import Json
+from foreman_stacks.steps import job as jobs
+from foreman_stacks.steps.kind import Context, Target
+from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Undecided, Verdict
+from tests.unit.foreman_stacks.made import NOW, later, refs
+from tests.unit.foreman_stacks.steps.looks import JOB, TOKEN, a_job, context, running, seen_job, target, targets
+
+FRESH = StepProgress("first")
+
+
+@dataclass
+class Kind:
+    """A kind of step that judges as it is told: by index, Good by default for what succeeded."""
+
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    needs: Mapping[int, Query[Any]] = field(default_factory=dict)
+    needs_baseline: bool = False
+    runs: int = 1
+    size: int = 100
+    patient: bool = False
+    judged: list[tuple[int, Result]] = field(default_factory=list)
+
+    def batch(self, waiting: Sequence[Target], targets: Sequence[Target]) -> Sequence[Target]:
+        return waiting[: self.size]
+
+    def job(self, context: Context) -> Mapping[str, Json]:
+        return {"feature": "run_script"}
+
+    def judge(self, target: Target, result: Result, run: Run, job: Job, context: Context) -> Verdict:
+        if target.ref.index in self.needs:
+            assert context.seen[self.needs[target.ref.index]] is not None
+        self.judged.append((target.ref.index, result))
+        default: Verdict = Good() if result is Result.SUCCESS else Bad("Broke", f"because {target.ref}")
+        return self.verdicts.get(target.ref.index, default)
+
+    def tolerates(self, failed: Sequence[Target]) -> bool:
+        return self.patient
+
+    def stops(self, failed: Sequence[Target]) -> bool:
+        return not self.patient
+
+
+# --- before there is a job -------------------------------------------------------------------------------------
+
+
+def test_first_comes_the_intent_and_nothing_is_sent() -> None:
+    found = jobs.advance(Kind(), FRESH, targets(1, 2), context())
+    run = found.progress.run
+    assert found.intends
+    assert found.changes == ()
+    assert run == Run("t1", dict.fromkeys(refs(1, 2), "d1"), 0, NOW)
+    assert (found.progress.state, found.progress.attempt, found.progress.started_at) == (StepState.RUNNING, 1, NOW)
+
+
+def test_where_reports_prove_it_the_newest_one_is_noted_before() -> None:
+    kind = Kind(needs_baseline=True)
+    with pytest.raises(Unread) as unread:
+        jobs.advance(kind, FRESH, targets(1), context())
+    assert unread.value.queries == (NewestReport(),)
+    found = jobs.advance(kind, FRESH, targets(1), context({NewestReport(): 99}))
+    assert found.progress.run is not None
+    assert found.progress.run.baseline == 99
+
+
+def test_only_hosts_that_are_not_done_as_meant_now_are_in_it() -> None:
+    progress = replace(FRESH, done={refs(1)[0]: "d1", refs(2)[0]: "old"}, failed=frozenset(refs(4)))
+    found = jobs.advance(Kind(patient=True), progress, targets(1, 2, 3, 4), context())
+    assert found.progress.run is not None
+    assert sorted(found.progress.run.hosts) == refs(2, 3)
+
+
+def test_without_hosts_that_wait_the_step_is_done() -> None:
+    found = jobs.advance(Kind(), replace(FRESH, done={refs(1)[0]: "d1"}), targets(1), context())
+    assert found.outcome == Done()
+    assert found.progress.state is StepState.DONE
+
+
+@pytest.mark.parametrize(
+    "unsent, seconds, starts",
+    [(True, 0, True), (False, 0, False), (False, 299, False), (False, 300, True)],
+    ids=["this process knows", "perhaps sent", "may still appear", "can appear no more"],
+)
+def test_a_job_that_is_not_found_is_started_only_when_it_cannot_be_there(
+    unsent: bool, seconds: float, starts: bool
+) -> None:
+    look = context({JobWithToken(TOKEN): None}, later(seconds), unsent=lambda _: unsent)
+    found = jobs.advance(Kind(), running(1, 2, job=None), targets(1, 2), look)
+    assert [change.key for change in found.changes] == ([TOKEN] if starts else [])
+    assert isinstance(found.outcome, Wait)
+    if not starts:
+        assert found.outcome.after == look.settings.lookup_every
+
+
+def test_the_start_carries_token_hosts_and_what_has_to_be_written_before() -> None:
+    before = jobs._cancel(a_job())
+    look = context({}, unsent=lambda _: True, before_run=(before,))
+    found = jobs.advance(Kind(), running(2, 1, job=None), targets(1, 2, 3), look)
+    first, start = found.changes
+    assert first is before
+    assert (start.verb, start.resource, start.intent, start.answers) == ("start", "job", True, JobWithToken(TOKEN))
+    assert start.body == {
+        "feature": "run_script",
+        "host_ids": [101, 102],
+        "description_format": f"foreman-stacks first ops/ring {TOKEN}",
+    }
+
+
+def test_a_lost_reply_is_found_by_its_token_and_its_id_is_kept() -> None:
+    look = context({JobWithToken(TOKEN): a_job()})
+    found = jobs.advance(Kind(), running(1, job=None), targets(1), look)
+    assert found.progress.run is not None
+    assert found.progress.run.job == JOB
+    assert found.changes == ()
+
+
+def test_a_job_whose_row_vanished_is_looked_for_by_its_token() -> None:
+    look = context({JobCounts(JOB): None, JobWithToken(TOKEN): None})
+    found = jobs.advance(Kind(), running(1), targets(1), look)
+    assert found.changes == ()
+    assert found.progress.run is not None
+
+
+# --- while it runs ---------------------------------------------------------------------------------------------
+
+
+def test_while_no_host_has_a_result_only_the_counts_are_needed() -> None:
+    found = jobs.advance(Kind(), running(1, 2), targets(1, 2), context({JobCounts(JOB): a_job()}))
+    assert found.polls == (JobCounts(JOB), JobHosts(JOB, "success"), JobHosts(JOB, "failed"))
+    assert found.outcome == Wait(Reason.RUNNING_STEPS, "runs")
+
+
+def test_nobody_is_judged_before_all_have_a_result() -> None:
+    kind = Kind()
+    found = jobs.advance(kind, running(1, 2, 3), targets(1, 2, 3), context(seen_job(good=[1], bad=[2])))
+    assert kind.judged == []
+    assert found.progress == running(1, 2, 3)
+
+
+def test_what_is_needed_to_judge_all_of_them_is_asked_for_together() -> None:
+    needs = {index: JobWithToken(f"need {index}") for index in (1, 2, 3)}
+    with pytest.raises(Unread) as unread:
+        jobs.advance(Kind(needs=needs), running(1, 2, 3), targets(1, 2, 3), context(seen_job(good=[1, 2, 3])))
+    assert set(unread.value.queries) == set(needs.values())
+
+
+def test_a_thousand_hosts_need_one_more_round_and_not_a_thousand() -> None:
+    many = range(1, 1001)
+    needs = {index: JobWithToken(f"need {index}") for index in many}
+    seen = seen_job(good=many)
+    rounds = 0
+    while True:
+        try:
+            jobs.advance(Kind(needs=needs), running(*many), targets(*many), context(seen))
+            break
+        except Unread as unread:
+            seen |= dict.fromkeys(unread.queries, a_job())
+            rounds += 1
+    assert rounds == 1
+
+
+def test_good_hosts_are_done_with_the_digest_of_their_run() -> None:
+    """The digest may have changed meanwhile: then the host is not done for the new one."""
+    found = jobs.advance(Kind(), running(1, 2), targets(1, 2, digest="d2"), context(seen_job(good=[1, 2])))
+    assert found.progress.done == dict.fromkeys(refs(1, 2), "d1")
+    assert found.progress.run is None
+    again = jobs.advance(Kind(), found.progress, targets(1, 2, digest="d2"), context())
+    assert again.intends
+
+
+def test_a_host_that_is_no_target_any_more_keeps_nobody_waiting() -> None:
+    found = jobs.advance(Kind(), running(1, 2), targets(1), context(seen_job(good=[1])))
+    assert found.progress.done == dict.fromkeys(refs(1), "d1")
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled"])
+def test_a_job_that_ended_gives_every_host_a_result(status: str) -> None:
+    kind = Kind()
+    jobs.advance(kind, running(1, 2, 3, 4), targets(1, 2, 3, 4), context(seen_job([1], [2], [3], status=status)))
+    assert dict(kind.judged) == {1: Result.SUCCESS, 2: Result.FAILED, 3: Result.CANCELLED, 4: Result.LOST}
+
+
+@pytest.mark.parametrize("seconds, lost", [(899, False), (900, True)])
+def test_a_job_that_no_task_ever_took_is_lost(seconds: float, lost: bool) -> None:
+    kind = Kind()
+    look = context({JobCounts(JOB): a_job("queued", task=None)}, later(seconds))
+    found = jobs.advance(kind, running(1, 2), targets(1, 2), look)
+    assert [result for _, result in kind.judged] == ([Result.LOST] * 2 if lost else [])
+    assert (found.progress.run is None) == lost
+
+
+def test_after_the_time_out_hosts_without_a_result_have_failed_and_the_job_is_cancelled() -> None:
+    kind = Kind()
+    look = context(seen_job(good=[1]), later(60), timeout=60)
+    found = jobs.advance(kind, running(1, 2), targets(1, 2), look)
+    assert dict(kind.judged) == {1: Result.SUCCESS, 2: Result.TIMEOUT}
+    assert [str(change) for change in found.changes] == [f"cancel job {JOB}"]
+    assert found.progress.done == dict.fromkeys(refs(1), "d1")
+
+
+def test_a_proof_that_is_still_to_come_is_waited_for_from_the_end_of_the_run_on() -> None:
+    poll = JobWithToken("proof")
+    kind = Kind({2: Undecided("waits for a proof", (poll,), 17.0)})
+    found = jobs.advance(kind, running(1, 2), targets(1, 2), context(seen_job(good=[1, 2]), later(10)))
+    assert found.progress.run is not None
+    assert found.progress.run.ended == later(10)
+    assert found.outcome == Wait(Reason.RUNNING_STEPS, "waits for a proof", after=17.0)
+    assert poll in found.polls
+    again = jobs.advance(kind, found.progress, targets(1, 2), context(seen_job(good=[1, 2]), later(20)))
+    assert again.progress == found.progress, "the moment of the end is noted once"
+
+
+# --- retries and the end ---------------------------------------------------------------------------------------
+
+
+def test_failed_hosts_alone_are_tried_again_with_pauses_that_double() -> None:
+    kind, progress, now = Kind(), running(1, 2), 0.0
+    pauses = []
+    for _ in range(2):
+        look = context(seen_job(good=[1], bad=[2], status="failed"), later(now), token="t9")
+        found = jobs.advance(kind, progress, targets(1, 2), look)
+        assert isinstance(found.outcome, Wait)
+        assert (found.outcome.reason, found.progress.state) == (Reason.RETRYING, StepState.WAITING)
+        assert "zk/2" in found.outcome.message
+        assert "because zk/2" in found.outcome.message
+        assert found.failures == {}, "nobody has failed for good"
+        pauses.append(found.outcome.after)
+        early = jobs.advance(kind, found.progress, targets(1, 2), context(now=later(now + 1)))
+        assert early.progress == found.progress
+        now += found.outcome.after or 0
+        retry = jobs.advance(kind, found.progress, targets(1, 2), context(now=later(now), token="t9"))
+        assert retry.intends
+        assert retry.progress.run is not None
+        assert list(retry.progress.run.hosts) == refs(2)
+        progress = replace(retry.progress, run=replace(retry.progress.run, job=JOB))
+    assert pauses == [30, 60]
+    last = jobs.advance(kind, progress, targets(1, 2), context(seen_job(bad=[2], status="failed"), later(now)))
+    assert last.progress.failed == frozenset(refs(2))
+    assert last.failures[refs(2)[0]].job == f"https://foreman/job_invocations/{JOB}"
+    end = jobs.advance(kind, last.progress, targets(1, 2), context(now=later(now)))
+    assert isinstance(end.outcome, Failed)
+    assert end.progress.state is StepState.FAILED
+    assert "zk/2" in end.outcome.message
+
+
+def test_no_retries_means_one_attempt() -> None:
+    look = context(seen_job(bad=[1], status="failed"), retries=0)
+    assert jobs.advance(Kind(), running(1), targets(1), look).progress.failed == frozenset(refs(1))
+
+
+def test_pauses_have_a_cap() -> None:
+    progress = running(1, attempt=9)
+    look = context(seen_job(bad=[1], status="failed"), retries=10)
+    outcome = jobs.advance(Kind(), progress, targets(1), look).outcome
+    assert isinstance(outcome, Wait)
+    assert outcome.after == look.settings.backoff_cap
+
+
+def test_asking_again_costs_no_retry_but_has_an_end() -> None:
+    kind = Kind({1: Again("busy", 30.0)})
+    seen = seen_job(bad=[1], status="failed")
+    found = jobs.advance(kind, running(1), targets(1), context(seen, later(10)))
+    assert (found.progress.attempt, found.progress.retry_at, found.progress.state) == (1, later(40), StepState.WAITING)
+    assert found.outcome == Wait(Reason.WAITING, "busy", after=30.0)
+    retry = jobs.advance(kind, found.progress, targets(1), context(now=later(40)))
+    assert retry.progress.started_at == NOW, "the time-out goes on from the first attempt"
+    over = jobs.advance(kind, running(1, attempt=3), targets(1), context(seen, later(7200)))
+    assert over.progress.failed == frozenset(refs(1))
+    assert over.failures[refs(1)[0]].cause == "busy"
+
+
+def test_a_new_batch_has_a_time_of_its_own() -> None:
+    """Else hosts of a role that was built an hour later would have no time to boot."""
+    earlier = replace(FRESH, state=StepState.DONE, attempt=3, started_at=NOW, done={refs(1)[0]: "d1"})
+    found = jobs.advance(Kind(), earlier, [target(1), target(1, role="db")], context(now=later(3600)))
+    assert (found.progress.started_at, found.progress.attempt) == (later(3600), 1)
+
+
+def test_once_a_failure_is_not_tolerated_no_further_host_is_touched() -> None:
+    progress = replace(FRESH, state=StepState.RUNNING, failed=frozenset(refs(1)))
+    found = jobs.advance(Kind(size=1), progress, targets(1, 2, 3), context())
+    assert isinstance(found.outcome, Failed)
+    tolerant = jobs.advance(Kind(size=1, patient=True), progress, targets(1, 2, 3), context())
+    assert tolerant.progress.run is not None
+    assert list(tolerant.progress.run.hosts) == refs(2)
+
+
+def test_tolerated_failures_end_well_and_are_told() -> None:
+    progress = replace(FRESH, failed=frozenset(refs(1)), done={refs(2)[0]: "d1"})
+    found = jobs.advance(Kind(patient=True), progress, targets(1, 2), context())
+    assert (found.outcome, found.progress.state) == (Done(), StepState.DONE)
+    assert found.progress.message == "1 failed hosts tolerated"
+
+
+# --- several runs ----------------------------------------------------------------------------------------------
+
+
+def test_runs_follow_one_another_for_hosts_that_were_good() -> None:
+    kind = Kind(runs=3)
+    found = jobs.advance(kind, running(1, 2), targets(1, 2), context(seen_job(good=[1], bad=[2], status="failed")))
+    assert found.intends
+    assert found.progress.run is not None
+    assert (found.progress.run.number, list(found.progress.run.hosts)) == (2, refs(1))
+    assert found.progress.done == {}, "two of three runs are still to come"
+    last = running(1, run={"number": 3})
+    done = jobs.advance(kind, last, targets(1), context(seen_job(good=[1], status="succeeded")))
+    assert done.progress.done == dict.fromkeys(refs(1), "d1")
+
+
+def test_a_budget_of_none_is_a_reason_to_wait() -> None:
+    look = context({NewestReport(): 1}, budget=0)
+    found = jobs.advance(Kind(needs_baseline=True), FRESH, targets(1), look)
+    assert not found.intends
+    assert isinstance(found.outcome, Wait)
+    assert found.outcome.after is not None
+
+
+def test_no_more_hosts_at_once_than_the_budget() -> None:
+    look = context({NewestReport(): 1}, budget=2)
+    found = jobs.advance(Kind(needs_baseline=True), FRESH, targets(1, 2, 3), look)
+    assert found.progress.run is not None
+    assert sorted(found.progress.run.hosts) == refs(1, 2)
