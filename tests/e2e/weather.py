@@ -23,26 +23,22 @@ def puppet_run(name: str, role: str = "app", after: tuple[str, ...] = (), **more
     return {"name": name, "after": list(after), **own, "puppetRun": {"roles": [role], **more}}
 
 
-def deploy(stage: Stage, name: str, *steps: Mapping[str, Any], wait: bool = False, **roles: int) -> None:
-    """Apply a Stack and a deployment of one name: hosts by role, each role with class role_app, and these steps."""
-    counts = roles or {"app": 1}
-    stage.apply(
-        {
-            "apiVersion": "stacks.theforeman.org/v1alpha1",
-            "kind": "Stack",
-            "metadata": {"name": name},
-            "spec": {
-                "hostgroups": [
-                    {"name": role, "puppetClasses": [{"name": "role_app", "overrides": [WORKERS]}]} for role in counts
-                ],
-                "roles": [{"name": role, "hostgroup": role, "count": {"min": 1, "max": 9}} for role in counts],
-                "steps": list(steps) or [puppet_run("run")],
-            },
-        }
-    )
-    stage.apply(deployment(stage, name, **counts))
-    if wait:
-        stage.ready(name)
+def deploy(stage: Stage, name: str, *steps: Mapping[str, Any], **roles: int) -> None:
+    """Apply a Stack and a deployment of one name: hosts by role (one of role `app`), and these steps (one run)."""
+    stack(stage, name, *steps, roles=tuple(roles or {"app": 1}))
+    stage.apply(deployment(stage, name, **(roles or {"app": 1})))
+
+
+def stack(stage: Stage, name: str, *steps: Mapping[str, Any], roles: tuple[str, ...] = ("app",)) -> None:
+    """Apply a Stack whose roles all have class role_app."""
+    group = {"puppetClasses": [{"name": "role_app", "overrides": [WORKERS]}]}
+    spec = {
+        "hostgroups": [{"name": role, **group} for role in roles],
+        "roles": [{"name": role, "hostgroup": role, "count": {"min": 1, "max": 9}} for role in roles],
+        "steps": list(steps) or [puppet_run("run", role=roles[0])],
+    }
+    kind = {"apiVersion": "stacks.theforeman.org/v1alpha1", "kind": "Stack"}
+    stage.apply({**kind, "metadata": {"name": name}, "spec": spec})
 
 
 WORKERS = {"name": "workers", "type": "integer", "value": 3}

@@ -107,6 +107,7 @@ class ForemanClient:
         if reply.is_success and known and not (isinstance(body, dict) and body.get("error")):
             return body
         where = f"{method} {path}: {status} {_message(body) or reply.reason_phrase}"
+        where += f" to {reply.headers.get('location', '')}".rstrip() if reply.is_redirect else ""
         if status == httpx.codes.UNAUTHORIZED:
             self._locked_out_until = time.monotonic() + self._lockout
             raise ForemanUnauthorized(where, status=status)

@@ -236,17 +236,22 @@ class Living:
         """Foreman could not be asked or refused: say so, doubt what we remember, and come again with back-off."""
         run.memory.doubt(hosts=not isinstance(error, ForemanUnreachable))
         found = self._findings(run, plan)
-        if isinstance(error, ForemanUnauthorized | ForemanForbidden):
+        if isinstance(error, ForemanUnauthorized):
             connection.ready = False
             connection.message = str(error)
             found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, str(error)),))
+        elif isinstance(error, ForemanForbidden):  # for one object or for all: the server's probe tells
+            needs = ", ".join(error.permissions) or "what this call needs"
+            problem = Problem("", str(error), f"give our user {needs} (docs/foreman.md)")
+            found = replace(found, stalls=(Stalled(Reason.FORBIDDEN, (problem,)),))
         elif isinstance(error, ForemanUnreachable) or error.status >= 500 or error.status == 0:
             found = replace(found, waits=(Wait(Reason.FOREMAN_UNREACHABLE, str(error)),))
         else:
             problem = Problem("", str(error), "see the message; it is tried again with growing pauses")
             found = replace(found, stalls=(Stalled(Reason.FOREMAN_REFUSED, (problem,)),))
         await self._reporter.write(run, found)
-        return Next(error=True, server=connection.server.metadata.name, probe=not connection.ready)
+        probe = isinstance(error, ForemanUnauthorized | ForemanForbidden)
+        return Next(error=True, server=connection.server.metadata.name, probe=probe)
 
 
 def _choose(world: World) -> Draft:

@@ -1,0 +1,195 @@
+"""A gate in front of a server: it can be shut, be slow, answer by itself, or speak TLS, while the server behind it goes on.
+
+It forwards everything else as it comes, streams too, so that a watch on the Kubernetes API passes.
+"""
+
+import asyncio
+import fnmatch
+import json
+import ssl
+import tempfile
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "content-length", "host"}
+KEY = """-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgksrW8RwTZYmSA0Go
+rWbo5fE1Kxoq7ZQ3KdUbqsrjhkOhRANCAASgjTmBYNp1dRV+XPQO422bkMBpi9Ob
+jLh2SnT0M31LGsdEXuzdO1vDXFTFbxgfw/oOL+kiYu64bma14aevc26W
+-----END PRIVATE KEY-----
+"""
+CERTIFICATE = """-----BEGIN CERTIFICATE-----
+MIIBsjCCAVegAwIBAgIUCnWfAoz20MaBm56zasCEAeIFU1IwCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMRm9yZW1hbiB0ZXN0MCAXDTI2MTEyNDA4NDM1MVoYDzIxMjYx
+MDMxMDg0MzUxWjAXMRUwEwYDVQQDDAxGb3JlbWFuIHRlc3QwWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAASgjTmBYNp1dRV+XPQO422bkMBpi9ObjLh2SnT0M31LGsdE
+XuzdO1vDXFTFbxgfw/oOL+kiYu64bma14aevc26Wo38wfTAdBgNVHQ4EFgQU2O78
+pyj6LTs0vX+X1j2JcDgGBcYwHwYDVR0jBBgwFoAU2O78pyj6LTs0vX+X1j2JcDgG
+BcYwGgYDVR0RBBMwEYcEfwAAAYIJbG9jYWxob3N0MA4GA1UdDwEB/wQEAwIChDAP
+BgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0kAMEYCIQDhF5e4xaXqgnCoZOaj
+TGPmWwEYAyRBnAogt7F9WBwJ9wIhAPuQeHUNbX2mT/6JWIad8xcxAKvCeUrvmCCl
+EdVdC74i
+-----END CERTIFICATE-----
+"""
+"""Self-signed, for 127.0.0.1 and localhost, for a hundred years; nobody else trusts it."""
+
+
+@dataclass
+class Rule:
+    """What the gate answers by itself, for which requests, and how often (None: until it is taken away)."""
+
+    status: int = 503
+    body: Any = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    method: str = "*"
+    path: str = "*"
+    count: int | None = None
+    hits: int = 0
+
+    def fits(self, method: str, path: str) -> bool:
+        """Whether it is the one for this request."""
+        spent = self.count is not None and self.hits >= self.count
+        return not spent and self.method in {"*", method} and fnmatch.fnmatchcase(path, self.path)
+
+
+class Gate:
+    """One gate on loopback, in a thread of its own. `target` is the server behind it; None: nobody is there."""
+
+    def __init__(self, target: str | None, *, ca: str | None = None, tls: bool = False) -> None:
+        self.rules: list[Rule] = []
+        self.seen: list[tuple[str, str]] = []
+        self.delay = 0.0
+        self._target = target
+        self._trust = ssl.create_default_context(cadata=ca) if ca else True
+        self._tls = _server_side() if tls else None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._site: web.TCPSite | None = None
+        self.port = self._run(self._start())
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    # --- weather ----------------------------------------------------------------------------------------------
+
+    def shut(self) -> None:
+        """Nobody listens any more, and all connections are cut."""
+        self._run(self._shut())
+
+    def open(self) -> None:
+        """Somebody listens again, on the same port."""
+        self._run(self._listen())
+
+    def answer(self, status: int, body: Any = "", **more: Any) -> Rule:
+        """From now on the gate answers so by itself; the newest rule wins."""
+        rule = Rule(status, body, **more)
+        self.rules.insert(0, rule)
+        return rule
+
+    def drop(self, *rules: Rule) -> None:
+        """These rules are over."""
+        for rule in rules:
+            self.rules.remove(rule)
+
+    def requests(self, path: str = "*", method: str = "*") -> int:
+        """How many requests came."""
+        return sum(1 for verb, where in list(self.seen) if method in {"*", verb} and fnmatch.fnmatchcase(where, path))
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _start(self) -> int:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._client = aiohttp.ClientSession(
+            auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None), connector=aiohttp.TCPConnector(limit=0)
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        self.port = 0
+        await self._listen()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def _listen(self) -> None:
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls, reuse_address=True)
+        await self._site.start()
+
+    async def _shut(self) -> None:
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+        assert self._runner.server is not None
+        for connection in list(self._runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def _end(self) -> None:
+        await self._shut()
+        await self._client.close()
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append((request.method, request.path))
+        body = await request.read()
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        rule = next((rule for rule in self.rules if rule.fits(request.method, request.path)), None)
+        if rule is not None:
+            rule.hits += 1
+            text = rule.body if isinstance(rule.body, str) else json.dumps(rule.body)
+            kind = "text/html" if isinstance(rule.body, str) else "application/json"
+            return web.Response(status=rule.status, text=text, headers={"Content-Type": kind, **rule.headers})
+        if self._target is None:
+            return web.Response(status=404, text="<html>nothing here</html>", content_type="text/html")
+        return await self._forward(request, body)
+
+    async def _forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
+        address = f"{self._target}{request.rel_url.raw_path_qs}"
+        sent = self._client.request(
+            request.method, URL(address, encoded=True), data=body, headers=headers, ssl=self._trust,
+            allow_redirects=False, skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+        )  # fmt: skip
+        try:
+            async with sent as reply:
+                answer = web.StreamResponse(status=reply.status, reason=reply.reason)
+                for name, value in reply.headers.items():
+                    if name.lower() not in HOP:
+                        answer.headers.add(name, value)
+                await answer.prepare(request)
+                async for part in reply.content.iter_any():
+                    await answer.write(part)
+                await answer.write_eof()
+                return answer
+        except (aiohttp.ClientError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()
+            raise
+
+
+def _server_side() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = Path(folder) / "key.pem", Path(folder) / "certificate.pem"
+        key.write_text(KEY)
+        certificate.write_text(CERTIFICATE)
+        context.load_cert_chain(certificate, key)
+    return context
