@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from foreman_stacks.cluster.port import Key
 from foreman_stacks.errors import ForemanError, trace_of
-from foreman_stacks.foreman.port import JobCounts, JobHosts, Query
+from foreman_stacks.foreman.port import JobCounts, JobHosts, Query, ReportsSince
 from foreman_stacks.metrics import Metrics
 from foreman_stacks.reconcile.servers import Connection
+
+_FAST = (JobCounts, JobHosts, ReportsSince)
+"""What moves within seconds; all else, builds above all, takes minutes."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Poller:
         self._metrics = metrics
         self._interests: dict[Key, Interest] = {}
         self._changed = asyncio.Event()
+        self._calm_polled = 0.0
 
     def watch(self, key: Key, interest: Interest) -> None:
         """Wait for these answers, instead of what this key waited for before; nothing: wait no more."""
@@ -91,7 +95,7 @@ class Poller:
                 return
 
     def _pause(self) -> float:
-        busy = any(isinstance(query, JobCounts) for query in self._wanted())
+        busy = any(isinstance(query, _FAST) for query in self._wanted())
         return self._jobs if busy else self._builds
 
     def _wanted(self) -> set[Query[Any]]:
@@ -99,15 +103,11 @@ class Poller:
 
     async def _poll(self, connection: Connection) -> None:
         self._metrics.polls.inc()
-        wanted = self._wanted()
+        wanted, old = self._wanted(), connection.answers
         hosts = {query for query in wanted if isinstance(query, JobHosts)}
-        fresh = dict(await connection.foreman.read(wanted - hosts))
-        moved = {
-            query.id
-            for query, answer in fresh.items()
-            if isinstance(query, JobCounts) and connection.answers.get(query) != answer
-        }
-        due = {query for query in hosts if query.id in moved or query not in connection.answers}
+        calm = {query for query in wanted if not isinstance(query, _FAST)}
+        fresh = dict(await connection.foreman.read(wanted - hosts - self._not_due(wanted, calm, old)))
+        due = {query for query in hosts if query not in old or _moved(query, old, fresh)}
         fresh |= await connection.foreman.read(due) if due else {}
         for key, interest in list(self._interests.items()):
             if any(
@@ -118,6 +118,26 @@ class Poller:
                 self._wake(key)
         still = self._wanted()  # what nobody waits for any more must not be left to grow old
         connection.answers.update({query: answer for query, answer in fresh.items() if query in still})
+
+    def _not_due(self, wanted: set[Query[Any]], calm: set[Query[Any]], old: Mapping[Query[Any], Any]) -> set[Query[Any]]:
+        """What is left out of this poll: builds keep their own pace while jobs are followed more often."""
+        now = time.monotonic()
+        if wanted == calm or now - self._calm_polled > self._builds - self._jobs / 2:
+            self._calm_polled = now
+            return set()
+        return {query for query in calm if query in old}
+
+
+def _moved(query: JobHosts, old: Mapping[Query[Any], Any], fresh: Mapping[Query[Any], Any]) -> bool:
+    """Whether the hosts of a job with some result may be others than before: its count says so, or the job has ended."""
+    before, now = old.get(JobCounts(query.id)), fresh.get(JobCounts(query.id))
+    if before is None or now is None or before.status != now.status:
+        return before is not now
+    match query.result:
+        case "success":
+            return bool(before.succeeded != now.succeeded)
+        case _:
+            return bool(before.failed != now.failed)
 
 
 def _differs(old: Any, new: Any, names: frozenset[str]) -> bool:

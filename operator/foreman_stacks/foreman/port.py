@@ -214,6 +214,11 @@ class ServerInfo(Query[Server]):
 
 
 @dataclass(frozen=True)
+class ServerVersion(Query[str]):
+    """The version alone: whether the server is there and takes our credentials."""
+
+
+@dataclass(frozen=True)
 class TaxonomyNamed(Query[int | None]):
     """The id of an organization or location."""
 

@@ -38,6 +38,10 @@ async def _server(lists: Lists, _: port.ServerInfo) -> port.Server:
     return parse.server(status, plugins, user, permissions, features)
 
 
+async def _version(lists: Lists, _: port.ServerVersion) -> str:
+    return str((await lists.get("/api/v2/status"))["version"])
+
+
 async def _taxonomy(lists: Lists, query: port.TaxonomyNamed) -> int | None:
     rows = await lists.pages(f"/api/v2/{query.kind}", f"name = {quoted(query.name)}")
     return next((row["id"] for row in rows if query.name in {row["name"], row.get("title")}), None)
@@ -238,6 +242,7 @@ async def _report_log(lists: Lists, query: port.ReportLog) -> tuple[str, ...]:
 
 READERS: Mapping[type, Reader] = {
     port.ServerInfo: each(_server),
+    port.ServerVersion: each(_version),
     port.TaxonomyNamed: each(_taxonomy),
     port.HostgroupNamed: each(_hostgroup_named),
     port.HostgroupById: each(_hostgroup),

@@ -20,7 +20,7 @@ from foreman_stacks.errors import (
     ForemanUnreachable,
     InvalidSpec,
 )
-from foreman_stacks.foreman.port import Foreman, Query, Server, ServerInfo
+from foreman_stacks.foreman.port import Foreman, Query, Server, ServerInfo, ServerVersion
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.reconcile import conditions
 from foreman_stacks.reconcile.conditions import Condition
@@ -28,6 +28,8 @@ from foreman_stacks.settings import Settings
 
 MINIMUM = (3, 12)
 """Foreman 3.12 brought the bulk move and bulk build (foreman-api §17)."""
+LOOKS = 5
+"""Of so many probes one asks for plugins, permissions and features: five requests instead of one."""
 PLUGINS = ("foreman_puppet", "foreman_remote_execution")
 FEATURES = ("run_script", "puppet_run_host")
 PERMISSIONS = frozenset(
@@ -64,7 +66,8 @@ class Connection:
     answers: dict[Query[Any], Any] = field(default_factory=dict)
     ready: bool = False
     message: str = "not probed yet"
-    probed: datetime | None = None
+    info: Server | None = None
+    looks: int = 0
 
 
 Connect = Callable[[ForemanServer, tuple[str, str]], Foreman]
@@ -133,7 +136,7 @@ class Servers:
         if isinstance(connection, Condition):
             return connection, None
         try:
-            info = (await connection.foreman.read([ServerInfo()]))[ServerInfo()]
+            info = await _look(connection)
         except ForemanError as error:
             condition = failure(error)
         except (KeyError, TypeError, AttributeError):
@@ -189,6 +192,17 @@ class Servers:
             written = await self._cluster.patch_status(seen, "foremanservers", status)
             for event in conditions.events(old.get("conditions") or (), merged):
                 await self._cluster.post_event(written, event)
+
+
+async def _look(connection: Connection) -> Server:
+    """What the server is: all of it at first, after trouble and from time to time, else only whether it answers."""
+    if connection.ready and connection.info is not None and connection.looks < LOOKS:
+        connection.looks += 1
+        if (await connection.foreman.read([ServerVersion()]))[ServerVersion()] == connection.info.version:
+            return connection.info
+    connection.info = (await connection.foreman.read([ServerInfo()]))[ServerInfo()]
+    connection.looks = 1
+    return connection.info
 
 
 def judge(info: Server) -> Condition:

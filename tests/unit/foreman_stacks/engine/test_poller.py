@@ -108,6 +108,29 @@ def test_a_job_that_ends_without_new_counts_has_its_hosts_read_again() -> None:
     assert bench.connection.answers[good] == {"a1"}
 
 
+def test_hosts_are_asked_for_by_the_result_whose_count_moved() -> None:
+    bench = Bench()
+    counts, good, bad = JobCounts(7), JobHosts(7, "success"), JobHosts(7, "failed")
+    bench.poller.watch(ONE, Interest((counts, good, bad), frozenset({"a1"})))
+    bench.foreman.says = {counts: job(7), good: frozenset(), bad: frozenset()}
+    bench.poll()
+    bench.foreman.says[counts] = job(7, 1)
+    bench.foreman.asked.clear()
+    bench.poll()
+    assert set().union(*bench.foreman.asked) == {counts, good}
+
+
+def test_builds_keep_their_own_pace_while_jobs_are_followed() -> None:
+    bench = Bench()
+    bench.poller._builds = 60.0
+    counts = JobCounts(7)
+    bench.poller.watch(ONE, Interest((counts, BUILT_ONE), frozenset({"a1"})))
+    bench.foreman.says = {counts: job(7), BUILT_ONE: frozenset()}
+    for _ in range(3):
+        bench.poll()
+    assert bench.foreman.asked == [{counts, BUILT_ONE}, {counts}, {counts}]
+
+
 def test_what_nobody_waits_for_is_forgotten_at_once() -> None:
     bench = Bench()
     bench.poller.watch(ONE, Interest((BUILT_ONE,), frozenset({"a1"})))
