@@ -91,7 +91,7 @@ class Engine:
             if key.plural == "stackdeployments" and before.held != now.held:
                 self._queue.add(Key("foremanservers", "", now.server))
             return
-        if before is None and key.plural == "stackdeployments" and now.settled and now.observed and not now.deleting:
+        if before is None and key.plural == "stackdeployments" and now.at_rest:
             pause = random.uniform(0.05, 1.0) * self._settings.resync  # noqa: S311 - spreads the first looks
             self._queue.add(key, pause, calm=True)
             return

@@ -22,6 +22,12 @@ class Seen:
     observed: bool = False
     settled: bool = False
     held: bool = False
+    kept: bool = False
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is left to do: Ready as it is now, and our finalizer off unless its end is ours too."""
+        return self.settled and self.observed and not self.deleting and (self.kept or not self.held)
 
     @property
     def cause(self) -> tuple[str, int, bool, str]:
@@ -43,6 +49,7 @@ class Seen:
             observed=status.get("observedGeneration") == meta.get("generation"),
             settled=bool(status.get("settledPlan")) and ready.get("Ready") == "True",
             held=FINALIZER in (meta.get("finalizers") or ()),
+            kept=spec.get("deletionPolicy") == "Delete",
         )
 
 

@@ -181,12 +181,12 @@ class Living:
         )
 
     async def _project(self, run: Pass, world: World, found: Findings, connection: Connection) -> bool:
-        """DeployedHosts; of a deployment that was settled before this pass only those that somebody deleted."""
+        """DeployedHosts; of a deployment that was settled before this pass only those that are not as they should be."""
         if run.progress.settled_plan and found.settled:
-            lost = await projection.lost(world, run.seen, self._cluster)
-            queries = [HostNamed(f"{host.label}.{world.domain()}") for host in lost]
+            stale = await projection.stale(world, found, run.seen, self._cluster)
+            queries = [HostNamed(f"{host.label}.{world.domain()}") for host in stale]
             run.memory.learn(await connection.foreman.read(queries) if queries else {})
-            return await projection.project(world, found, run.seen, self._cluster, frozenset(host.ref for host in lost))
+            return await projection.project(world, found, run.seen, self._cluster, frozenset(host.ref for host in stale))
         return await projection.project(world, found, run.seen, self._cluster)
 
     def _after(self, draft: Draft, settled_now: bool) -> float | None:

@@ -95,14 +95,20 @@ async def project(
     return len(due) <= AT_ONCE
 
 
-async def lost(world: World, owner: Object, cluster: Cluster) -> list[PlannedHost]:
-    """The hosts whose objects somebody deleted."""
+async def stale(world: World, found: Findings, owner: Object, cluster: Cluster) -> list[PlannedHost]:
+    """The hosts whose objects somebody deleted, or were not written to the end: of a settled deployment all are `Ready`."""
     identity = world.plan.identity
-    there = {
-        (item["spec"].get("role"), item["spec"].get("index"))
+    told = {
+        (item["spec"].get("role"), item["spec"].get("index")): (item.get("status") or {}).get("state")
         for item in await cluster.list("deployedhosts", identity.namespace, f"{DEPLOYMENT_LABEL}={identity.name}")
         if any(ref.get("uid") == owner["metadata"]["uid"] for ref in item["metadata"].get("ownerReferences") or ())
     }
     created = world.progress.created()
-    hosts = [host for role in world.plan.roles for host in role.hosts if host.ref in created]
-    return [host for host in hosts if (host.ref.role, host.ref.index) not in there]
+    failed = {host.name for host in found.progress.failed_hosts}
+    return [
+        host
+        for role in world.plan.roles
+        for host in role.hosts
+        if host.ref in created
+        and told.get((role.name, host.ref.index)) != _state(host.ref, found, f"{host.label}.{world.domain()}" in failed)
+    ]

@@ -45,6 +45,19 @@ def test_settled_is_what_was_ready_once_and_still_is() -> None:
     assert not Seen.of(body("True")).settled
 
 
+def test_at_rest_is_what_is_ready_as_it_is_now_and_has_let_go_of_its_finalizer() -> None:
+    """After a crash between Ready and the finalizer's end the deployment is not left to the next resync."""
+    settled: dict[str, Any] = {"ready": "True", "status": {"settledPlan": "p"}}
+    held = {"finalizers": [FINALIZER]}
+    assert Seen.of(body(**settled)).at_rest
+    assert not Seen.of(body(**settled, metadata=held)).at_rest
+    ends = {"stackRef": {"name": "s"}, "serverRef": {"name": "f"}, "deletionPolicy": "Delete"}
+    assert Seen.of(body(**settled, metadata=held, spec=ends)).at_rest, "its end is ours: the finalizer stays"
+    assert not Seen.of(body(**settled, metadata={"generation": 4})).at_rest
+    assert not Seen.of(body(**settled, metadata={"deletionTimestamp": "2026-11-23T12:00:00Z"})).at_rest
+    assert not Seen.of(body()).at_rest
+
+
 def test_odd_objects_are_no_reason_to_fall() -> None:
     odd = {"metadata": {"uid": "u"}, "spec": {"stackRef": "text", "serverRef": {"name": 3}}, "status": None}
     seen = Seen.of(odd)
