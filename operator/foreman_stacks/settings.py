@@ -54,7 +54,7 @@ class Settings:
     """Between two polls while only builds are waited for."""
     server_probe: float = 60.0
     host_create_timeout: float = 300.0
-    """After this a host (or job) whose creation was not answered, and that is not there, is created again."""
+    """After this a hostgroup, host or job whose creation was not answered, and that is not there, is created again."""
     lookup_every: float = 2.0
     """Between two looks for something whose creation was not answered, or whose proof has not come yet."""
     build_timeout: float = 7200.0

@@ -15,6 +15,9 @@ from foreman_stacks.reconcile.world import Draft
 MAX_ROUNDS = 100
 """Rounds of reading in one pass; a decision that asks for more asks in a circle, which is a defect of ours."""
 
+NOT_DONE = frozenset({404, 422})
+"""Answers by which we know that a write was not done: a 500 may come after the commit (foreman-measured §5)."""
+
 Decide = Callable[[Snapshot], Draft]
 
 
@@ -53,11 +56,13 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
     try:
         row = await foreman.write(change)
     except ForemanUnreachable as error:
-        if change.intent and not error.sent:
-            memory.unsent.add(change.key)
+        if not error.sent:
+            memory.never_sent(change)
         raise
     except (ForemanRefused, ForemanNotFound) as error:
-        if change.verb == "create" and change.resource == "host" and error.status in {404, 422}:
+        if error.status in NOT_DONE:
+            memory.posting.pop(change.key, None)
+        if change.verb == "create" and change.resource == "host" and error.status in NOT_DONE:
             memory.refused[change.key] = _words(error)
             return
         raise

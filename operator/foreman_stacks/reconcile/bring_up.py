@@ -27,9 +27,7 @@ def bring_up(world: World) -> Draft:
     if _lost(world, draft) or _scaled_down(world, draft) or provision.again(world, draft):
         return draft
     scope = draft.scope = world.scope()
-    changes = _configure(world, scope)
-    if changes:
-        draft.act(changes, Reason.CONFIGURING)
+    if _configure(world, scope, draft):
         return draft
     provision.create(world, scope, draft)
     lost = provision.missing(world, scope, draft)
@@ -147,15 +145,29 @@ def _scaled_down(world: World, draft: Draft) -> bool:
     return bool(problems)
 
 
-def _configure(world: World, scope: Scope) -> list[Change]:
+def _configure(world: World, scope: Scope, draft: Draft) -> bool:
     """What the first kind of resource that differs has to change; the kinds stand in the order of their needs."""
     for kind in KINDS:
         wanted = kind.wanted(scope)
         world.seen.need(kind.queries(wanted))
         changes = list(kind.changes(wanted, world.seen))
         if changes:
-            return changes
-    return []
+            ripe = [change for change in changes if not _may_appear(world, change)]
+            if ripe:
+                draft.act(ripe, Reason.CONFIGURING)
+            else:
+                message = f"looks whether {changes[0].key} was created"
+                draft.wait(Wait(Reason.CONFIGURING, message, after=world.settings.lookup_every))
+            return True
+    return False
+
+
+def _may_appear(world: World, change: Change) -> bool:
+    """Whether it makes a hostgroup that an unanswered POST may still bring: this process's, or an earlier one's."""
+    if (change.verb, change.resource) != ("create", "hostgroup"):
+        return False
+    until = world.memory.group_may_appear_until(world.plan_id, world.settings.host_create_timeout, change.key)
+    return until is not None and world.now < until
 
 
 def _settle(world: World, scope: Scope, draft: Draft) -> None:

@@ -163,10 +163,13 @@ class Living:
             await self._reporter.hold(run)
         await self._reporter.write(run, found)
         run.memory.unsent |= draft.intents
+        if draft.progress.plan != run.progress.plan:
+            run.memory.accept(run.progress.plan, draft.progress.plan)
         try:
             await do(draft.waves, connection.foreman, run.memory, self._now)
         except ForemanError as error:
             return await self._foreman_failed(run, world.plan, connection, error)
+        run.memory.rebuffed = False
         if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
             run.memory.doubt()  # it is mended in Foreman, or nowhere
         complete = await self._project(run, world, found, connection)
@@ -246,6 +249,9 @@ class Living:
             found = replace(found, stalls=(Stalled(Reason.FORBIDDEN, (problem,)),))
         elif isinstance(error, ForemanUnreachable) or error.status >= 500 or error.status == 0:
             found = replace(found, waits=(Wait(Reason.FOREMAN_UNREACHABLE, str(error)),))
+        elif not run.memory.rebuffed:  # a write of our own, sent before a crash, may have come first: look again
+            run.memory.rebuffed = True
+            found = replace(found, waits=(Wait(Reason.RETRYING, str(error)),))
         else:
             problem = Problem("", str(error), "see the message; it is tried again with growing pauses")
             found = replace(found, stalls=(Stalled(Reason.FOREMAN_REFUSED, (problem,)),))

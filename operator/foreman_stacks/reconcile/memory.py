@@ -43,8 +43,14 @@ class Memory:
     names: dict[HostRef, str] = field(default_factory=dict)
     """FQDNs of the hosts whose creation this process has intended."""
     sent: dict[str, datetime] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
+    """Plans that this process accepted: no earlier one can have posted hostgroups of them."""
+    posting: dict[str, datetime] = field(default_factory=dict)
+    """Titles of hostgroups that this process posted without an answer."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why Foreman refused a key for good."""
+    rebuffed: bool = False
+    """Whether Foreman refused something in the last pass."""
     missing: dict[str, datetime] = field(default_factory=dict)
     """Since when a host that was there is not to be seen."""
     sighted: set[str] = field(default_factory=set)
@@ -74,13 +80,22 @@ class Memory:
         if change.intent:
             self.unsent.discard(change.key)
             self.sent[change.key] = now
+        if (change.verb, change.resource) == ("create", "hostgroup"):
+            self.posting[change.key] = now
         for query in (*change.stales, *(() if change.answers is None else (change.answers,))):
             self.kept.pop(query, None)
         for query, _ in change.settles:
             self.kept.pop(query, None)
 
+    def never_sent(self, change: Change) -> None:
+        """No byte of it can have arrived."""
+        self.posting.pop(change.key, None)
+        if change.intent:
+            self.unsent.add(change.key)
+
     def done(self, change: Change, row: Any) -> None:
         """A change succeeded."""
+        self.posting.pop(change.key, None)
         self.kept.update(change.settles)
         if change.answers is not None and row is not None:
             self.kept[change.answers] = row
@@ -101,6 +116,21 @@ class Memory:
         """When a key that is not found can no longer appear: after the latest of intent, our start, and last send."""
         latest = max(since, self.started, self.sent.get(key, since))
         return latest + timedelta(seconds=timeout)
+
+    def accept(self, before: str, plan: str) -> None:
+        """This process has accepted a plan, instead of the one before, if there was any."""
+        if not before or before in self.accepted:
+            self.accepted.add(plan)
+
+    def group_may_appear_until(self, plan: str, timeout: float, title: str = "") -> datetime | None:
+        """Until when a hostgroup (any one, or this) may appear that was posted and not answered; None: none is on its way.
+
+        Two posts of one title make two hostgroups (foreman-measured §1.9), and a process that is gone may have posted.
+        """
+        times = [time for name, time in self.posting.items() if title in {"", name}]
+        if plan and plan not in self.accepted:
+            times.append(self.started)
+        return max(times) + timedelta(seconds=timeout) if times else None
 
     def doubt(self, *, hosts: bool = True) -> None:
         """Something went wrong: ask everything anew, but for what only this process can know.

@@ -62,6 +62,11 @@ def delete(progress: Progress, identity: Identity, at: Moment, *, paused: bool) 
 
 def _await_acts(progress: Progress, at: Moment, draft: Draft) -> bool:
     """Cancel our jobs, and wait for POSTs whose answer is not known; whether something is still in flight."""
+    if not progress.created():
+        end = at.memory.group_may_appear_until(progress.plan, at.settings.host_create_timeout)
+        if end is not None and at.now < end:
+            left = min((end - at.now).total_seconds(), at.settings.lookup_every)
+            draft.wait(Wait(Reason.DELETING, "a hostgroup that was being created may still appear", after=left))
     for name, role in progress.roles.items():
         if role.creating is None or not any(at.memory.may_appear(HostRef(name, index)) for index in role.creating.indices):
             continue

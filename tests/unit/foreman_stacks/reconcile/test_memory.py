@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from foreman_stacks.foreman.port import Change
+from foreman_stacks.reconcile.memory import Memory
+from tests.unit.foreman_stacks.made import NOW, later
+
+POST = Change("create", "hostgroup", "Base/zk")
+
+
+def test_a_hostgroup_of_a_plan_that_an_earlier_process_accepted_may_still_appear() -> None:
+    memory = Memory(started=NOW)
+    assert memory.group_may_appear_until("plan", 300, "Base/zk") == later(300)
+    assert memory.group_may_appear_until("", 300) is None, "nobody posts before a plan is accepted"
+
+
+def test_a_plan_of_our_own_has_nothing_on_its_way_but_what_we_posted_without_an_answer() -> None:
+    memory = Memory(started=NOW)
+    memory.accept("", "one")
+    assert memory.group_may_appear_until("one", 300) is None
+    memory.sending(POST, later(10))
+    assert memory.group_may_appear_until("one", 300, "Base/zk") == later(310)
+    assert memory.group_may_appear_until("one", 300, "Base/other") is None
+    assert memory.group_may_appear_until("one", 300) == later(310), "any one"
+    memory.done(POST, None)
+    assert memory.group_may_appear_until("one", 300) is None
+
+
+def test_what_could_not_be_sent_at_all_is_not_on_its_way() -> None:
+    memory = Memory(started=NOW, accepted={"one"})
+    memory.sending(POST, later(10))
+    memory.never_sent(POST)
+    assert memory.group_may_appear_until("one", 300) is None
+
+
+def test_a_plan_that_follows_one_of_an_earlier_process_is_not_all_ours() -> None:
+    memory = Memory(started=NOW)
+    memory.accept("theirs", "edited")
+    assert memory.group_may_appear_until("edited", 300) == later(300)
+    memory.accept("", "ours")
+    memory.accept("ours", "ours, edited")
+    assert memory.group_may_appear_until("ours, edited", 300) is None
