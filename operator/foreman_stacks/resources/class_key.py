@@ -40,7 +40,9 @@ class ClassKeyKind:
 
     def changes(self, wanted: Sequence[WantedKey], seen: Snapshot) -> Sequence[Change]:
         """One PUT for each key that is off."""
-        asked = [(key, ClassKeys(environment_of(key.outer, key.environment, seen) or "", key.puppet_class)) for key in wanted]
+        asked = [
+            (key, ClassKeys(environment_of(key.outer, key.environment, seen) or "", key.puppet_class)) for key in wanted
+        ]
         seen.need(query for _, query in asked)
         found = []
         for key, query in asked:

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from foreman_stacks.foreman.port import HostgroupById, HostgroupNamed, Query, Snapshot, TaxonomyNamed
+from foreman_stacks.foreman.port import (
+    HostgroupById,
+    HostgroupNamed,
+    Parameter,
+    Query,
+    Snapshot,
+    TaxonomyNamed,
+    Written,
+)
 from foreman_stacks.model.identity import Identity, Mark
 from foreman_stacks.model.scope import ClassScope, GroupScope, Scope
-from foreman_stacks.model.values import Bound, Secret
-
+from foreman_stacks.model.values import Bound, Secret, alike
 
 PUPPET = "puppet"
 """The class of theforeman-puppet, which manages the agent itself where a site's hostgroup assigns it."""
@@ -178,3 +185,19 @@ def parameter_body(bound: Bound) -> dict[str, Any]:
 def wire_body(bound: Bound) -> str | Secret:
     """The text of a value, still wrapped when it is a secret."""
     return Secret(bound.wire) if bound.sensitive else bound.wire
+
+
+def place_of(owner: str, bound: Bound) -> str:
+    """How a parameter of a host or hostgroup is called in the journal, and what is written there remembered by."""
+    return f"{owner} {bound.name}"
+
+
+def remembered(place: str, bound: Bound) -> tuple[tuple[Query[Any], Any], ...]:
+    """What a write settles of a value that Foreman hides: only who wrote it can know it."""
+    return ((Written(place), bound.wire),) if bound.sensitive else ()
+
+
+def unchanged(place: str, bound: Bound, now: Parameter, seen: Snapshot) -> bool:
+    """Whether a parameter has the wanted value; of a hidden one what this process wrote is taken for it."""
+    same = seen.written(place) == bound.wire if now.hidden else alike(bound.type, bound.plain, now.value)
+    return same and now.type == bound.type and now.hidden == bound.sensitive

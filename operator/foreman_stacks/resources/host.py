@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
@@ -12,12 +12,12 @@ from foreman_stacks.foreman.port import (
     ClassKeys,
     ComputeProfileNamed,
     ComputeResourceNamed,
+    HostDetail,
     Hostgroup,
     HostNamed,
     HostRow,
     ImagesOf,
     OverrideOf,
-    OverrideValue,
     Query,
     Snapshot,
     TaxonomyNamed,
@@ -25,10 +25,10 @@ from foreman_stacks.foreman.port import (
 from foreman_stacks.model.identity import MARK_PARAMETER, Identity, Mark
 from foreman_stacks.model.schema import Expression, ForemanName, Name, Written
 from foreman_stacks.model.scope import HostScope, Scope
-from foreman_stacks.model.values import Bound, ValueType, alike
-from foreman_stacks.resources.groups import parameter_body, taxonomies, wire_body
+from foreman_stacks.model.values import Bound, ValueType
+from foreman_stacks.resources.groups import parameter_body, place_of, remembered, taxonomies, unchanged
 from foreman_stacks.resources.hostgroup_parameter import NOT_RESERVED
-from foreman_stacks.resources.parameter_override import WantedOverride, changes_of, keyed_values
+from foreman_stacks.resources.parameter_override import WantedOverride, changes_of, new_values
 
 
 class HostParameter(Written):
@@ -131,18 +131,15 @@ def _values(
     host: HostScope, fqdn: str, environment: str, seen: Snapshot
 ) -> tuple[dict[str, Any], tuple[tuple[Query[Any], Any], ...]]:
     """The values for the POST, and what is known of all of the host's values once it is done."""
-    match = f"fqdn={fqdn}"
-    settles: dict[Query[Any], Any] = {}
-    labels = [label.split("::") for label in host.pending if "::" in label]
-    for parts in labels:  # a value that comes later: a new host has none
-        key = seen[ClassKeys(environment, "::".join(parts[:-1]))].get(parts[-1])
+    settles: list[tuple[Query[Any], Any]] = []
+    labels = [label.rpartition("::") for label in host.pending if "::" in label]
+    for name, _, parameter in labels:  # a value that comes later: a new host has none
+        key = seen[ClassKeys(environment, name)].get(parameter)
         if key is not None:
-            settles[OverrideOf(key.id, match)] = None
-    body: dict[str, Any] = {}
-    for position, (key, entry) in enumerate(keyed_values(_wanted(host, fqdn), environment, seen)):
-        body[str(position)] = {"lookup_key_id": key.id, "value": wire_body(entry.bound)}
-        settles[OverrideOf(key.id, match)] = OverrideValue(match, entry.bound.plain)
-    return body, tuple(settles.items())
+            settles.append((OverrideOf(key.id, f"fqdn={fqdn}"), None))
+    body, known = new_values(_wanted(host, fqdn), environment, seen)
+    settles += [pair for bound in host.parameters for pair in remembered(place_of(fqdn, bound), bound)]
+    return body, (*settles, *known)
 
 
 def move(hosts: Sequence[HostRow], group: Hostgroup, scope: Scope, seen: Snapshot) -> Change:
@@ -168,18 +165,18 @@ def remaining(host: HostScope, row: HostRow, environment: str, seen: Snapshot) -
         found.append(
             Change("update", "host", row.name, {"lookup_values_attributes": values}, (row.id,), settles=settles)
         )
-    own = {entry.name: entry for entry in row.parameters or ()}
-    found += filter(None, (_parameter(row, bound, own) for bound in host.parameters))
+    found += filter(None, (_parameter(row, bound, seen) for bound in host.parameters))
     return found
 
 
-def _parameter(row: HostRow, bound: Bound, own: Mapping[str, Any]) -> Change | None:
+def _parameter(row: HostRow, bound: Bound, seen: Snapshot) -> Change | None:
     """A nested call: a PUT of the host's parameters as an array would take our mark off (foreman-measured §2)."""
-    now = own.get(bound.name)
-    place, stales = f"{row.name} {bound.name}", (HostNamed(row.name),)
+    now = next((entry for entry in row.parameters or () if entry.name == bound.name), None)
+    place = place_of(row.name, bound)
+    rest: dict[str, Any] = {"stales": (HostNamed(row.name), HostDetail(row.id)), "settles": remembered(place, bound)}
     if now is None:
-        return Change("create", "host_parameter", place, parameter_body(bound), (row.id,), stales=stales)
-    if now.hidden or alike(bound.type, bound.plain, now.value):
+        return Change("create", "host_parameter", place, parameter_body(bound), (row.id,), **rest)
+    if unchanged(place, bound, now, seen):
         return None
     body = {name: value for name, value in parameter_body(bound).items() if name != "name"}
-    return Change("update", "host_parameter", place, body, (row.id, bound.name), stales=stales)
+    return Change("update", "host_parameter", place, body, (row.id, bound.name), **rest)

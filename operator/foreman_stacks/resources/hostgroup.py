@@ -13,8 +13,6 @@ from foreman_stacks.foreman.port import (
     ClassNamed,
     EnvironmentNamed,
     HostgroupNamed,
-    OverrideOf,
-    OverrideValue,
     Query,
     Snapshot,
     TaxonomyNamed,
@@ -26,11 +24,13 @@ from foreman_stacks.resources.groups import (
     WantedGroup,
     environment_of,
     parameter_body,
+    place_of,
+    remembered,
     taxonomies,
     wanted_groups,
-    wire_body,
 )
 from foreman_stacks.resources.hostgroup_parameter import HostgroupParameter
+from foreman_stacks.resources.parameter_override import new_values, values_of
 from foreman_stacks.resources.puppet_class import PuppetClass
 
 
@@ -83,20 +83,23 @@ class HostgroupKind:
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
         """A POST for each group that is not there and whose parent is."""
-        return [
-            _create(group, seen)
+        fresh = [
+            (group, environment_of(group.outer, group.environment, seen) or "")
             for group in wanted
             if seen[HostgroupNamed(group.title)] is None
             and (not group.parent or seen[HostgroupNamed(group.parent)] is not None)
         ]
+        names = [(environment, entry.name) for group, environment in fresh for entry in group.classes]
+        keyed = [(environment, name) for group, environment in fresh for name, _ in group.values]
+        ids: list[Query[Any]] = [EnvironmentNamed(environment) for _, environment in fresh if environment]
+        seen.need([*ids, *(ClassNamed(*name) for name in names), *(ClassKeys(*name) for name in keyed)])
+        return [_create(group, environment, seen) for group, environment in fresh]
 
 
-def _create(group: WantedGroup, seen: Snapshot) -> Change:
-    environment = environment_of(group.outer, group.environment, seen)
-    assert environment is not None, "preflight refuses a deployment without an environment"
+def _create(group: WantedGroup, environment: str, seen: Snapshot) -> Change:
+    assert environment, "preflight refuses a deployment without an environment"
     parent = seen[HostgroupNamed(group.parent)] if group.parent else None
     names = {entry.name for entry in group.classes}
-    seen.need([ClassNamed(environment, name) for name in sorted(names)])
     body: dict[str, Any] = {
         "name": group.name,
         "parent_id": parent.id if parent else None,
@@ -114,16 +117,9 @@ def _create(group: WantedGroup, seen: Snapshot) -> Change:
         if name is not None:
             plural: Any = f"{kind}s"
             body[f"{kind}_ids"] = [seen[TaxonomyNamed(plural, name)]]
-    settles: list[tuple[Query[Any], Any]] = []
-    values = group.values
+    settles = [pair for bound in group.parameters for pair in remembered(place_of(group.title, bound), bound)]
+    values, known = new_values(values_of(group), environment, seen)
     if values:
-        body["lookup_values_attributes"] = {}
-        seen.need([ClassKeys(environment, name) for name in sorted({name for name, _ in values})])
-    for position, (name, bound) in enumerate(values):
-        key = seen[ClassKeys(environment, name)][bound.name]
-        body["lookup_values_attributes"][str(position)] = {"lookup_key_id": key.id, "value": wire_body(bound)}
-        match = f"hostgroup={group.title}"
-        settles.append((OverrideOf(key.id, match), OverrideValue(match, bound.plain)))
-    return Change(
-        "create", "hostgroup", group.title, body, answers=HostgroupNamed(group.title), settles=tuple(settles)
-    )
+        body["lookup_values_attributes"] = values
+    answers = HostgroupNamed(group.title)
+    return Change("create", "hostgroup", group.title, body, answers=answers, settles=(*settles, *known))

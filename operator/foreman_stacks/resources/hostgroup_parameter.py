@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
-from foreman_stacks.foreman.port import Change, Hostgroup, HostgroupNamed, Query, Snapshot, Written
+from foreman_stacks.foreman.port import Change, Hostgroup, HostgroupNamed, Query, Snapshot
 from foreman_stacks.model.schema import Name, Rule, Valued
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.model.values import Bound, ValueType, alike
-from foreman_stacks.resources.groups import WantedGroup, parameter_body, wanted_groups
+from foreman_stacks.model.values import Bound, ValueType
+from foreman_stacks.resources.groups import WantedGroup, parameter_body, place_of, remembered, unchanged, wanted_groups
 
 RESERVED = "foreman_stacks"
 """Parameters of the operator's own (mark and record) begin so."""
@@ -65,16 +65,11 @@ class HostgroupParameterKind:
 
 def _change(group: Hostgroup, bound: Bound, seen: Snapshot) -> Change | None:
     now = next((entry for entry in group.parameters if entry.name == bound.name), None)
-    place = f"{group.title} {bound.name}"
-    rest: dict[str, Any] = {"stales": (HostgroupNamed(group.title),), "settles": _remember(place, bound)}
+    place = place_of(group.title, bound)
+    rest: dict[str, Any] = {"stales": (HostgroupNamed(group.title),), "settles": remembered(place, bound)}
     if now is None:
         return Change("create", "hostgroup_parameter", place, parameter_body(bound), (group.id,), **rest)
-    same = seen.written(place) == bound.wire if now.hidden else alike(bound.type, bound.plain, now.value)
-    if same and now.type == bound.type and now.hidden == bound.sensitive:
+    if unchanged(place, bound, now, seen):
         return None
     body = {name: value for name, value in parameter_body(bound).items() if name != "name"}
     return Change("update", "hostgroup_parameter", place, body, (group.id, bound.name), **rest)
-
-
-def _remember(place: str, bound: Bound) -> tuple[tuple[Query[Any], Any], ...]:
-    return ((Written(place), bound.wire),) if bound.sensitive else ()

@@ -18,11 +18,18 @@ from foreman_stacks.foreman.port import (
     Query,
     Snapshot,
 )
-from foreman_stacks.foreman.port import Written as WrittenPlace
 from foreman_stacks.model.schema import ClassName, ClassParameterName, Expression, Valued, Written
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.model.values import MASK, Bound, ValueType, alike
-from foreman_stacks.resources.groups import PUPPET, RUNMODE, WantedGroup, environment_of, wanted_groups, wire_body
+from foreman_stacks.model.values import MASK, Bound, Json, ValueType, alike
+from foreman_stacks.resources.groups import (
+    PUPPET,
+    RUNMODE,
+    WantedGroup,
+    environment_of,
+    remembered,
+    wanted_groups,
+    wire_body,
+)
 
 _TYPE = (
     "Type of the class parameter in Foreman, which is one for the whole server. Default: what the value or the "
@@ -95,7 +102,11 @@ def _release(group: WantedGroup, environment: str, seen: Snapshot) -> list[Chang
     if key is None or seen[OverrideOf(key.id, match)] is None:
         return []
     query: Query[Any] = OverrideOf(key.id, match)
-    return [Change("delete", "override_value", f"{PUPPET}::{RUNMODE.name} {match}", address=(key.id, match), stales=(query,))]
+    return [
+        Change(
+            "delete", "override_value", f"{PUPPET}::{RUNMODE.name} {match}", address=(key.id, match), stales=(query,)
+        )
+    ]
 
 
 def values_of(group: WantedGroup) -> list[WantedOverride]:
@@ -119,19 +130,39 @@ def keyed_values(
     return [(seen[ClassKeys(environment, entry.puppet_class)][entry.bound.name], entry) for entry in wanted]
 
 
+def new_values(
+    wanted: Sequence[WantedOverride], environment: str, seen: Snapshot
+) -> tuple[dict[str, Any], tuple[tuple[Query[Any], Any], ...]]:
+    """`lookup_values_attributes` of a creating POST (an indexed hash, measured §1.5), and what is known once it is done."""
+    pairs = keyed_values(wanted, environment, seen)
+    body = {
+        str(position): {"lookup_key_id": key.id, "value": wire_body(entry.bound)}
+        for position, (key, entry) in enumerate(pairs)
+    }
+    return body, tuple(pair for key, entry in pairs for pair in _settled(key, entry))
+
+
+def _settled(key: ClassKey, entry: WantedOverride) -> tuple[tuple[Query[Any], Any], ...]:
+    """A write's effect, as Foreman will show it: a hidden value is asked for by nobody but remembered."""
+    shown: Json = MASK if entry.bound.sensitive else entry.bound.plain
+    known = (OverrideOf(key.id, entry.match), OverrideValue(entry.match, shown))
+    return (known, *remembered(_place(entry), entry.bound))
+
+
+def _place(entry: WantedOverride) -> str:
+    return f"{entry.puppet_class}::{entry.bound.name} {entry.match}"
+
+
 def _change(key: ClassKey, entry: WantedOverride, seen: Snapshot) -> Change | None:
-    query = OverrideOf(key.id, entry.match)
-    now, bound = seen[query], entry.bound
-    place = f"{entry.puppet_class}::{bound.name} {entry.match}"
-    settles: tuple[tuple[Query[Any], Any], ...] = ((query, OverrideValue(entry.match, bound.plain)),)
-    if now is not None and now.value == MASK:
-        same = seen.written(place) == bound.wire
-        settles = ((query, now), (WrittenPlace(place), bound.wire))
-    else:
-        same = now is not None and alike(bound.type, bound.plain, now.value)
-    if same:
-        return None
+    now, bound, place = seen[OverrideOf(key.id, entry.match)], entry.bound, _place(entry)
+    if now is not None:
+        hidden = now.value == MASK
+        if seen.written(place) == bound.wire if hidden else alike(bound.type, bound.plain, now.value):
+            return None
+    settles = _settled(key, entry)
     if now is None:
         body: dict[str, Any] = {"match": entry.match, "value": wire_body(bound)}
         return Change("create", "override_value", place, body, (key.id,), settles=settles)
-    return Change("update", "override_value", place, {"value": wire_body(bound)}, (key.id, entry.match), settles=settles)
+    return Change(
+        "update", "override_value", place, {"value": wire_body(bound)}, (key.id, entry.match), settles=settles
+    )

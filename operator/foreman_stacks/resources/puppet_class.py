@@ -65,12 +65,15 @@ class PuppetClassKind:
                 body = {"puppetclass_id": seen[ClassNamed(environment, name)]}
                 found.append(_change("create", group, name, (row.id,), body))
             for name in surplus:
-                address = (row.id, seen[ClassNamed(environment, name)] or 0)
-                found.append(_change("delete", group, name, address, {}))
+                number = seen[ClassNamed(environment, name)]
+                if number is not None:  # one of another environment is given to nobody
+                    found.append(_change("delete", group, name, (row.id, number), {}))
         return found
 
 
 def _change(
     verb: Literal["create", "delete"], group: WantedGroup, name: str, address: tuple[int, ...], body: dict[str, Any]
 ) -> Change:
-    return Change(verb, "hostgroup_class", f"{group.title} {name}", body, address, stales=(HostgroupNamed(group.title),))
+    return Change(
+        verb, "hostgroup_class", f"{group.title} {name}", body, address, stales=(HostgroupNamed(group.title),)
+    )
