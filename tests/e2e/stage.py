@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -272,6 +272,14 @@ class Stage:
         """Ask for deletion."""
         self.api.call("DELETE", self.path(plural, name, namespace))
 
+    def seen(self) -> list[Any]:
+        """All that the operator shows to users in objects: the server, deployments, hosts and events."""
+        found = [self.api.find(self.path("foremanservers", self.server))]
+        for namespace in (self.namespace, *self.more, "default"):
+            found += [self.api.find(self.path(plural, namespace=namespace)) for plural in ("stackdeployments", "deployedhosts")]
+            found.append(self.api.find(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"))
+        return found
+
     # --- waiting ----------------------------------------------------------------------------------------------
 
     def ready(self, name: str = "zookeeper", seconds: float = 90, namespace: str = "") -> dict[str, Any]:
@@ -346,7 +354,8 @@ def staged(
     try:
         yield stage
     finally:
-        _keep(stage)
+        with suppress(httpx.HTTPError):
+            _keep(stage)
         operator.stop()
         own.stop()
         sweep(stage)
@@ -354,13 +363,9 @@ def staged(
 
 
 def _keep(stage: Stage) -> None:
-    """What users and Prometheus see at the end, beside the operator's log: all of it is searched for secrets."""
-    found = [stage.api.find(stage.path("foremanservers", stage.server))]
-    for namespace in (stage.namespace, *stage.more, "default"):
-        found += [stage.api.find(stage.path(plural, namespace=namespace)) for plural in ("stackdeployments", "deployedhosts")]
-        found.append(stage.api.find(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"))
+    """What can be seen at the end, beside the operator's log: all of it is searched for secrets (`leaks`)."""
     kept = stage.operator.directory
-    (kept / f"objects-{stage.server}.json").write_text(json.dumps(found, indent=1))
+    (kept / f"objects-{stage.server}.json").write_text(json.dumps(stage.seen(), indent=1))
     (kept / f"metrics-{stage.server}.txt").write_text(stage.operator.get("/metrics"))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +30,6 @@ _NOT_FOUND, _CONFLICT, _GONE, _TOO_MANY, _SERVER = 404, 409, 410, 429, 500
 
 async def connect(kubeconfig: str | None) -> client.ApiClient:
     """A client by kubeconfig, else by the Pod's ServiceAccount (whose token it reads anew every minute)."""
-    logging.getLogger("kubernetes").setLevel(logging.INFO)  # at DEBUG it logs bodies: Secrets among them
     configuration = client.Configuration()
     if kubeconfig or not os.environ.get("KUBERNETES_SERVICE_HOST"):
         await config.load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types here
