@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from foreman_stacks.api.meta import FINALIZER, RECONCILE_ANNOTATION
+from foreman_stacks.api.meta import ABANDON_ANNOTATION, FINALIZER, RECONCILE_ANNOTATION
 from foreman_stacks.cluster.port import Key, Object
 
 
@@ -17,6 +17,7 @@ class Seen:
     generation: int
     deleting: bool
     request: str
+    abandoned: bool = False
     stack: str = ""
     server: str = ""
     observed: bool = False
@@ -30,9 +31,9 @@ class Seen:
         return self.settled and self.observed and not self.deleting and (self.kept or not self.held)
 
     @property
-    def cause(self) -> tuple[str, int, bool, str]:
+    def cause(self) -> tuple[str, int, bool, str, bool]:
         """What must change for a change to be work."""
-        return (self.uid, self.generation, self.deleting, self.request)
+        return (self.uid, self.generation, self.deleting, self.request, self.abandoned)
 
     @classmethod
     def of(cls, body: Object) -> Seen:
@@ -44,6 +45,7 @@ class Seen:
             generation=meta.get("generation", 0),
             deleting="deletionTimestamp" in meta,
             request=(meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, ""),
+            abandoned=(meta.get("annotations") or {}).get(ABANDON_ANNOTATION) == "true",
             stack=_name(spec, "stackRef"),
             server=_name(spec, "serverRef"),
             observed=status.get("observedGeneration") == meta.get("generation"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,12 @@ MAX_ROUNDS = 100
 
 NOT_DONE = frozenset({404, 422})
 """Answers by which we know that a write was not done: a 500 may come after the commit (foreman-measured §5)."""
+_FINAL: Mapping[tuple[str, str], frozenset[int]] = {
+    ("create", "host"): NOT_DONE,
+    ("delete", "hostgroup"): frozenset({409, 422}),  # hosts or hostgroups of others are in it (foreman-measured §3)
+    ("cancel", "job"): frozenset({422}),
+}
+"""Refusals that are an answer: asking again would be refused again."""
 
 Decide = Callable[[Snapshot], Draft]
 
@@ -62,10 +68,12 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
     except (ForemanRefused, ForemanNotFound) as error:
         if error.status in NOT_DONE:
             memory.posting.pop(change.key, None)
-        if change.verb == "create" and change.resource == "host" and error.status in NOT_DONE:
+        if error.status not in _FINAL.get((change.verb, change.resource), ()):
+            raise
+        if change.verb != "cancel":
             memory.refused[change.key] = _words(error)
             return
-        raise
+        row = None  # it has ended meanwhile, or is about to
     memory.done(change, row)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from foreman_stacks.api.meta import ABANDON_ANNOTATION, FINALIZER
 from foreman_stacks.cluster.port import Event
-from foreman_stacks.errors import ForemanError
+from foreman_stacks.errors import ForemanError, ForemanUnauthorized, ForemanUnreachable
 from foreman_stacks.foreman.port import Snapshot
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.reasons import ConditionType, Reason
@@ -43,49 +43,61 @@ class Ending:
         keep = spec.get("deletionPolicy", "Retain") == "Retain"
         name = (spec.get("serverRef") or {}).get("name", "")
         connection = self._servers.ready(name)
-        if connection is None:
-            return await self._deleting(
-                run,
-                Reason.UNREACHABLE,
-                f"ForemanServer {name!r} is not Ready; annotation "
-                f'{ABANDON_ANNOTATION}: "true" gives up what is in Foreman',
-                "False",
-            )
+        if connection is None and not keep:
+            return await self._blocked(run, Reason.UNREACHABLE, f"ForemanServer {name!r} is not Ready")
         identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
         paused = bool(spec.get("paused"))
 
         def decide(seen: Snapshot) -> Draft:
             at = Moment(seen, run.memory, self._settings, self._now())
             if keep:
-                return teardown.retain(run.progress, at)
+                return teardown.retain(run.progress, at, identity if connection else None)
             return teardown.delete(run.progress, identity, at, paused=paused)
 
         try:
-            draft = await decided(decide, connection.foreman, run.memory, connection.answers)
+            if connection is None:
+                draft = decide(Snapshot())
+            else:  # what a poller saw some time ago is no ground to remove anything
+                draft = await decided(decide, connection.foreman, run.memory, {})
             if draft.waves or draft.waits:
-                reason = Reason.PAUSED if paused and not draft.waves else Reason.DELETING
-                await self._deleting(run, reason, draft.waits[0].message)
-                await do(draft.waves, connection.foreman, run.memory, self._now)
+                await self._tell(run, draft)
+                if connection is not None:
+                    await do(draft.waves, connection.foreman, run.memory, self._now)
                 times = [wait.after for wait in draft.waits if wait.after is not None]
-                return Next(after=min(times, default=self._settings.poll_builds), server=name)
+                return Next(after=min(times, default=self._settings.server_probe), server=name if connection else "")
         except ForemanError as error:
             run.memory.doubt()
-            await self._deleting(run, Reason.UNREACHABLE, str(error), "False")
+            away = isinstance(error, ForemanUnreachable | ForemanUnauthorized) or error.status >= 500
+            await self._blocked(run, Reason.UNREACHABLE if away else Reason.FOREMAN_REFUSED, str(error))
             return Next(error=True)
         if keep and run.progress.created() and not run.progress.settled_plan:
-            await self._reporter.event(
-                run.seen, Event("Normal", "Retained", "its hosts stay as they are, quiet where Puppet was stopped")
-            )
+            draft.notes.append("its hosts stay as they are, quiet where Puppet was stopped")
+        for note in draft.notes:
+            await self._reporter.event(run.seen, Event("Normal", "Retained", note))
         return await self._let_go(run)
 
     async def _let_go(self, run: Pass) -> Next:
         await self._reporter.release(run)
         return Next(ended=True)
 
-    async def _deleting(self, run: Pass, reason: Reason, message: str, truth: conditions.Truth = "True") -> Next:
-        old = run.seen.get("status") or {}
-        kept = [Condition(ConditionType.DELETING, truth, reason, message)]
-        kept.append(Condition(ConditionType.READY, "False", Reason.DELETING, message))
-        merged = conditions.merge(old.get("conditions") or (), kept, run.generation, self._now())
-        await self._reporter.patch(run, {**old, "conditions": merged, "observedGeneration": run.generation})
+    async def _tell(self, run: Pass, draft: Draft) -> None:
+        """What the teardown does or waits for."""
+        message = draft.waits[0].message
+        held = next((wait for wait in draft.waits if wait.reason is Reason.PAUSED), None)
+        if held is None:
+            await self._deleting(run, Condition(ConditionType.DELETING, "True", Reason.DELETING, message))
+        else:
+            stop = Condition(ConditionType.DELETING, "False", Reason.PAUSED, f"{held.message}; set spec.paused to false")
+            await self._deleting(run, stop, Condition(ConditionType.PAUSED, "True", Reason.PAUSED, held.message))
+
+    async def _blocked(self, run: Pass, reason: Reason, message: str) -> Next:
+        """It cannot go on, and what a person can do."""
+        way_out = f'annotation {ABANDON_ANNOTATION}: "true" gives up what is in Foreman'
+        await self._deleting(run, Condition(ConditionType.DELETING, "False", reason, f"{message}; {way_out}"))
         return Next(after=self._settings.server_probe)
+
+    async def _deleting(self, run: Pass, condition: Condition, *more: Condition) -> None:
+        old = run.seen.get("status") or {}
+        ready = Condition(ConditionType.READY, "False", Reason.DELETING, condition.message)
+        merged = conditions.merge(old.get("conditions") or (), [condition, ready, *more], run.generation, self._now())
+        await self._reporter.patch(run, {**old, "conditions": merged, "observedGeneration": run.generation})

@@ -8,7 +8,7 @@ each host its machine and its row, then hostgroups, children before parents. A V
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from datetime import timedelta
 
 from foreman_stacks.foreman.port import (
     Change,
@@ -17,76 +17,101 @@ from foreman_stacks.foreman.port import (
     HostgroupById,
     HostRow,
     HostsIn,
+    Job,
     JobCounts,
     JobWithToken,
     MarkedHostgroups,
     MarkedHosts,
     Snapshot,
     VmPresent,
+    Written,
 )
-from foreman_stacks.model.identity import HostRef, Identity
+from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Wait
-from foreman_stacks.model.progress import Progress
+from foreman_stacks.model.progress import Progress, Run
 from foreman_stacks.model.reasons import Reason
-from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.world import Draft, Moment
 
 HOSTS_AT_ONCE = 4
 
 
-def retain(progress: Progress, at: Moment) -> Draft:
-    """Start nothing more, wait until what is in flight is there or cannot come any more, and leave the rest."""
+def retain(progress: Progress, at: Moment, identity: Identity | None) -> Draft:
+    """Start nothing more, wait until nothing can appear any more, and leave everything as it is, jobs too.
+
+    Without an `identity` nobody is asked: the server cannot be.
+    """
     draft = Draft(progress)
-    _await_acts(progress, at, draft)
+    _await_posts(progress, at, draft, identity)
     return draft
 
 
 def delete(progress: Progress, identity: Identity, at: Moment, *, paused: bool) -> Draft:
-    """The next thing to remove; an idle draft: nothing of ours is left."""
+    """The next thing to remove; an idle draft: nothing of ours is left that can be removed."""
     draft = Draft(progress, paused=paused)
-    if _await_acts(progress, at, draft):
+    _await_posts(progress, at, draft, identity)
+    _end_jobs(progress, at, draft)
+    if draft.waits:
         return draft
-    marked = at.seen[MarkedHosts(identity)]
-    at.seen.need([HostDetail(host.id) for host in marked])
-    rows = [row for host in marked if (row := at.seen[HostDetail(host.id)]) is not None]
-    ours = [row for row in rows if _created(row, identity)]
+    ours = [row for row in _rows(identity, at.seen) if _created(row, identity)]
     if ours:
         _remove_hosts(ours[:HOSTS_AT_ONCE], at.seen, draft)
         return draft
     groups = [group for group in at.seen[MarkedHostgroups(identity)] if group.mark and group.mark.identity == str(identity)]
     groups = [group for group in groups if group.mark and group.mark.origin == "Created"]
-    at.seen.need([HostsIn(group.id) for group in groups])
-    _remove_groups(groups, at.seen, draft)
+    _remove_groups(groups, at, draft)
     return draft
 
 
-def _await_acts(progress: Progress, at: Moment, draft: Draft) -> bool:
-    """Cancel our jobs, and wait for POSTs whose answer is not known; whether something is still in flight."""
-    if not progress.created():
-        end = at.memory.group_may_appear_until(progress.plan, at.settings.host_create_timeout)
-        if end is not None and at.now < end:
-            left = min((end - at.now).total_seconds(), at.settings.lookup_every)
-            draft.wait(Wait(Reason.DELETING, "a hostgroup that was being created may still appear", after=left))
-    for name, role in progress.roles.items():
-        if role.creating is None or not any(at.memory.may_appear(HostRef(name, index)) for index in role.creating.indices):
-            continue
-        until = at.memory.settled_at("", role.creating.since, at.settings.host_create_timeout)
-        if at.now < until:
-            left = (until - at.now).total_seconds()
-            draft.wait(Wait(Reason.DELETING, "a host that was being created may still appear", after=min(left, at.settings.lookup_every)))
-    for step in progress.steps.values():
-        if step.run is None:
-            continue
-        job = at.seen[JobCounts(step.run.job)] if step.run.job else at.seen[JobWithToken(step.run.token)]
-        if job is not None and not job.ended:
-            change = Change("cancel", "job", str(job.id), address=(job.id,), stales=(JobCounts(job.id),))
-            if str(job.id) not in at.memory.sent:
-                draft.act([replace(change, intent=True)], Reason.DELETING, f"cancels job {job.id}")
-            draft.wait(Wait(Reason.DELETING, f"waits for job {job.id} to end", after=at.settings.lookup_every))
-        elif job is None and at.now < at.memory.settled_at(step.run.token, step.run.since, at.settings.host_create_timeout):
-            if step.run.token not in at.memory.unsent:
+def _rows(identity: Identity, seen: Snapshot) -> list[HostRow]:
+    """The hosts that bear a mark of this identity, with the proof."""
+    marked = seen[MarkedHosts(identity)]
+    seen.need([HostDetail(host.id) for host in marked])
+    return [row for host in marked if (row := seen[HostDetail(host.id)]) is not None]
+
+
+def _await_posts(progress: Progress, at: Moment, draft: Draft, identity: Identity | None) -> None:
+    """Wait for what was POSTed, by us or by a process before us, until it is there or cannot come any more."""
+    open_ = {ref for ref in progress.creating() if at.memory.may_appear(ref)}
+    if open_ and identity is not None:
+        open_ -= {row.mark.ref for row in _rows(identity, at.seen) if row.mark is not None}
+    deadlines = [
+        at.memory.settled_at(at.memory.names.get(ref, ""), creating.since, at.settings.host_create_timeout)
+        for ref in open_
+        if (creating := progress.role(ref.role).creating) is not None
+    ]
+    group = None if progress.created() else at.memory.group_may_appear_until(progress.plan, at.settings.host_create_timeout)
+    deadlines += [] if group is None else [group]
+    left = max(((deadline - at.now).total_seconds() for deadline in deadlines), default=0.0)
+    if left > 0.0:
+        draft.wait(Wait(Reason.DELETING, "what was being created may still appear", after=min(left, at.settings.lookup_every)))
+
+
+def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
+    """Cancel our jobs and wait until they have ended: a script or a run under way would bring back what we remove."""
+    for run in [step.run for step in progress.steps.values() if step.run is not None]:
+        job = _job(run, at)
+        if job is None:
+            if run.token not in at.memory.unsent and at.now < at.memory.settled_at(run.token, run.since, at.settings.host_create_timeout):
                 draft.wait(Wait(Reason.DELETING, "a job that was being started may still appear", after=at.settings.lookup_every))
-    return bool(draft.waits)
+            continue
+        lost = job.status == "queued" and job.task is None and at.now >= run.since + timedelta(seconds=at.settings.job_lost_after)
+        if job.ended or lost:
+            continue
+        told = Written(f"job {job.id} cancelled")
+        if told not in at.seen:
+            change = Change("cancel", "job", str(job.id), address=(job.id,), settles=((told, "yes"),))
+            draft.act([change], Reason.DELETING, f"cancels job {job.id}")
+        draft.wait(Wait(Reason.DELETING, f"waits for job {job.id} to end", after=at.settings.lookup_every))
+
+
+def _job(run: Run, at: Moment) -> Job | None:
+    """The job as it is now: its id is known from the run or from its token, what it does only by asking."""
+    if run.job is not None:
+        return at.seen[JobCounts(run.job)]
+    if run.token in at.memory.unsent:
+        return None
+    found = at.seen[JobWithToken(run.token)]
+    return None if found is None else at.seen[JobCounts(found.id)]
 
 
 def _created(row: HostRow, identity: Identity) -> bool:
@@ -114,13 +139,17 @@ def _remove_hosts(rows: Sequence[HostRow], seen: Snapshot, draft: Draft) -> None
     draft.act(hosts, Reason.DELETING, message)
 
 
-def _remove_groups(groups: Sequence[Hostgroup], seen: Snapshot, draft: Draft) -> None:
-    """Leaves first. A group that has hosts of others stays, and what is above it."""
-    parents = {group.ancestors[-1] for group in groups if group.ancestors}
-    leaves = [group for group in groups if group.id not in parents]
-    empty = [group for group in leaves if not seen[HostsIn(group.id)]]
-    if empty:
-        draft.act([_remove_group(group) for group in empty], Reason.DELETING)
+def _remove_groups(groups: Sequence[Hostgroup], at: Moment, draft: Draft) -> None:
+    """Leaves first. A group stays that has hosts or hostgroups of others (Foreman refuses then), and what is above it."""
+    stay = [group for group in groups if group.title in at.memory.refused or at.seen[HostsIn(group.id)]]
+    kept = {group.id for group in stay} | {above for group in stay for above in group.ancestors}
+    for group in stay:
+        why = at.memory.refused.get(group.title) or "it has hosts that are not ours"
+        draft.notes.append(f"hostgroup {group.title!r} stays: {why}")
+    parents = {above for group in groups for above in group.ancestors}
+    leaves = [group for group in groups if group.id not in parents | kept]
+    if leaves:
+        draft.act([_remove_group(group) for group in leaves], Reason.DELETING)
 
 
 def _remove_group(group: Hostgroup) -> Change:

@@ -127,6 +127,8 @@ class Draft:
     failures: dict[HostRef, FailedHost] = field(default_factory=dict)
     scope: Scope | None = None
     drift: tuple[str, ...] | None = None
+    notes: list[str] = field(default_factory=list)
+    """What people should know, though nothing is wrong."""
     paused: bool = False
     finishing: bool = False
     """The plan has changed: what was intended and is not in flight is given up."""
