@@ -64,6 +64,9 @@ class Settings:
     retry_first: float = 30.0
     """Before a step is tried again for the hosts that failed; doubled each time, up to `backoff_cap`."""
     quiesce_limit: int = 120
+    claim_grace: float = 2.0
+    """A new deployment is accepted no earlier than this after its creation: creation times are whole seconds, and of two
+    that were applied in one call the one that comes first must have been seen."""
     report_grace: float = 120.0
     busy_retry: float = 30.0
     """Before a host whose Puppet run was "already in progress" is asked again."""

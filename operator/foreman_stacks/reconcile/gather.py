@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foreman_stacks.api.foremanserver import ForemanServer, LabelRequirement, LabelSelector, Tenant
+from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.api.parse import parse_server, parse_stack
 from foreman_stacks.api.stack import Stack
 from foreman_stacks.api.stackdeployment import KeyRef, StackDeployment
@@ -143,10 +144,11 @@ async def server_of(deployment: StackDeployment, cluster: Cluster) -> tuple[Fore
     """The server, and as whom this namespace may use it; nothing about it is told to one that may not."""
     name = deployment.spec.server_ref.name
     found = await cluster.get(Key("foremanservers", "", name))
-    if found is None:
+    going = found is not None and "deletionTimestamp" in found["metadata"] and FINALIZER not in deployment.metadata.finalizers
+    if found is None or going:
         problem = Problem(
             "spec.serverRef.name",
-            f"there is no ForemanServer {name!r}",
+            f"ForemanServer {name!r} is being deleted" if going else f"there is no ForemanServer {name!r}",
             "correct the name, or ask an administrator for it",
         )
         return Stalled(Reason.SERVER_NOT_FOUND, (problem,))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from foreman_stacks.api.foremanserver import Tenant
+from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.api.parse import parse_deployment
 from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.errors import (
@@ -35,11 +36,6 @@ from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.servers import Connection, Servers
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.settings import Settings
-
-CLAIM_GRACE = timedelta(seconds=2)
-"""A new deployment is accepted no earlier than this after its creation: creation times are whole seconds, and of two
-that were applied in one call the one that comes first must have been seen."""
-
 
 class Living:
     """Brings deployments up and watches over them."""
@@ -130,7 +126,7 @@ class Living:
                 "use {namespace} in hostname, or another deployment name",
             )
             return Stalled(Reason.NAME_CONFLICT, (problem,))
-        left = (datetime.fromisoformat(created) + CLAIM_GRACE - self._now()).total_seconds()
+        left = (datetime.fromisoformat(created) + timedelta(seconds=self._settings.claim_grace) - self._now()).total_seconds()
         return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if who.pending and left > 0 else None
 
     async def _world(
@@ -159,8 +155,8 @@ class Living:
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:
         found = self._findings(run, world.plan, draft=draft)
         settled_now = found.settled
-        if draft.waves or draft.intents:
-            await self._reporter.hold(run)
+        if (draft.waves or draft.intents) and not await self._hold(run, connection):
+            return Next(after=0.0)
         await self._reporter.write(run, found)
         run.memory.unsent |= draft.intents
         if draft.progress.plan != run.progress.plan:
@@ -199,6 +195,15 @@ class Living:
         if settled_now:
             return self._settings.resync * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
         return self._settings.recheck
+
+    async def _hold(self, run: Pass, connection: Connection) -> bool:
+        """Finalizers before the first write: ours, then the server's; False: the server goes, and nothing was made."""
+        first = FINALIZER not in run.finalizers
+        await self._reporter.hold(run)
+        if not first or await self._servers.hold(connection.server.metadata.name):
+            return True
+        await self._reporter.release(run)
+        return False
 
     async def _release(self, run: Pass) -> None:
         """Settled and Retain: no finalizer, so that prune and uninstall never hang."""

@@ -106,7 +106,7 @@ class Servers:
         deleting = bool(seen["metadata"].get("deletionTimestamp"))
         if held and FINALIZER not in finalizers and not deleting:
             seen = await self._cluster.set_finalizers(seen, "foremanservers", [*finalizers, FINALIZER])
-        elif not held and FINALIZER in finalizers:
+        elif not held and FINALIZER in finalizers and not await self._used(key.name):
             left = [name for name in finalizers if name != FINALIZER]
             seen = await self._cluster.set_finalizers(seen, "foremanservers", left)
             if deleting and not left:
@@ -115,6 +115,24 @@ class Servers:
         condition, version = await self._probe(seen)
         await self._report(seen, condition, version)
         return self._settings.server_probe
+
+    async def hold(self, name: str) -> bool:
+        """Our finalizer, before anything is made on the server: what is made must be removable. False: the server goes."""
+        seen = await self._cluster.get(Key("foremanservers", "", name))
+        finalizers = list(seen["metadata"].get("finalizers") or ()) if seen else []
+        if seen is None or (seen["metadata"].get("deletionTimestamp") and FINALIZER not in finalizers):
+            return False
+        if FINALIZER not in finalizers:
+            await self._cluster.set_finalizers(seen, "foremanservers", [*finalizers, FINALIZER])
+        return True
+
+    async def _used(self, name: str) -> bool:
+        """Whether some deployment holds ours on this server: asked before it is let go, since watches may not have told."""
+        return any(
+            (found.get("spec") or {}).get("serverRef", {}).get("name") == name
+            and FINALIZER in (found["metadata"].get("finalizers") or ())
+            for found in await self._cluster.list("stackdeployments")
+        )
 
     async def _drop(self, name: str) -> None:
         gone = self.connections.pop(name, None)
