@@ -42,6 +42,7 @@ SETTINGS = {
     "BOOT_RETRY": "0.3",
     "RETRY_FIRST": "0.2",
     "BUSY_RETRY": "0.3",
+    "CLAIM_GRACE": "0.1",
     "HOST_CREATE_TIMEOUT": "3",
     "REPORT_GRACE": "2",
     "LOG_LEVEL": "DEBUG",

@@ -1,0 +1,188 @@
+"""What the tests of a deployment's life share: a small Stack, moments at which time stands still, what is in Foreman."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from tests.e2e.stage import SPEED, Simulator, Stage, example, sweep, until
+
+JOBS = "POST /api/v2/job_invocations"
+HOSTS = "POST /api/v2/hosts"
+DOMAIN = "lab.example.com"
+FIRST = {"name": "first", "puppetRun": {"roles": ["zk"]}}
+RING = {
+    "name": "ring",
+    "after": ["first"],
+    "parameterUpdate": {"hostgroup": "zk", "parameter": "servers", "expression": "roles.zk.hosts.map(h, h.ip)"},
+}
+SECOND = {"name": "second", "after": ["ring"], "puppetRun": {"roles": ["zk"]}}
+
+
+def small(stage: Stage, *steps: Mapping[str, Any], namespace: str = "") -> None:
+    """The example's Stack with fewer steps (one run, unless others are given) and from one host on."""
+    roles = example("zookeeper", "stack.yaml", "Stack")["spec"]["roles"]
+    roles[0]["count"] = {"min": 1, "max": 7, "default": 2}
+    stage.stack(namespace=namespace, roles=roles, steps=list(steps or (FIRST,)), outputs=[])
+
+
+def deploy(
+    stage: Stage, name: str = "zookeeper", count: int = 2, namespace: str = "", **changes: Any
+) -> dict[str, Any]:
+    """A deployment of so many hosts."""
+    roles = example("zookeeper", "deployment.yaml", "StackDeployment")["spec"]["roles"]
+    roles[0]["count"] = count
+    return stage.deployment(name, namespace=namespace, **{"roles": roles, **changes})
+
+
+def annotate(stage: Stage, key: str, value: str | None, name: str = "zookeeper") -> None:
+    """Set one of our annotations on a deployment."""
+    patch = {"metadata": {"annotations": {f"stacks.theforeman.org/{key}": value}}}
+    stage.api.call("PATCH", stage.path("stackdeployments", name), patch, "application/merge-patch+json")
+
+
+def events(stage: Stage, reason: str) -> list[str]:
+    """The texts of all events with this reason."""
+    found = stage.api.call("GET", f"/apis/events.k8s.io/v1/namespaces/{stage.namespace}/events")["items"]
+    return [event["note"] for event in found if event["reason"] == reason]
+
+
+# --- moments --------------------------------------------------------------------------------------------------
+
+
+def freeze(simulator: Simulator) -> None:
+    """Time stands still on the simulated server: builds and jobs go on being under way."""
+    simulator.control("POST", "clock", {"speed": 0})
+
+
+def thaw(simulator: Simulator, speed: float = SPEED) -> None:
+    """Time goes on."""
+    simulator.control("POST", "clock", {"speed": speed})
+
+
+def fault(simulator: Simulator, kind: str, **what: Any) -> int:
+    """Bad weather; its id."""
+    ident: int = simulator.control("POST", "faults", {"kind": kind, **what})[0]["id"]
+    return ident
+
+
+def mend(simulator: Simulator, *idents: int) -> None:
+    """Take faults away (all of them when none is named); what they hold back goes on."""
+    for path in [f"faults/{ident}" for ident in idents] or ["faults"]:
+        simulator.control("DELETE", path)
+
+
+def plant(simulator: Simulator, resource: str, **what: Any) -> Any:
+    """Something that somebody else made; its id."""
+    return simulator.control("POST", "plant", [{"resource": resource, "object": what}])[0]["id"]
+
+
+def sent(simulator: Simulator, endpoint: str) -> int:
+    """How often an endpoint was called."""
+    count: int = simulator.counters()["requests"].get(endpoint, 0)
+    return count
+
+
+@dataclass
+class Held:
+    """Requests of one endpoint that have come and are not committed: each waits for its turn to go on."""
+
+    simulator: Simulator
+    endpoint: str
+    faults: list[int]
+    before: int
+    passed: int = 0
+
+    def here(self, number: int = 1) -> None:
+        """Wait until the request of this number (of those that came since) is here."""
+        until(
+            lambda: sent(self.simulator, self.endpoint) >= self.before + number, what=f"{self.endpoint} number {number}"
+        )
+
+    def go_on(self) -> None:
+        """Let the next one be committed."""
+        mend(self.simulator, self.faults[self.passed])
+        self.passed += 1
+
+
+def hold(simulator: Simulator, endpoint: str, count: int = 1) -> Held:
+    """Hold back the next requests to an endpoint ("POST /api/v2/hosts"), each until it is told to go on."""
+    method, path = endpoint.split()
+    faults = [fault(simulator, "hold", method=method, path=path, count=1) for _ in range(count)]
+    return Held(simulator, endpoint, faults, sent(simulator, endpoint))
+
+
+def freeze_in_job(held: Held, number: int) -> None:
+    """Time stands still while the job of this number is under way; `held` holds back at least that many jobs."""
+    for position in range(1, number + 1):
+        held.here(position)
+        if position == number:
+            freeze(held.simulator)
+        held.go_on()
+    until(lambda: len(held.simulator.rows("jobs")) >= held.before + number, what=f"job {number} is under way")
+
+
+# --- what is in Foreman ---------------------------------------------------------------------------------------
+
+
+def names(simulator: Simulator, resource: str) -> set[str]:
+    """Names of hosts or VMs, titles of hostgroups."""
+    return {row.get("title") or row["name"] for row in simulator.rows(resource)}
+
+
+def marks(simulator: Simulator) -> dict[tuple[str, str], str]:
+    """The marks in Foreman, by kind and name of what bears them."""
+    tables = {"host": simulator.rows("hosts"), "hostgroup": simulator.rows("hostgroups")}
+    owners = {(kind, row["id"]): row.get("title") or row["name"] for kind, rows in tables.items() for row in rows}
+    return {
+        (row["owner_type"], owners[row["owner_type"], row["owner_id"]]): row["value"]
+        for row in simulator.rows("parameters")
+        if row["name"] == "foreman_stacks"
+    }
+
+
+def runs(simulator: Simulator) -> list[tuple[str, dict[str, Any]]]:
+    """Every time that class zookeeper was applied: host and parameters, in order."""
+    lines = [line for line in simulator.audit() if line["event"] == "applied" and line["class"] == "zookeeper"]
+    return [(line["host"].partition(".")[0], line["parameters"]) for line in lines]
+
+
+def jobs_of(simulator: Simulator, step: str) -> list[dict[str, Any]]:
+    """The jobs of a step."""
+    return [row for row in simulator.rows("jobs") if f" {step} " in row["description"]]
+
+
+def fair(simulator: Simulator) -> None:
+    """Nothing was asked that a Foreman does not have, nor told what it would drop."""
+    counters = simulator.counters()
+    assert (counters["unknown"], counters["dropped"]) == ([], [])
+
+
+# --- several namespaces ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def side(stage: Stage) -> Iterator[Stage]:
+    """The same simulator and operator seen from another, new namespace, with a ForemanServer of its own."""
+    place = f"{stage.namespace}-{uuid.uuid4().hex[:6]}"
+    stage.more.append(place)
+    meta = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}}
+    stage.api.call("POST", "/api/v1/namespaces", meta)
+    server = stage.get(stage.server, "foremanservers")
+    other = replace(stage, namespace=place, server=place, more=[])
+    other.apply(
+        {
+            **{key: server[key] for key in ("apiVersion", "kind")},
+            "metadata": {"name": place},
+            "spec": server["spec"],
+        }
+    )
+    try:
+        yield other
+    finally:
+        sweep(other)
+        with suppress(httpx.HTTPStatusError):
+            stage.api.call("DELETE", f"/api/v1/namespaces/{place}")

@@ -1,0 +1,264 @@
+"""`deletionPolicy: Delete` removes exactly what is ours, from marks alone, in every phase, also when all goes at once."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from control_plane import ControlPlane
+from tests.e2e.life import (
+    DOMAIN,
+    HOSTS,
+    JOBS,
+    annotate,
+    deploy,
+    events,
+    fair,
+    fault,
+    freeze_in_job,
+    hold,
+    mend,
+    names,
+    plant,
+    sent,
+    side,
+    small,
+    thaw,
+)
+from tests.e2e.stage import Simulator, Stage, staged, until
+
+pytestmark = pytest.mark.xdist_group("delete")
+
+GROUPS = "POST /api/v2/hostgroups"
+CANCEL = "POST /api/v2/job_invocations/:id/cancel"
+OURS = {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
+Continue = Callable[[], None]
+
+
+@pytest.fixture(scope="module")
+def ground(control_plane: ControlPlane, installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One simulator and one operator for all tests; each has a namespace and a server of its own."""
+    with staged(control_plane, tmp_path_factory.mktemp("delete"), "delete") as found:
+        found.operator.start()
+        yield found
+        places = [f"/api/v1/namespaces/{place}" for place in found.more]
+        until(lambda: not [place for place in places if found.api.find(place)], what="all namespaces end")
+
+
+@pytest.fixture
+def stage(ground: Stage) -> Iterator[Stage]:
+    ground.simulator.control("POST", "reset")
+    thaw(ground.simulator)
+    with side(ground) as found:
+        yield found
+
+
+# --- phases: each brings the deployment into one and says how the world goes on once deletion was asked for ---------
+
+
+def held_back(stage: Stage, endpoint: str) -> Continue:
+    """Two requests have come and are not committed."""
+    held = hold(stage.simulator, endpoint, 2)
+    deploy(stage, deletionPolicy="Delete")
+    held.here(2)
+
+    def go_on() -> None:
+        held.go_on()
+        held.go_on()
+
+    return go_on
+
+
+def configuring(stage: Stage) -> Continue:
+    return held_back(stage, GROUPS)
+
+
+def creating(stage: Stage) -> Continue:
+    return held_back(stage, HOSTS)
+
+
+def building(stage: Stage) -> Continue:
+    fault(stage.simulator, "build_late", seconds=10**6)
+    deploy(stage, deletionPolicy="Delete")
+    until(lambda: [role["created"] for role in stage.status().get("roles", [])] == ["1-2"], what="hosts are created")
+    return lambda: None
+
+
+def in_job(number: int) -> Callable[[Stage], Continue]:
+    def phase(stage: Stage) -> Continue:
+        held = hold(stage.simulator, JOBS, number)
+        cancelled = sent(stage.simulator, CANCEL)
+        deploy(stage, deletionPolicy="Delete")
+        freeze_in_job(held, number)
+        jobs = stage.simulator.rows("jobs")
+
+        def go_on() -> None:
+            until(lambda: sent(stage.simulator, CANCEL) > cancelled, what="our job is cancelled")
+            assert [job["cancelled"] for job in stage.simulator.rows("jobs")][len(jobs) - 1]
+            assert names(stage.simulator, "hosts") & OURS, "a host was removed while our job ran on it"
+            thaw(stage.simulator)
+
+        return go_on
+
+    return phase
+
+
+def settled(stage: Stage) -> Continue:
+    deploy(stage, deletionPolicy="Delete")
+    stage.ready()
+    return lambda: None
+
+
+PHASES = {
+    "configuring": configuring,
+    "creating": creating,
+    "building": building,
+    "quiescing": in_job(1),
+    "running": in_job(2),
+    "settled": settled,
+}
+
+
+def strangers(stage: Stage) -> None:
+    """What looks almost like ours: another installation's, another deployment's, and nobody's."""
+    marks = {
+        "other": f"v1 elsewhere/{stage.namespace}/zookeeper Created role=zk index=1 source=libvirt",
+        "longer": f"v1 delete/{stage.namespace}/zookeeper-b Created role=zk index=1 source=libvirt",
+        "adopted": f"v1 delete/{stage.namespace}/zookeeper Adopted role=zk index=1 source=libvirt",
+        "nobody": "",
+    }
+    for name, mark in marks.items():
+        parameters = [{"name": "foreman_stacks", "value": mark}] if mark else []
+        title = f"zk ({stage.namespace}.{name})"
+        plant(stage.simulator, "hostgroups", name=title, parent="Base/Debian 12", parameters=parameters)
+        vm = plant(stage.simulator, "vms", name=f"{name}-{stage.namespace}.{DOMAIN}", compute_resource="libvirt-test")
+        plant(
+            stage.simulator,
+            "hosts",
+            name=f"{name}-{stage.namespace}.{DOMAIN}",
+            hostgroup=f"Base/Debian 12/{title}",
+            compute_resource="libvirt-test",
+            uuid=vm,
+            parameters=parameters,
+        )
+
+
+def blocked(stage: Stage, reason: str) -> str:
+    """Wait until the teardown says that it cannot go on; its words."""
+    until(
+        lambda: (
+            (stage.condition("Deleting").get("status"), stage.condition("Deleting").get("reason")) == ("False", reason)
+        )
+    )
+    message: str = stage.condition("Deleting")["message"]
+    return message
+
+
+def server_gone(stage: Stage) -> None:
+    until(lambda: stage.get(stage.server, "foremanservers") is None, what="the server is gone")
+
+
+def world(simulator: Simulator) -> dict[str, set[str]]:
+    return {resource: names(simulator, resource) for resource in ("hosts", "hostgroups", "vms")}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_everything_deleted_at_once_leaves_exactly_what_is_not_ours(stage: Stage, phase: str) -> None:
+    strangers(stage)
+    before = world(stage.simulator)
+    small(stage)
+    go_on = PHASES[phase](stage)
+    stage.delete()
+    stage.delete(stage.server, "foremanservers")
+    stage.delete(plural="stacks")
+    stage.api.call("DELETE", f"/api/v1/namespaces/{stage.namespace}")
+    go_on()
+    stage.gone()
+    server_gone(stage)
+    assert world(stage.simulator) == before
+    fair(stage.simulator)
+
+
+def test_all_deleted_while_the_operator_is_away(stage: Stage) -> None:
+    """The new process must not let the server go before it knows who holds what there."""
+    before = world(stage.simulator)
+    small(stage)
+    building(stage)
+    stage.operator.kill()
+    stage.delete(stage.server, "foremanservers")
+    stage.delete()
+    stage.operator.start()
+    stage.gone()
+    server_gone(stage)
+    assert world(stage.simulator) == before
+
+
+def test_what_others_put_into_our_hostgroup_stays(stage: Stage) -> None:
+    small(stage)
+    deploy(stage, deletionPolicy="Delete")
+    stage.ready()
+    title = f"Base/Debian 12/zk ({stage.namespace}.zookeeper)"
+    guest = f"guest-{stage.namespace}.{DOMAIN}"
+    plant(stage.simulator, "hosts", name=guest, hostgroup=title)
+    stage.delete()
+    stage.gone()
+    assert not names(stage.simulator, "hosts") & OURS
+    assert {guest} <= names(stage.simulator, "hosts")
+    assert {title} <= names(stage.simulator, "hostgroups")
+    assert any(title in note for note in events(stage, "Retained"))
+
+
+def test_a_hostgroup_of_others_below_ours_stays(stage: Stage) -> None:
+    small(stage)
+    deploy(stage, deletionPolicy="Delete")
+    stage.ready()
+    title = f"Base/Debian 12/zk ({stage.namespace}.zookeeper)"
+    plant(stage.simulator, "hostgroups", name="guests", parent=title)
+    stage.delete()
+    stage.gone()
+    assert not names(stage.simulator, "hosts") & OURS
+    assert {title, f"{title}/guests"} <= names(stage.simulator, "hostgroups")
+    assert any(title in note for note in events(stage, "Retained"))
+
+
+def test_an_unreachable_foreman_is_waited_for(stage: Stage) -> None:
+    before = world(stage.simulator)
+    small(stage)
+    deploy(stage, deletionPolicy="Delete")
+    stage.ready()
+    fault(stage.simulator, "status", status=503)
+    stage.delete()
+    message = blocked(stage, "Unreachable")
+    assert 'stacks.theforeman.org/abandon: "true"' in message
+    stage.delete(stage.server, "foremanservers")
+    assert stage.get(stage.server, "foremanservers") is not None, "the server is let go though ours is on it"
+    mend(stage.simulator)
+    stage.gone()
+    assert world(stage.simulator) == before
+    server_gone(stage)
+
+
+def test_abandoned_is_let_go_with_all_that_is_in_foreman(stage: Stage) -> None:
+    small(stage)
+    deploy(stage, deletionPolicy="Delete")
+    stage.ready()
+    before = world(stage.simulator)
+    fault(stage.simulator, "status", status=503)
+    stage.delete()
+    blocked(stage, "Unreachable")
+    annotate(stage, "abandon", "true")
+    stage.gone(seconds=5)
+    mend(stage.simulator)
+    assert world(stage.simulator) == before
+
+
+def test_the_server_is_kept_while_somebody_holds_ours_there(stage: Stage) -> None:
+    small(stage)
+    building(stage)
+    stage.delete(stage.server, "foremanservers")
+    deploy(stage, "late")
+    assert "is being deleted" in stage.stalled("ServerNotFound", "late")
+    server = stage.get(stage.server, "foremanservers")
+    assert server["metadata"]["finalizers"] == ["stacks.theforeman.org/operator"]
+    stage.delete()
+    stage.gone()
+    server_gone(stage)
