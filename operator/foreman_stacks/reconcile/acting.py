@@ -20,7 +20,7 @@ NOT_DONE = frozenset({404, 422})
 _FINAL: Mapping[tuple[str, str], frozenset[int]] = {
     ("create", "host"): NOT_DONE,
     ("delete", "hostgroup"): frozenset({409, 422}),  # hosts or hostgroups of others are in it (foreman-measured §3)
-    ("cancel", "job"): frozenset({422}),
+    ("cancel", "job"): NOT_DONE,  # it has ended meanwhile, or is gone
 }
 """Refusals that are an answer: asking again would be refused again."""
 
@@ -73,7 +73,7 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
         if change.verb != "cancel":
             memory.refused[change.key] = _words(error)
             return
-        row = None  # it has ended meanwhile, or is about to
+        row = None
     memory.done(change, row)
 
 
