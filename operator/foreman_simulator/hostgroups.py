@@ -144,6 +144,7 @@ async def update(call: Call) -> Any:
     errors.raise_if_any()
     changes = {key: value for key, value in row.items() if key != "facet" and value != old[key]}
     await call.commit(old["name"])
+    overrides.check_index(world, values, f"hostgroup={old['title']}")
     old.update(changes)
     old["facet"] = _with_facet(world, old["parent_id"], facet, old["facet"])
     if "group_parameters_attributes" in given:

@@ -190,6 +190,7 @@ async def update(call: Call) -> Any:
     errors.raise_if_any()
     changes = {key: value for key, value in new.items() if value != host[key]}
     await call.commit(host["name"])
+    overrides.check_index(world, values, f"fqdn={host['name']}")
     _save(world, host, changes)
     if "host_parameters_attributes" in given:
         parameters.replace(world, "host", host["id"], params)

@@ -135,8 +135,7 @@ async def create(call: Call) -> Any:
     except WrongType as wrong:
         raise _refused(f"Value {wrong}") from wrong
     await call.commit()
-    if any(row["match"] == match for row in of_key(world, key["id"])):
-        raise error(500, "PG::UniqueViolation: ERROR:  duplicate key value violates unique constraint")
+    check_index(world, [{"key_id": key["id"]}], match)
     key["override"] = True
     world.touch(key)
     row = {"key_id": key["id"], "match": match, "value": value, "omit": truthy(given.get("omit"))}
@@ -211,6 +210,14 @@ def _element(world: World, element: Row, match: str | None, errors: Invalid) -> 
         value = None
     omit = truthy(element["omit"]) if "omit" in element else bool((old or {}).get("omit"))
     return {"old": old["id"] if old else None, "key_id": key["id"], "value": value, "omit": omit}
+
+
+def check_index(world: World, changes: list[Row], match: str) -> None:
+    """Whoever commits second is rolled back: key and match are unique (core db/migrate, add_unique_index_to_lookup_value)."""
+    for change in changes:
+        new = "destroy" not in change and not change.get("old")
+        if new and any(row["match"] == match for row in of_key(world, change["key_id"])):
+            raise error(500, "PG::UniqueViolation: ERROR:  duplicate key value violates unique constraint")
 
 
 def apply_inline(world: World, changes: list[Row], match: str) -> None:

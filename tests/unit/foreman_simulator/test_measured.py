@@ -209,6 +209,17 @@ def test_measured_1_09_the_name_race_is_real(sim: Sim) -> None:
     assert _at_once(sim, [mark, mark], f"/api/v2/hostgroups/{group}/parameters") == [201, 500]
 
 
+def test_of_two_values_for_one_match_at_once_one_is_rolled_back(sim: Sim) -> None:
+    key = sim.switch_on("role_db", "port", "integer")
+    host = sim.host("a", sim.group("g", ("role_db",))["id"])
+    value = {"host": {"comment": "mine", "lookup_values_attributes": {"0": {"lookup_key_id": key, "value": "6001"}}}}
+    sim.control("faults", {"kind": "hold", "method": "PUT", "seconds": 0.3})
+    with ThreadPoolExecutor(2) as pool:
+        answers = pool.map(lambda _: sim.call("PUT", f"/api/v2/hosts/{host['id']}", value).status_code, range(2))
+        assert sorted(answers) == [200, 500]
+    assert len(sim.rows("override_values")) == 1
+
+
 def test_measured_1_09_a_row_is_invisible_until_its_post_commits(sim: Sim) -> None:
     group = sim.group()["id"]
     fault = sim.control("faults", {"kind": "hold", "method": "POST", "path": "/api/v2/hosts"})[0]
