@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .world import World
 
 LOST_AFTER = 600.0  # a job that its proxy forgot fails then (measured §5)
+GONE = "Proxy task gone missing from the smart proxy\n"
 DISABLED = "Notice: Skipping run of Puppet configuration client; administratively disabled (Reason: '{reason}');\nUse 'puppet agent --enable' to re-enable.\n"
 IN_PROGRESS = "Notice: Run of Puppet configuration client already in progress; skipping  ({lock} exists)\n"
 NO_SSH = (
@@ -56,7 +57,7 @@ def _start(world: World, job: Row, host_id: int) -> None:
             return
         if world.faults.for_host("job_lost", name):
             part["lost"] = True
-            world.clock.after(LOST_AFTER, lambda: _end(world, job, part, "", "EXCEPTION"))
+            world.clock.after(LOST_AFTER, lambda: _end(world, job, part, GONE, "EXCEPTION", "debug"))
         elif host is None or not agents.reachable(world, name):
             text = NO_SSH.format(name=name)
             world.clock.after(world.random.uniform(3, 10), lambda: _end(world, job, part, text, "EXCEPTION", "debug"))

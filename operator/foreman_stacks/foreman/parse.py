@@ -147,6 +147,7 @@ def report(row: Any) -> tuple[int, port.Report]:
         created_at=created,
         failed=int(status.get("failed") or 0),
         failed_restarts=int(status.get("failed_restarts") or 0),
+        reported_at=moment(row.get("reported_at")),
     )
 
 
@@ -158,6 +159,12 @@ def report_log(row: Any) -> tuple[str, ...]:
         for entry in (row or {}).get("logs") or ()
         if entry.get("level") in bad
     )
+
+
+def report_version(row: Any) -> str | None:
+    """The configuration version that the log of a verbose run names."""
+    messages = (entry["message"]["message"] for entry in (row or {}).get("logs") or ())
+    return next((found for message in messages if (found := port.applied_version(message))), None)
 
 
 def enc(reply: Any) -> port.Enc:

@@ -6,6 +6,7 @@ a list of changes is at once the plan that a user could approve, the audit recor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -172,6 +173,8 @@ class Report:
     created_at: datetime
     failed: int
     failed_restarts: int
+    reported_at: datetime | None = None
+    """When the run began, by the host's clock."""
 
     @property
     def good(self) -> bool:
@@ -420,6 +423,13 @@ class ReportLog(Query[tuple[str, ...]]):
 
 
 @dataclass(frozen=True)
+class ReportVersion(Query[str | None]):
+    """The configuration version that a report's log names; the log of a run without `--verbose` names none."""
+
+    id: int
+
+
+@dataclass(frozen=True)
 class Written(Query[str]):
     """What this process last wrote to a place whose value Foreman hides; never asked, only remembered."""
 
@@ -520,6 +530,15 @@ class Foreman(Protocol):
     async def close(self) -> None:
         """End all connections."""
         ...
+
+
+_VERSION = re.compile(r"Applying configuration version '([^']+)'")
+
+
+def applied_version(text: str) -> str | None:
+    """The configuration version that Puppet says it applies, in a log or an output."""
+    found = _VERSION.search(text)
+    return found[1] if found else None
 
 
 def reveal(body: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from foreman_stacks.errors import ForemanRefused
+from foreman_stacks.errors import ForemanForbidden, ForemanRefused
 from foreman_stacks.foreman import parse, port
 from foreman_stacks.foreman.search import PAGE, Lists, chunks, one_of, quoted
 
@@ -30,12 +30,21 @@ def each(read: Callable[[Lists, Any], Awaitable[Any]]) -> Reader:
 
 
 async def _server(lists: Lists, _: port.ServerInfo) -> port.Server:
+    """One after the other: the first one may be a 401, which must stay the only one."""
     status = await lists.get("/api/v2/status")
-    plugins = await lists.get("/api/v2/plugins", per_page=PAGE)
     user = await lists.get("/api/v2/current_user")
     permissions = await lists.get("/api/v2/permissions/current_permissions", per_page=PAGE)
-    features = await lists.get("/api/v2/remote_execution_features")
+    plugins = await _if_permitted(lists, "/api/v2/plugins", per_page=PAGE)
+    features = await _if_permitted(lists, "/api/v2/remote_execution_features")
     return parse.server(status, plugins, user, permissions, features)
+
+
+async def _if_permitted(lists: Lists, path: str, **query: str | int) -> Any:
+    """None when we may not see it: our permissions then say so, with all others that are missing."""
+    try:
+        return await lists.get(path, **query)
+    except ForemanForbidden:
+        return None
 
 
 async def _version(lists: Lists, _: port.ServerVersion) -> str:
@@ -236,6 +245,10 @@ async def _reports(lists: Lists, queries: Sequence[port.ReportsSince]) -> Mappin
     return {query: tuple(found) for query, found in answers.items()}
 
 
+async def _report_version(lists: Lists, query: port.ReportVersion) -> str | None:
+    return parse.report_version(await lists.get(f"/api/v2/config_reports/{query.id}"))
+
+
 async def _report_log(lists: Lists, query: port.ReportLog) -> tuple[str, ...]:
     return parse.report_log(await lists.get(f"/api/v2/config_reports/{query.id}"))
 
@@ -270,4 +283,5 @@ READERS: Mapping[type, Reader] = {
     port.NewestReport: each(_newest_report),
     port.ReportsSince: _reports,
     port.ReportLog: each(_report_log),
+    port.ReportVersion: each(_report_version),
 }

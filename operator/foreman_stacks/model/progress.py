@@ -84,6 +84,7 @@ class FailedHost:
     cause: str
     job: str | None = None
     report: str | None = None
+    step: str | None = None
 
 
 @dataclass(frozen=True)

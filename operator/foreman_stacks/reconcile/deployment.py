@@ -69,4 +69,4 @@ class Deployments:
     def _forget(self, key: Key) -> None:
         for known in [known for known in self._memories if known[0] == key]:
             del self._memories[known]
-        self._living.forget(key.namespace, key.name)
+        self._living.gone(key.namespace, key.name)

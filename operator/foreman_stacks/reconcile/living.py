@@ -31,11 +31,13 @@ from foreman_stacks.reconcile.bring_up import bring_up
 from foreman_stacks.reconcile.claims import Claimant, Claims
 from foreman_stacks.reconcile.digest_key import DigestKey
 from foreman_stacks.reconcile.gather import Gathered, plan_of, server_of
+from foreman_stacks.reconcile.ledger import Ledger, Share, under_way
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
 from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.servers import Connection, Servers
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.settings import Settings
+
 
 class Living:
     """Brings deployments up and watches over them."""
@@ -49,11 +51,17 @@ class Living:
         self._now = now
         self._reporter = reporter
         self._claims = Claims()
+        self._ledger = Ledger(timedelta(seconds=max(10.0, 4 * settings.poll_jobs)))
         self._key = DigestKey(cluster, settings.namespace)
 
     def forget(self, namespace: str, name: str) -> None:
         """A deployment is gone, or going: the names of its hosts are free."""
         self._claims.drop(namespace, name)
+
+    def gone(self, namespace: str, name: str) -> None:
+        """Nothing of a deployment is left to care for."""
+        self.forget(namespace, name)
+        self._ledger.drop((namespace, name))
 
     async def live(self, run: Pass) -> Next:
         """Accept, gather, decide, intend, act, report."""
@@ -73,7 +81,8 @@ class Living:
         if gathered.plan is None:
             found = self._findings(run, None, gathered=gathered)
             await self._reporter.write(run, found)
-            return Next(after=min((wait.after for wait in found.waits if wait.after is not None), default=None))
+            later = [wait.after for wait in found.waits if wait.after is not None]
+            return Next(after=min([self._settings.recheck, *later]))  # nobody tells us of Secrets and ConfigMaps
         connection = self._servers.ready(server.metadata.name)
         if connection is None:
             return await self._waiting(run, gathered.plan, server.metadata.name)
@@ -104,8 +113,11 @@ class Living:
             last[:] = [make_world(seen)]
             return _choose(last[0])
 
+        await self._ledger.load(self._cluster)
         try:
             draft = await decided(decide, connection.foreman, run.memory, connection.answers)
+            runs = under_way(draft.progress, last[0].proxy_of)
+            self._ledger.book(run.who, connection.server.metadata.name, runs)  # at once: nobody else decides in between
         except ForemanError as error:
             return await self._foreman_failed(run, plan, connection, error)
         except InvalidSpec as error:
@@ -145,11 +157,13 @@ class Living:
             key=await self._key(),
             generation=run.generation,
             provisioning=server.spec.limits.provisioning,
-            run_budget=server.spec.limits.puppet_runs_per_proxy,
             organization=spec.organization or tenant.organization,
             location=spec.location or tenant.location,
             paused=spec.paused,
             again=run.again,
+            share=Share(
+                self._ledger, server.metadata.name, run.who, server.spec.limits.puppet_runs_per_proxy
+            ),
         )
 
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:

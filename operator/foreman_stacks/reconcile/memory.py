@@ -27,6 +27,7 @@ _KEPT: tuple[type[Query[Any]], ...] = (
     port.HostDetail,
     port.HostsWithEnvironment,
     port.JobWithToken,
+    port.ReportVersion,
     port.Written,
 )
 """Answers that stay true until we write or an error makes us doubt; "there is none" is asked anew in every pass."""

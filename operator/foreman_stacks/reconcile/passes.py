@@ -52,6 +52,11 @@ class Pass:
     deployment: StackDeployment | None = None
 
     @property
+    def who(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return (self.key.namespace, self.key.name)
+
+    @property
     def finalizers(self) -> list[str]:
         """The finalizers that the object has."""
         return list(self.seen["metadata"].get("finalizers") or ())

@@ -229,10 +229,10 @@ def judge(info: Server) -> Condition:
     version = tuple(int("".join(filter(str.isdigit, part)) or 0) for part in parts[:2])
     if version < MINIMUM:
         return _bad(Reason.VERSION_NOT_SUPPORTED, f"Foreman {info.version} is too old; upgrade it to 3.12 or later")
-    plugins = [name for name in PLUGINS if name not in info.plugins]
-    if plugins:
-        return _bad(Reason.PLUGIN_MISSING, f"plugins are missing: {', '.join(plugins)}; install them in Foreman")
     lacking = [] if info.admin else sorted(PERMISSIONS - info.permissions)
+    plugins = [name for name in PLUGINS if name not in info.plugins]
+    if plugins and "view_plugins" not in lacking:  # permissions come with their plugin
+        return _bad(Reason.PLUGIN_MISSING, f"plugins are missing: {', '.join(plugins)}; install them in Foreman")
     if lacking:
         return _bad(Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(lacking)}; add them to its role")
     features = [name for name in FEATURES if name not in info.features]

@@ -39,7 +39,8 @@ def parse(status: Mapping[str, Any] | None) -> Progress:
         roles={role.name: _role(role) for role in found.roles},
         steps={step.name: _step(step) for step in found.steps},
         failed_hosts=tuple(
-            FailedHost(host.name, host.reason, host.cause, host.job_url, host.report_url) for host in found.failed_hosts
+            FailedHost(host.name, host.reason, host.cause, host.job_url, host.report_url, host.step)
+            for host in found.failed_hosts
         ),
     )
 
@@ -99,7 +100,12 @@ def render(progress: Progress, desired: Mapping[str, int], order: Iterable[str])
         steps=tuple(_step_status(progress.step(name)) for name in steps),
         failed_hosts=tuple(
             api.FailedHost(
-                name=host.name, reason=host.reason, cause=host.cause[:1024], job_url=host.job, report_url=host.report
+                name=host.name,
+                step=host.step,
+                reason=host.reason,
+                cause=host.cause[:1024],
+                job_url=host.job,
+                report_url=host.report,
             )
             for host in progress.failed_hosts[: api.MAX_FAILED_HOSTS]
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -17,6 +17,7 @@ from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.plan.bind import step_digest
 from foreman_stacks.plan.model import Step
 from foreman_stacks.reconcile import enc, record
+from foreman_stacks.reconcile.ledger import under_way
 from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import root_title
@@ -41,7 +42,7 @@ def run_quiesce(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) 
     mine = [host for host in scope.hosts if host.ref.role in ripe or (progress.run and host.ref in progress.run.hosts)]
     if mine:
         targets = _targets(world, mine, dict.fromkeys(ripe | {host.ref.role for host in mine}, QUIET))
-        _book(world, draft, quiesce.advance(progress, targets, _context(world, draft, quiesce.NAME)), Reason.QUIESCING)
+        _book(draft, quiesce.advance(progress, targets, _context(world, draft, quiesce.NAME)), Reason.QUIESCING)
     return frozenset(draft.progress.step(quiesce.NAME).done)
 
 
@@ -59,11 +60,11 @@ def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) ->
         advance = _advance(world, scope, draft, step)
         if advance is None:
             continue
-        _book(world, draft, advance, Reason.RUNNING_STEPS)
+        _book(draft, advance, Reason.RUNNING_STEPS)
         if isinstance(advance.outcome, Done):
             done.add(name)
-        elif isinstance(step.action, ParameterUpdate):
-            break  # its value is not in force yet: what follows would be judged by the old one
+        elif advance.begins:
+            break  # a value that is not in Foreman yet: what follows would be judged by the old one
     return len(done) == len(world.plan.order)
 
 
@@ -79,7 +80,7 @@ def run_periodic(world: World, scope: Scope, draft: Draft) -> bool:
         root = world.seen[HostgroupNamed(root_title(scope))]
         context = replace(context, before_run=(record.change(root, draft.progress),) if root else ())
     advance = periodic_puppet.advance(progress, targets, context, managed=managed)
-    _book(world, draft, advance, Reason.RESUMING_PUPPET)
+    _book(draft, advance, Reason.RESUMING_PUPPET)
     return isinstance(advance.outcome, Done)
 
 
@@ -94,8 +95,8 @@ def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | 
             facts = world.facts(draft.progress)
             digests = {role: step_digest(world.plan, facts, step.name, role, world.key) for role in spec.roles}
             targets = _targets(world, scope.hosts, digests)
-            idle = progress.run is not None or not pending(progress, puppet_run.chosen(spec, targets))
-            if not idle and not enc.verify(world, scope, frozenset(spec.roles), draft):
+            begins = progress.run is None and pending(progress, puppet_run.chosen(spec, targets))
+            if begins and not enc.verify(world, scope, frozenset(spec.roles), draft):
                 return None
             before = (record.change(root, draft.progress),)
             return puppet_run.advance(spec, progress, targets, replace(context, before_run=before))
@@ -125,12 +126,24 @@ def _context(world: World, draft: Draft, name: str, step: Step | None = None) ->
         title=f"foreman-stacks {name} {identity.namespace}/{identity.name}",
         unsent=lambda run: run.token in world.memory.unsent,
         settled_at=partial(_settled_at, world),
-        budget=world.run_budget,
+        room=partial(_room, world, draft.progress),
+        sent=world.memory.sent.__contains__,
         url=world.url,
         timeout=int(step.timeout) if step else 7200,
         retries=step.retries if step else 2,
         redact=partial(_redacted, world),
     )
+
+
+def _room(world: World, progress: Progress, batch: Sequence[Target]) -> Sequence[Target]:
+    """Those of the batch that may run Puppet now: of each smart proxy's hosts as many as there is room for."""
+    if world.share is None:
+        return batch
+    own, kept = under_way(progress, world.proxy_of), set[HostRef]()
+    for proxy in dict.fromkeys(world.proxy_of(target.ref.role) for target in batch):
+        there = [target.ref for target in batch if world.proxy_of(target.ref.role) == proxy]
+        kept |= set(there[: world.share.grant(proxy, len(there), own[proxy], world.now)])
+    return [target for target in batch if target.ref in kept]
 
 
 def _redacted(world: World, text: str) -> str:
@@ -141,7 +154,7 @@ def _settled_at(world: World, run: Run) -> datetime:
     return world.memory.settled_at(run.token, run.since, world.settings.host_create_timeout)
 
 
-def _book(world: World, draft: Draft, advance: Advance, reason: Reason) -> None:
+def _book(draft: Draft, advance: Advance, reason: Reason) -> None:
     """Take over what a step says, unless it is a new intent and the deployment is paused."""
     before = draft.progress.step(advance.progress.name)
     draft.failures |= advance.failures
@@ -160,16 +173,14 @@ def _book(world: World, draft: Draft, advance: Advance, reason: Reason) -> None:
         draft.intents.add(advance.progress.run.token)
     draft.progress = progress
     draft.polls += advance.polls
-    if advance.changes:
-        for change in advance.changes:  # in this order: the record before the job
-            draft.act([change], reason, f"step {before.name}: {change}")
+    for change in advance.changes:  # in this order: the record before the job
+        draft.act([change], reason, f"step {before.name}: {change}")
     match advance.outcome:
         case Wait() as wait:
             after = 0.0 if advance.intends else wait.after
             draft.wait(replace(wait, message=f"step {before.name}: {wait.message}".rstrip(": "), after=after))
         case Failed() as failed:
-            causes = [f"{ref}: {found.cause}" for ref, found in sorted(draft.failures.items()) if ref in advance.progress.failed]
-            mend = "; ".join(causes) or "see failedHosts; mend the cause, then request a reconcile"
+            mend = "see failedHosts; mend the cause, then request a reconcile"
             draft.stall(failed.reason, Problem(f"step {before.name}", failed.message, mend))
         case Done():
             pass

@@ -18,6 +18,7 @@ from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Facts, HostFacts, HostScope, Scope
 from foreman_stacks.plan.bind import bind
 from foreman_stacks.plan.model import Plan
+from foreman_stacks.reconcile.ledger import Proxy, Share
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.resources.groups import PUPPET, inherited_classes
 from foreman_stacks.settings import Settings
@@ -45,7 +46,8 @@ class World(Moment):
     key: bytes
     generation: int = 0
     provisioning: int = 4
-    run_budget: int = 50
+    share: Share | None = None
+    """What it may take of the server's limit of Puppet runs; None: no limit."""
     organization: str | None = None
     location: str | None = None
     paused: bool = False
@@ -107,6 +109,18 @@ class World(Moment):
     def row(self, host: HostScope) -> HostRow | None:
         """The host as Foreman shows it."""
         return self.seen[HostNamed(self.fqdn(host))]
+
+    def proxy_of(self, role: str) -> Proxy:
+        """The smart proxy whose Puppet server the hosts of a role use, as far as it is known: their outer parent's."""
+        found = next((entry for entry in self.plan.roles if entry.name == role), None)
+        if found is None:
+            return None
+        group = self.plan.group(found.group)
+        while group.parent:
+            group = self.plan.group(group.parent)
+        query = HostgroupNamed(group.outer_parent)
+        outer = self.seen[query] if query in self.seen else None  # noqa: SIM401 - a snapshot has no get
+        return outer.puppet_proxy_id if outer else None
 
     def token(self, step: str, epoch: int) -> str:
         """A name for one job, the same whoever computes it: an intent raises the epoch."""

@@ -78,9 +78,10 @@ def advance(kind: JobKind, progress: StepProgress, targets: Sequence[Target], co
         return Advance(progress, Wait(Reason.RETRYING, progress.message, after=wait))
     batch = kind.batch(waiting, targets)
     if kind.needs_baseline:
-        batch = batch[: context.budget]
+        batch = context.room(batch)
     if not batch:
-        return Advance(progress, Wait(Reason.WAITING, "waits for other Puppet runs on this server", after=5.0))
+        turn = Wait(Reason.WAITING, "waits for other Puppet runs on this server", after=context.settings.poll_jobs)
+        return Advance(progress, turn)
     return _intend(kind, progress, batch, context)
 
 
@@ -121,10 +122,11 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
         progress = replace(progress, run=run)
     mine = [target for target in targets if target.ref in run.hosts]
     results, polls = _results(run, job, mine, context)
-    late = context.now >= run.since + timedelta(seconds=context.timeout)
-    if late:
-        results = {target.ref: results.get(target.ref, Result.TIMEOUT) for target in mine}
-    cancel = (_cancel(job),) if late and not job.ended else ()
+    late = context.now - run.since - timedelta(seconds=context.timeout)
+    if late >= timedelta(0):
+        if len(results) < len(mine) and late < timedelta(seconds=context.settings.job_lost_after):
+            return _time_out(progress, job, polls, context)
+        results = {target.ref: _in_time(results.get(target.ref)) for target in mine}
     if len(results) < len(mine):
         return Advance(progress, wait, polls=polls)
     over = context.now >= (progress.started_at or run.since) + timedelta(seconds=context.timeout)
@@ -133,10 +135,19 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
     if open_:
         noted = progress if run.ended else replace(progress, run=replace(run, ended=context.now))
         patience = Wait(Reason.RUNNING_STEPS, open_[0].cause, after=min(verdict.patience for verdict in open_))
-        return Advance(
-            noted, patience, changes=cancel, polls=(*polls, *(query for verdict in open_ for query in verdict.polls))
-        )
-    return replace(_conclude(kind, progress, run, (mine, verdicts), context), changes=cancel)
+        return Advance(noted, patience, polls=(*polls, *(query for verdict in open_ for query in verdict.polls)))
+    return _conclude(kind, progress, run, (mine, verdicts), context)
+
+
+def _time_out(progress: StepProgress, job: Job, polls: tuple[Query[Any], ...], context: Context) -> Advance:
+    """Cancelled, and followed to its end: what it still runs would meet the next attempt."""
+    changes = () if context.sent(str(job.id)) else (_cancel(job),)
+    wait = Wait(Reason.RUNNING_STEPS, f"no result within {context.timeout} s: job {job.id} is cancelled")
+    return Advance(progress, wait, changes=changes, polls=polls)
+
+
+def _in_time(result: Result | None) -> Result:
+    return result if result in {Result.SUCCESS, Result.FAILED} else Result.TIMEOUT
 
 
 def _judge(
@@ -183,7 +194,7 @@ def _start(kind: JobKind, run: Run, targets: Sequence[Target], context: Context)
 
 
 def _cancel(job: Job) -> Change:
-    return Change("cancel", "job", str(job.id), address=(job.id,), stales=(JobCounts(job.id),))
+    return Change("cancel", "job", str(job.id), address=(job.id,), intent=True, stales=(JobCounts(job.id),))
 
 
 def _results(
@@ -257,6 +268,7 @@ def _failed(progress: StepProgress, run: Run, bad: Mapping[Target, Bad], context
             verdict.cause,
             context.job_url(run.job) if run.job else None,
             context.report_url(verdict.report) if verdict.report else None,
+            progress.name,
         )
         for target, verdict in bad.items()
     }

@@ -30,8 +30,8 @@ class Context:
     """What every step kind sees beside its own schema and progress.
 
     `unsent` tells whether this very process wrote the run's intent and has not sent it: then it may start at once.
-    Otherwise a job that is not found may still appear until `settled_at`, when it may be started (again). `budget` is how
-    many hosts may be told to run Puppet now.
+    Otherwise a job that is not found may still appear until `settled_at`, when it may be started (again). `room` gives
+    those of some hosts that may be told to run Puppet now, `sent` whether this process has sent a change of that key.
     """
 
     seen: Snapshot
@@ -41,7 +41,8 @@ class Context:
     title: str
     unsent: Callable[[Run], bool]
     settled_at: Callable[[Run], datetime]
-    budget: int
+    room: Callable[[Sequence[Target]], Sequence[Target]]
+    sent: Callable[[str], bool] = lambda _: False
     url: str = ""
     timeout: int = 7200
     retries: int = 2

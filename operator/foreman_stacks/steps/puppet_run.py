@@ -10,7 +10,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from foreman_stacks.foreman.port import Job, ReportLog, ReportsSince
+from foreman_stacks.foreman.port import (
+    Job,
+    JobOutput,
+    Report,
+    ReportLog,
+    ReportsSince,
+    ReportVersion,
+    applied_version,
+)
 from foreman_stacks.model.progress import Run, StepProgress
 from foreman_stacks.model.schema import Count, Name, Written, unique
 from foreman_stacks.model.values import Json
@@ -20,6 +28,9 @@ from foreman_stacks.steps.kind import Advance, Context, Target
 
 OPTIONS = "--verbose --color=false --no-splay"
 """Without `--verbose` a refused run says nothing (foreman-measured §1.8); a site's splay delays one-time runs too."""
+
+CLOCKS = timedelta(seconds=60)
+"""By how much our clock and Foreman's may differ."""
 
 _BUSY = re.compile(r"already in progress")
 _DISABLED = re.compile(r"administratively disabled(?: \(Reason: '(?P<reason>[^']*)'\))?")
@@ -88,9 +99,10 @@ class PuppetRunJob:
         if result is not verdict.Result.SUCCESS:
             return verdict.unheard(result) or _refused(jobs.output_of(target, job, context), context)
         query = ReportsSince(target.host_id, run.baseline)
-        reports = [
+        recent = [
             report for report in context.seen[query] if job.start_at is None or report.created_at >= job.start_at
         ]
+        reports = [report for report in recent if _ours(report, target, (run, job), context)]
         bad = next((report for report in reports if not report.good), None)
         if bad is not None:
             log = [context.redact(line) for line in context.seen[ReportLog(bad.id)]]
@@ -112,6 +124,19 @@ class PuppetRunJob:
         return not self.tolerates(failed)
 
 
+def _ours(report: Report, target: Target, of: tuple[Run, Job], context: Context) -> bool:
+    """Whether a report is this run's. One whose run began before our job, or that came only after our result, may be
+    somebody else's: then its log must name the configuration version that our run has told.
+    """
+    run, job = of
+    early = report.reported_at is not None and job.start_at is not None and report.reported_at < job.start_at
+    late = run.ended is not None and report.created_at >= run.ended - CLOCKS
+    if not (early or late):
+        return True
+    told = applied_version(context.seen[JobOutput(job.id, target.host_id)])
+    return told is None or context.seen[ReportVersion(report.id)] == told
+
+
 def _refused(output: str, context: Context) -> verdict.Verdict:
     """Why a run did not happen, from its verbose output."""
     if _BUSY.search(output):
@@ -121,9 +146,7 @@ def _refused(output: str, context: Context) -> verdict.Verdict:
         return verdict.Bad(
             "PuppetDisabled", f"Puppet is administratively disabled: {disabled['reason'] or 'no reason given'}"
         )
-    if verdict.UNREACHABLE in output:
-        return verdict.Bad("HostUnreachable", verdict.cause_in(output))
-    return verdict.Bad("RunFailed", verdict.cause_in(output) or "the run failed without output")
+    return verdict.unreachable(output) or verdict.Bad("RunFailed", verdict.cause_in(output) or "the run failed without output")
 
 
 def chosen(spec: PuppetRun, targets: Sequence[Target]) -> tuple[Target, ...]:

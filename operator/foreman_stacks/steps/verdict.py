@@ -11,6 +11,8 @@ from foreman_stacks.foreman.port import Query
 
 UNREACHABLE = "EXCEPTION"
 """The exit status that remote execution shows for a host that it could not reach (foreman-measured §5)."""
+_GONE = re.compile(r"task gone missing")
+"""What remote execution says of a job that its smart proxy forgot (foreman-measured §5)."""
 _ADDED = re.compile(r"Exit status: |StandardError: Job execution failed")
 """Lines that remote execution adds to what the host said."""
 
@@ -80,3 +82,10 @@ def cause_in(output: str) -> str:
         return " | ".join(errors[:3])[:500]
     own = [line for line in lines if not _ADDED.match(line)] or lines
     return " | ".join(own[-3:])[-500:]
+
+
+def unreachable(output: str) -> Bad | None:
+    """The verdict when remote execution itself failed on the host: it was not reached, or its job was forgotten."""
+    if UNREACHABLE not in output:
+        return None
+    return Bad("JobLost" if _GONE.search(output) else "HostUnreachable", cause_in(output))

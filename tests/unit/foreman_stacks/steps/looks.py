@@ -48,7 +48,7 @@ def context(seen: Answers | None = None, now: datetime = NOW, **fields: Any) -> 
         "title": "foreman-stacks first ops/ring",
         "unsent": lambda _: False,
         "settled_at": lambda _: later(300),
-        "budget": 50,
+        "room": list,
         "url": "https://foreman",
     }
     return Context(**(known | fields))

@@ -202,12 +202,22 @@ def test_a_job_that_no_task_ever_took_is_lost(seconds: float, lost: bool) -> Non
     assert (found.progress.run is None) == lost
 
 
-def test_after_the_time_out_hosts_without_a_result_have_failed_and_the_job_is_cancelled() -> None:
+def test_after_the_time_out_the_job_is_cancelled_once_and_followed_to_its_end() -> None:
     kind = Kind()
     look = context(seen_job(good=[1]), later(60), timeout=60)
     found = jobs.advance(kind, running(1, 2), targets(1, 2), look)
-    assert dict(kind.judged) == {1: Result.SUCCESS, 2: Result.TIMEOUT}
     assert [str(change) for change in found.changes] == [f"cancel job {JOB}"]
+    assert kind.judged == []
+    again = jobs.advance(kind, found.progress, targets(1, 2), replace(look, sent=lambda key: key == str(JOB)))
+    assert (again.changes, kind.judged) == ((), [])
+
+
+@pytest.mark.parametrize("seen, seconds", [({"cancelled": [2], "status": "failed"}, 61), ({}, 60 + 900)])
+def test_hosts_without_a_result_in_time_have_failed(seen: dict[str, Any], seconds: float) -> None:
+    kind = Kind()
+    look = context(seen_job(good=[1], **seen), later(seconds), timeout=60)
+    found = jobs.advance(kind, running(1, 2), targets(1, 2), look)
+    assert dict(kind.judged) == {1: Result.SUCCESS, 2: Result.TIMEOUT}
     assert found.progress.done == dict.fromkeys(refs(1), "d1")
 
 
@@ -320,16 +330,16 @@ def test_runs_follow_one_another_for_hosts_that_were_good() -> None:
     assert done.progress.done == dict.fromkeys(refs(1), "d1")
 
 
-def test_a_budget_of_none_is_a_reason_to_wait() -> None:
-    look = context({NewestReport(): 1}, budget=0)
+def test_no_room_for_runs_is_a_reason_to_wait() -> None:
+    look = context({NewestReport(): 1}, room=lambda _: ())
     found = jobs.advance(Kind(needs_baseline=True), FRESH, targets(1), look)
     assert not found.intends
     assert isinstance(found.outcome, Wait)
     assert found.outcome.after is not None
 
 
-def test_no_more_hosts_at_once_than_the_budget() -> None:
-    look = context({NewestReport(): 1}, budget=2)
+def test_no_more_hosts_at_once_than_there_is_room_for() -> None:
+    look = context({NewestReport(): 1}, room=lambda batch: batch[:2])
     found = jobs.advance(Kind(needs_baseline=True), FRESH, targets(1, 2, 3), look)
     assert found.progress.run is not None
     assert sorted(found.progress.run.hosts) == refs(1, 2)

@@ -1,0 +1,115 @@
+"""Runs of all deployments of a server together: who may start how many, and whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from foreman_stacks.cluster.port import Object
+from foreman_stacks.model.progress import Progress, Run, StepProgress
+from foreman_stacks.reconcile.ledger import Ledger, under_way
+from tests.unit.foreman_stacks.made import NOW, later, refs
+
+A, B, C = ("ns", "a"), ("ns", "b"), ("ns", "c")
+PLACE = ("lab", 1)
+
+
+def ledger() -> Ledger:
+    return Ledger(timedelta(seconds=10))
+
+
+def test_what_others_run_is_not_granted() -> None:
+    ours = ledger()
+    ours.book(A, "lab", {1: 3})
+    assert ours.grant(PLACE, B, 5, 4, NOW) == 1
+    assert ours.grant(PLACE, A, 5, 4 - 3, NOW) == 1
+    ours.book(A, "lab", {})
+    assert ours.grant(PLACE, B, 5, 4, NOW) == 4
+
+
+def test_other_servers_and_other_proxies_have_room_of_their_own_but_an_unknown_proxy_may_be_any() -> None:
+    ours = ledger()
+    ours.book(A, "lab", {1: 4})
+    assert ours.grant(("other", 1), B, 4, 4, NOW) == 4
+    assert ours.grant(("lab", 2), B, 4, 4, NOW) == 4
+    assert ours.grant(("lab", None), B, 4, 4, NOW) == 0
+    ours.book(C, "lab", {None: 2})
+    assert ours.grant(("lab", 2), B, 4, 4, NOW) == 2
+
+
+def test_who_waits_longer_comes_first_while_it_goes_on_asking() -> None:
+    ours = ledger()
+    ours.book(A, "lab", {1: 4})
+    assert ours.grant(PLACE, B, 2, 4, NOW) == 0
+    assert ours.grant(PLACE, C, 4, 4, later(1)) == 0
+    ours.book(A, "lab", {})
+    assert ours.grant(PLACE, A, 4, 4, later(2)) == 0
+    assert ours.grant(PLACE, C, 4, 4, later(3)) == 2
+    assert ours.grant(PLACE, B, 2, 4, later(4)) == 2
+    assert ours.grant(PLACE, C, 4, 4, later(5)) == 0
+    assert ours.grant(PLACE, A, 4, 4, later(5)) == 4
+
+
+def test_a_wish_that_is_not_repeated_is_over() -> None:
+    ours = ledger()
+    ours.book(A, "lab", {1: 4})
+    assert ours.grant(PLACE, B, 4, 4, NOW) == 0
+    ours.book(A, "lab", {})
+    assert ours.grant(PLACE, C, 4, 4, later(9)) == 0
+    assert ours.grant(PLACE, C, 4, 4, later(11)) == 4
+
+
+def test_a_deployment_that_is_gone_runs_and_wishes_nothing() -> None:
+    ours = ledger()
+    ours.book(A, "lab", {1: 4})
+    assert ours.grant(PLACE, B, 4, 4, NOW) == 0
+    ours.drop(A)
+    ours.drop(B)
+    assert ours.grant(PLACE, C, 4, 4, later(1)) == 4
+
+
+def running(name: str, baseline: int, count: int) -> StepProgress:
+    hosts = dict.fromkeys(refs(*range(1, count + 1)), "d")
+    return StepProgress(name, run=Run("t", hosts, baseline, NOW))
+
+
+def test_scripts_are_no_puppet_runs() -> None:
+    steps = [running("Quiesce", 0, 3), running("PeriodicPuppet", 0, 3), running("first", 0, 2), StepProgress("second")]
+    found = under_way(Progress(steps={step.name: step for step in steps}), lambda _: 7)
+    assert dict(found) == {7: 2}
+    assert dict(under_way(Progress(steps={"PeriodicPuppet": running("PeriodicPuppet", 9, 3)}))) == {None: 3}
+
+
+class Statuses:
+    """A cluster that only lists deployments."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+
+    async def list(self, plural: str, namespace: str = "", selector: str = "") -> Sequence[Object]:
+        self.lists += 1
+        await asyncio.sleep(0)
+        run = {
+            "token": "t",
+            "since": "2026-11-24T08:00:00Z",
+            "hosts": [{"role": "zk", "indices": "1-3", "digest": "d"}],
+        }
+        steps: list[dict[str, Any]] = [{"name": "first", "state": "Running", "run": run}]
+        meta = {"namespace": "ns", "name": "a"}
+        return [
+            {"metadata": meta, "spec": {"serverRef": {"name": "lab"}}, "status": {"steps": steps}},
+            {"metadata": {"namespace": "ns", "name": "b"}, "spec": {}},
+        ]
+
+
+def test_runs_are_rebuilt_from_all_statuses_once() -> None:
+    cluster, ours = Statuses(), ledger()
+
+    async def run() -> None:
+        await asyncio.gather(*(ours.load(cluster) for _ in range(3)))  # type: ignore[arg-type]  # lists are all it needs
+
+    asyncio.run(run())
+    assert cluster.lists == 1
+    assert ours.grant(PLACE, B, 4, 4, NOW) == 1
