@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import kopf
 
 from foreman_stacks.api.foremanserver import ForemanServer
+from foreman_stacks.cluster import shallow
 from foreman_stacks.cluster.adapter import ClusterAdapter, connect
 from foreman_stacks.cluster.port import Key
 from foreman_stacks.engine.audit import Audit
@@ -139,5 +140,6 @@ def quiet_libraries(level: str) -> None:
 def main(settings: Settings) -> int:
     """Run the operator until SIGTERM or SIGINT."""
     quiet_libraries(settings.log_level)
+    shallow.install()
     asyncio.run(App(settings).run())
     return 0
