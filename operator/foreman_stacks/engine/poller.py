@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from foreman_stacks.cluster.port import Key
@@ -44,12 +45,14 @@ class Poller:
         jobs: float,
         builds: float,
         metrics: Metrics,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._connection = connection
         self._wake = wake
         self._jobs = jobs
         self._builds = builds
         self._metrics = metrics
+        self._now = now
         self._interests: dict[Key, Interest] = {}
         self._changed = asyncio.Event()
         self._calm_polled = 0.0
@@ -109,6 +112,7 @@ class Poller:
         fresh = dict(await connection.foreman.read(wanted - hosts - self._not_due(wanted, calm, old)))
         due = {query for query in hosts if query not in old or _moved(query, old, fresh)}
         fresh |= await connection.foreman.read(due) if due else {}
+        connection.answered = self._now()
         for key, interest in list(self._interests.items()):
             if any(
                 _differs(connection.answers.get(query), fresh[query], interest.names)

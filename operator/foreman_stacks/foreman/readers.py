@@ -56,10 +56,17 @@ async def _taxonomy(lists: Lists, query: port.TaxonomyNamed) -> int | None:
     return next((row["id"] for row in rows if query.name in {row["name"], row.get("title")}), None)
 
 
-async def _hostgroup_named(lists: Lists, query: port.HostgroupNamed) -> port.Hostgroup | None:
-    rows = await lists.pages("/api/v2/hostgroups", f"title = {quoted(query.title)}")
-    found = next((row["id"] for row in rows if row["title"] == query.title), None)
-    return None if found is None else await _hostgroup(lists, port.HostgroupById(found))
+async def _hostgroups_named(lists: Lists, queries: Sequence[port.HostgroupNamed]) -> Mapping[port.Query[Any], Any]:
+    """One search for the ids of all; parameters and classes are in the answer for a single group only."""
+    rows: list[Any] = []
+    answers: Answers = dict.fromkeys(queries)
+    for part in chunks(queries, size=20):
+        rows += await lists.pages("/api/v2/hostgroups", " or ".join(f"title = {quoted(query.title)}" for query in part))
+    ids = {row["title"]: row["id"] for row in rows}
+    there = [query for query in queries if query.title in ids]
+    found = await asyncio.gather(*(_hostgroup(lists, port.HostgroupById(ids[query.title])) for query in there))
+    answers.update(zip(there, found, strict=True))
+    return answers
 
 
 async def _hostgroup(lists: Lists, query: port.HostgroupById) -> port.Hostgroup | None:
@@ -257,7 +264,7 @@ READERS: Mapping[type, Reader] = {
     port.ServerInfo: each(_server),
     port.ServerVersion: each(_version),
     port.TaxonomyNamed: each(_taxonomy),
-    port.HostgroupNamed: each(_hostgroup_named),
+    port.HostgroupNamed: _hostgroups_named,
     port.HostgroupById: each(_hostgroup),
     port.MarkedHostgroups: each(_marked_hostgroups),
     port.EnvironmentNamed: each(_environment),

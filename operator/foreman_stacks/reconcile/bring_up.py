@@ -189,7 +189,7 @@ def _settle(world: World, scope: Scope, draft: Draft) -> None:
                     address=(group.id,),
                     guard=HostgroupNamed(group.title),
                     guarded=group,
-                    stales=(HostgroupNamed(group.title),),
+                    settles=((HostgroupNamed(group.title), None),),
                 )
                 for group in empty
             ],

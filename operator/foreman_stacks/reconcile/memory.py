@@ -28,6 +28,7 @@ _KEPT: tuple[type[Query[Any]], ...] = (
     port.HostsWithEnvironment,
     port.JobWithToken,
     port.ReportVersion,
+    port.NewestReport,
     port.Written,
 )
 """Answers that stay true until we write or an error makes us doubt; "there is none" is asked anew in every pass."""
@@ -75,6 +76,14 @@ class Memory:
         for query, answer in answers.items():
             if isinstance(query, _KEPT) and answer is not None:
                 self.kept[query] = answer
+            if isinstance(query, port.ReportsSince) and answer:
+                self._reported(answer[-1].id)
+
+    def _reported(self, newest: int) -> None:
+        """A baseline need not be the newest report of all: it must be above those that our hosts had sent before."""
+        known = self.kept.get(port.NewestReport())
+        if known is not None:
+            self.kept[port.NewestReport()] = max(known, newest)
 
     def sending(self, change: Change, now: datetime) -> None:
         """A change is about to be sent: from here on it may have been done."""

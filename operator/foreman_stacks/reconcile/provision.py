@@ -276,13 +276,14 @@ def _fail(draft: Draft, host: HostScope, name: str, reason: str, cause: str) -> 
 
 
 def place(world: World, scope: Scope, quiesced: frozenset[HostRef], draft: Draft) -> None:
-    """Move quiesced hosts into their role hostgroup, prove it, and set the values that needed their address."""
+    """Move quiesced hosts into their role hostgroup, prove it, and set the values that needed their address.
+
+    They go together: by themselves they would only wait there for the others.
+    """
     for group_name in dict.fromkeys(host.group for host in scope.hosts):
-        mine = [
-            host for host in scope.hosts
-            if host.group == group_name and host.ref in quiesced and host.ref not in draft.progress.configured()
-        ]
-        if mine:
+        open_ = [host for host in scope.hosts if host.group == group_name and host.ref not in draft.progress.configured()]
+        mine = [host for host in open_ if host.ref in quiesced]
+        if mine and (len(mine) == len(open_) or len(mine) >= resource.MOVE_AT_ONCE):
             _place(world, scope, mine, draft)
 
 

@@ -28,7 +28,7 @@ from foreman_stacks.settings import Settings
 
 MINIMUM = (3, 12)
 """Foreman 3.12 brought the bulk move and bulk build (foreman-api §17)."""
-LOOKS = 5
+LOOKS = 10
 """Of so many probes one asks for plugins, permissions and features: five requests instead of one."""
 PLUGINS = ("foreman_puppet", "foreman_remote_execution")
 FEATURES = ("run_script", "puppet_run_host")
@@ -68,6 +68,8 @@ class Connection:
     message: str = "not probed yet"
     info: Server | None = None
     looks: int = 0
+    answered: datetime | None = None
+    """When the poller was answered last."""
 
 
 Connect = Callable[[ForemanServer, tuple[str, str]], Foreman]
@@ -154,7 +156,7 @@ class Servers:
         if isinstance(connection, Condition):
             return connection, None
         try:
-            info = await _look(connection)
+            info = await self._look(connection)
         except ForemanError as error:
             condition = failure(error)
         except (KeyError, TypeError, AttributeError):
@@ -166,6 +168,19 @@ class Servers:
             return condition, info.version
         connection.ready, connection.message = False, condition.message
         return condition, None
+
+    async def _look(self, connection: Connection) -> Server:
+        """What the server is: all of it at first, after trouble and from time to time, else only whether it answers."""
+        if connection.ready and connection.info is not None and connection.looks < LOOKS:
+            connection.looks += 1
+            heard = connection.answered
+            if heard is not None and (self._now() - heard).total_seconds() < self._settings.server_probe:
+                return connection.info
+            if (await connection.foreman.read([ServerVersion()]))[ServerVersion()] == connection.info.version:
+                return connection.info
+        connection.info = (await connection.foreman.read([ServerInfo()]))[ServerInfo()]
+        connection.looks = 1
+        return connection.info
 
     async def _credentials(self, server: ForemanServer) -> tuple[str, str] | Condition:
         ref = server.spec.credentials_secret_ref.name
@@ -210,17 +225,6 @@ class Servers:
             written = await self._cluster.patch_status(seen, "foremanservers", status)
             for event in conditions.events(old.get("conditions") or (), merged):
                 await self._cluster.post_event(written, event)
-
-
-async def _look(connection: Connection) -> Server:
-    """What the server is: all of it at first, after trouble and from time to time, else only whether it answers."""
-    if connection.ready and connection.info is not None and connection.looks < LOOKS:
-        connection.looks += 1
-        if (await connection.foreman.read([ServerVersion()]))[ServerVersion()] == connection.info.version:
-            return connection.info
-    connection.info = (await connection.foreman.read([ServerInfo()]))[ServerInfo()]
-    connection.looks = 1
-    return connection.info
 
 
 def judge(info: Server) -> Condition:

@@ -1,10 +1,13 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
+from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.foreman.port import Change, Query, Server, ServerInfo, ServerVersion
-from foreman_stacks.reconcile.servers import LOOKS, Connection, _look
+from foreman_stacks.reconcile.servers import LOOKS, Connect, Connection, Servers
+from foreman_stacks.settings import Settings
 from tests.unit.foreman_stacks.made import a_server
 
 
@@ -27,10 +30,18 @@ class Asked:
         return
 
 
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def look(connection: Connection) -> Server:
+    servers = Servers(cast("Cluster", None), Settings(), cast("Connect", None), lambda: NOW)
+    return asyncio.run(servers._look(connection))
+
+
 def looks(foreman: Asked, count: int, *, ready: bool) -> list[Query[Any]]:
     connection = Connection(a_server(), foreman, "", ready=ready)
     for _ in range(count):
-        asyncio.run(_look(connection))
+        look(connection)
     return foreman.questions
 
 
@@ -46,7 +57,19 @@ def test_a_server_in_trouble_is_asked_for_everything() -> None:
 def test_another_version_is_another_server() -> None:
     foreman = Asked()
     connection = Connection(a_server(), foreman, "", ready=True)
-    asyncio.run(_look(connection))
+    look(connection)
     foreman.version = "3.14.0"
-    assert asyncio.run(_look(connection)).version == "3.14.0"
+    assert look(connection).version == "3.14.0"
     assert foreman.questions == [ServerInfo(), ServerVersion(), ServerInfo()]
+
+
+def test_a_server_that_just_answered_the_poller_is_not_asked_whether_it_answers() -> None:
+    foreman = Asked()
+    connection = Connection(a_server(), foreman, "", ready=True)
+    look(connection)
+    connection.answered = NOW - timedelta(seconds=59)
+    look(connection)
+    assert foreman.questions == [ServerInfo()]
+    connection.answered = NOW - timedelta(seconds=61)
+    look(connection)
+    assert foreman.questions == [ServerInfo(), ServerVersion()]
