@@ -16,6 +16,7 @@ from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Stalled, Wait
+from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.values import Json, Secret, canonical
 from foreman_stacks.plan.compile import compile_plan
@@ -32,6 +33,12 @@ class Gathered:
     stalls: list[Stalled] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     missing: tuple[Mapping[str, Any], ...] = ()
+
+    def unfollowed(self, progress: Progress, generation: int) -> bool:
+        """Whether it is the Stack's fault alone that there is none, and the Stack of a settled deployment is not followed."""
+        reasons = {stall.reason for stall in self.stalls}
+        stack = bool(reasons) and reasons <= {Reason.STACK_NOT_FOUND, Reason.STACK_NOT_READY}
+        return stack and bool(progress.settled_plan) and progress.settled_generation == generation
 
 
 async def plan_of(
@@ -52,7 +59,8 @@ async def plan_of(
     if memory.plan is not None and memory.plan_inputs == inputs:
         return Gathered(plan=memory.plan)
     gathered = _compile(found, deployment, identity, given, key)
-    memory.plan, memory.plan_inputs = gathered.plan, inputs
+    if gathered.plan is not None:
+        memory.plan, memory.plan_inputs = gathered.plan, inputs
     return gathered
 
 
@@ -112,25 +120,34 @@ async def _given(deployment: StackDeployment, cluster: Cluster) -> dict[str, Giv
     """The values that are in Secrets and ConfigMaps of the deployment's own namespace."""
     namespace = deployment.metadata.namespace
     found: dict[str, Given] = {}
+    secrets: dict[str, Mapping[str, bytes] | None] = {}
+    maps: dict[str, Mapping[str, str] | None] = {}
     for entry in deployment.spec.parameters:
         source = entry.value_from
         if source is None:
             continue
         if source.secret_key_ref is not None:
             ref = source.secret_key_ref
-            data = await cluster.secret(namespace, ref.name)
-            raw = None if data is None or ref.key not in data else data[ref.key]
-            found[entry.name] = _lost("Secret", ref, data) if raw is None else Secret(_text(raw))
+            if ref.name not in secrets:
+                secrets[ref.name] = await cluster.secret(namespace, ref.name)
+            data = secrets[ref.name]
+            raw = None if data is None else data.get(ref.key)
+            found[entry.name] = _lost("Secret", ref, data) if raw is None else _text(raw, ref)
         elif source.config_map_key_ref is not None:
             ref = source.config_map_key_ref
-            texts = await cluster.config_map(namespace, ref.name)
+            if ref.name not in maps:
+                maps[ref.name] = await cluster.config_map(namespace, ref.name)
+            texts = maps[ref.name]
             text = None if texts is None else texts.get(ref.key)
             found[entry.name] = _lost("ConfigMap", ref, texts) if text is None else text
     return found
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", errors="replace")
+def _text(raw: bytes, ref: KeyRef) -> Given:
+    try:
+        return Secret(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        return Missing(f"text in UTF-8 in key {ref.key!r} of Secret {ref.name!r}")
 
 
 def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | None) -> Missing:
@@ -144,7 +161,11 @@ async def server_of(deployment: StackDeployment, cluster: Cluster) -> tuple[Fore
     """The server, and as whom this namespace may use it; nothing about it is told to one that may not."""
     name = deployment.spec.server_ref.name
     found = await cluster.get(Key("foremanservers", "", name))
-    going = found is not None and "deletionTimestamp" in found["metadata"] and FINALIZER not in deployment.metadata.finalizers
+    going = (
+        found is not None
+        and "deletionTimestamp" in found["metadata"]
+        and FINALIZER not in deployment.metadata.finalizers
+    )
     if found is None or going:
         problem = Problem(
             "spec.serverRef.name",

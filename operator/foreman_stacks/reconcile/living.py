@@ -25,7 +25,7 @@ from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.plan.model import Plan
-from foreman_stacks.reconcile import projection, settled
+from foreman_stacks.reconcile import projection, settled, status
 from foreman_stacks.reconcile.acting import decided, do
 from foreman_stacks.reconcile.bring_up import bring_up
 from foreman_stacks.reconcile.claims import Claimant, Claims
@@ -49,6 +49,7 @@ class Living:
         self._servers = servers
         self._settings = settings
         self._now = now
+        self._started = now()
         self._reporter = reporter
         self._claims = Claims()
         self._ledger = Ledger(timedelta(seconds=max(10.0, 4 * settings.poll_jobs)))
@@ -78,15 +79,27 @@ class Living:
         server, tenant = permitted
         identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
         gathered = await plan_of(run.deployment, self._cluster, run.memory, identity, await self._key())
-        if gathered.plan is None:
-            found = self._findings(run, None, gathered=gathered)
-            await self._reporter.write(run, found)
-            later = [wait.after for wait in found.waits if wait.after is not None]
-            return Next(after=min([self._settings.recheck, *later]))  # nobody tells us of Secrets and ConfigMaps
+        plan = gathered.plan or (run.memory.plan if gathered.unfollowed(run.progress, run.generation) else None)
+        if plan is None:
+            return await self._without_plan(run, gathered)
+        early = None if run.progress.settled_plan else self._claim(run, plan, server.metadata.name)
+        if isinstance(early, Stalled):
+            return await self._stalled(run, early, plan)
+        if early is not None:
+            await self._reporter.write(run, replace(self._findings(run, plan), waits=(early,)))
+            return Next(after=early.after)
         connection = self._servers.ready(server.metadata.name)
         if connection is None:
-            return await self._waiting(run, gathered.plan, server.metadata.name)
-        return await self._decide(run, gathered.plan, connection, tenant)
+            return await self._waiting(run, plan, server.metadata.name)
+        return await self._decide(run, plan, connection, tenant)
+
+    async def _without_plan(self, run: Pass, gathered: Gathered) -> Next:
+        if gathered.unfollowed(run.progress, run.generation):
+            return Next(after=self._settings.resync)
+        found = self._findings(run, None, gathered=gathered)
+        await self._reporter.write(run, found)
+        later = [wait.after for wait in found.waits if wait.after is not None]
+        return Next(after=min([self._settings.recheck, *later]))  # nobody tells us of Secrets and ConfigMaps
 
     async def _waiting(self, run: Pass, plan: Plan, server: str) -> Next:
         found = self._findings(run, plan)
@@ -95,14 +108,6 @@ class Living:
         return Next(after=self._settings.server_probe)
 
     async def _decide(self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant) -> Next:
-        assert run.deployment is not None
-        if not run.progress.settled_plan:
-            early = self._claim(run, plan, connection)
-            if isinstance(early, Stalled):
-                return await self._stalled(run, early, plan)
-            if early is not None:
-                await self._reporter.write(run, replace(self._findings(run, plan), waits=(early,)))
-                return Next(after=early.after)
         if run.progress.settled_plan:
             run.memory.doubt()  # a resync looks anew
             run.memory.resyncs += 1
@@ -124,12 +129,15 @@ class Living:
             return await self._stalled(run, Stalled(Reason.INVALID_STACK, tuple(error.problems)), plan)
         return await self._carry_out(run, draft, last[0], connection)
 
-    def _claim(self, run: Pass, plan: Plan, connection: Connection) -> Stalled | Wait | None:
-        """Claim the hosts' names, and wait until anybody who comes first must have been seen."""
+    def _claim(self, run: Pass, plan: Plan, server: str) -> Stalled | Wait | None:
+        """Claim the hosts' names, and wait until anybody who comes first must have been seen, after our start as well.
+
+        Nothing of the server is needed for it: whoever was accepted has claimed before the server is found well.
+        """
         created = str(run.seen["metadata"]["creationTimestamp"])
         who = Claimant(not run.progress.plan, created, run.key.namespace, run.key.name)
         names = [host.label for role in plan.roles for host in role.hosts]
-        lost = self._claims.claim(connection.server.metadata.name, names, who)
+        lost = self._claims.claim(server, names, who)
         if lost:
             text = ", ".join(sorted(lost)[:5])
             problem = Problem(
@@ -138,7 +146,8 @@ class Living:
                 "use {namespace} in hostname, or another deployment name",
             )
             return Stalled(Reason.NAME_CONFLICT, (problem,))
-        left = (datetime.fromisoformat(created) + timedelta(seconds=self._settings.claim_grace) - self._now()).total_seconds()
+        since = max(datetime.fromisoformat(created), self._started)
+        left = (since + timedelta(seconds=self._settings.claim_grace) - self._now()).total_seconds()
         return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if who.pending and left > 0 else None
 
     async def _world(
@@ -153,6 +162,7 @@ class Living:
             now=self._now(),
             plan=plan,
             progress=run.progress,
+            uid=run.seen["metadata"]["uid"],
             url=server.spec.url.rstrip("/"),
             key=await self._key(),
             generation=run.generation,
@@ -161,9 +171,7 @@ class Living:
             location=spec.location or tenant.location,
             paused=spec.paused,
             again=run.again,
-            share=Share(
-                self._ledger, server.metadata.name, run.who, server.spec.limits.puppet_runs_per_proxy
-            ),
+            share=Share(self._ledger, server.metadata.name, run.who, server.spec.limits.puppet_runs_per_proxy),
         )
 
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:
@@ -178,6 +186,7 @@ class Living:
         try:
             await do(draft.waves, connection.foreman, run.memory, self._now)
         except ForemanError as error:
+            run.progress = status.parse(run.seen.get("status"))  # as it was just written, intents and all
             return await self._foreman_failed(run, world.plan, connection, error)
         run.memory.rebuffed = False
         if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
@@ -199,7 +208,9 @@ class Living:
             stale = await projection.stale(world, found, run.seen, self._cluster)
             queries = [HostNamed(f"{host.label}.{world.domain()}") for host in stale]
             run.memory.learn(await connection.foreman.read(queries) if queries else {})
-            return await projection.project(world, found, run.seen, self._cluster, frozenset(host.ref for host in stale))
+            return await projection.project(
+                world, found, run.seen, self._cluster, frozenset(host.ref for host in stale)
+            )
         return await projection.project(world, found, run.seen, self._cluster)
 
     def _after(self, draft: Draft, settled_now: bool) -> float | None:

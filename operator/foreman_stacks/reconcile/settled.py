@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import HostgroupNamed, HostsWithEnvironment, OverrideOf
+from foreman_stacks.foreman.port import HostgroupNamed, HostsWithEnvironment, HostTaken, OverrideOf
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.values import alike
+from foreman_stacks.plan.model import parameter_key
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import environment_of, wanted_groups
 from foreman_stacks.resources.parameter_override import keyed_values, values_of
@@ -33,8 +34,12 @@ def refused(world: World) -> Draft | None:
     draft = Draft(world.progress)
     draft.stall(
         Reason.CHANGE_NOT_SUPPORTED,
-        Problem("spec", "this edit would change a deployment that is settled, which is not supported yet; nothing was "
-                        "written to Foreman", "undo the edit, or make a new deployment"),
+        Problem(
+            "spec",
+            "this edit would change a deployment that is settled, which is not supported yet; nothing was "
+            "written to Foreman",
+            "undo the edit, or make a new deployment",
+        ),
     )
     return draft
 
@@ -42,15 +47,26 @@ def refused(world: World) -> Draft | None:
 def drift(world: World, *, overrides: bool) -> list[str]:
     """How Foreman differs from what was settled: one line each. Thin searches, one GET for each hostgroup."""
     known = [host for role in world.plan.roles for host in role.hosts]
-    found = list(_groups(world))
-    found += _hosts(world, {host.ref: f"{host.label}.{world.domain()}" for host in known})
-    if overrides and not found and world.plan_id == world.progress.settled_plan:
+    names = {host.ref: f"{host.label}.{world.domain()}" for host in known}
+    if world.plan_id != world.progress.settled_plan:
+        return list(_gone(world, names))
+    found = [*_groups(world), *_hosts(world, names)]
+    if overrides and not found:
         found += _values(world, world.scope())
     return found
 
 
+def _gone(world: World, names: Mapping[HostRef, str]) -> Iterator[str]:
+    """Of a deployment whose Stack was edited since, we only know which hosts there were."""
+    asked = [HostTaken(names[ref]) for ref in sorted(world.progress.configured() & names.keys())]
+    world.seen.need(asked)
+    for query in asked:
+        if world.seen[query] is None:
+            yield f"host {query.fqdn}: is gone"
+
+
 def _groups(world: World) -> Iterator[str]:
-    """The Stack's hostgroups by name and mark; their plain parameters too, while the Stack is the settled one."""
+    """The Stack's hostgroups by name and mark, their classes and their plain parameters."""
     groups = [(group, _title(world, group.name)) for group in world.plan.groups]
     world.seen.need([HostgroupNamed(title) for _, title in groups])
     for group, title in groups:
@@ -60,15 +76,14 @@ def _groups(world: World) -> Iterator[str]:
             continue
         if row.mark is None or row.mark.identity != str(world.plan.identity):
             yield f"hostgroup {title}: has lost our mark"
-        if world.plan_id != world.progress.settled_plan:
-            continue
         for name in sorted({entry.name for entry in group.classes} - row.all_classes):
             yield f"hostgroup {title}: lacks class {name}"
         for value in group.parameters:
-            if value.constant is not None and not value.sensitive and f"hostgroups.{group.name}.parameters.{value.name}" not in world.plan.updates:
-                real = row.parameter(value.name)
-                if not alike(value.type, value.constant, real):
-                    yield f"hostgroup {title}: parameter {value.name} is {real!r}, not {value.constant!r}"
+            if value.constant is None or value.sensitive or parameter_key(group.name, value.name) in world.plan.updates:
+                continue
+            real = row.parameter(value.name)
+            if not alike(value.type, value.constant, real):
+                yield f"hostgroup {title}: parameter {value.name} is {real!r}, not {value.constant!r}"
 
 
 def _title(world: World, name: str) -> str:

@@ -44,6 +44,7 @@ class World(Moment):
     progress: Progress
     url: str
     key: bytes
+    uid: str = ""
     generation: int = 0
     provisioning: int = 4
     share: Share | None = None
@@ -123,8 +124,8 @@ class World(Moment):
         return outer.puppet_proxy_id if outer else None
 
     def token(self, step: str, epoch: int) -> str:
-        """A name for one job, the same whoever computes it: an intent raises the epoch."""
-        text = f"{self.plan.identity} {step} {epoch}"
+        """A name for one job: an intent raises the epoch, and a deployment that is made again begins at 0 again."""
+        text = f"{self.plan.identity} {self.uid} {step} {epoch}"
         return hmac.digest(b"foreman-stacks", text.encode(), "sha256").hex()[:20]
 
 
