@@ -187,7 +187,7 @@ def render() -> str:
 class _Dumper(yaml.SafeDumper):
     """Lists indented, long texts in one line, no aliases: stable text that reads well."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -32,7 +32,11 @@ def wanted(world: World, found: Findings, owner: Object) -> Iterator[tuple[HostR
             fqdn = f"{host.label}.{world.domain()}"
             row = world.memory.kept.get(HostNamed(fqdn))
             name = f"{identity.name}-{role.name.replace('_', '-')}-{host.ref.index}"
-            status: dict[str, Any] = {"state": _state(host.ref, found, fqdn in failed), "fqdn": fqdn, "message": failed.get(fqdn, "")}
+            status: dict[str, Any] = {
+                "state": _state(host.ref, found, fqdn in failed),
+                "fqdn": fqdn,
+                "message": failed.get(fqdn, ""),
+            }
             if row is not None:
                 status |= {"foremanID": row.id, "url": f"{world.url}/hosts/{fqdn}"} | ({"ip": row.ip} if row.ip else {})
             status["steps"] = [
@@ -49,7 +53,12 @@ def wanted(world: World, found: Findings, owner: Object) -> Iterator[tuple[HostR
                     "labels": {DEPLOYMENT_LABEL: identity.name, ROLE_LABEL: role.name},
                     "ownerReferences": [_owner(owner)],
                 },
-                "spec": {"deployment": identity.name, "role": role.name, "index": host.ref.index, "server": found.server},
+                "spec": {
+                    "deployment": identity.name,
+                    "role": role.name,
+                    "index": host.ref.index,
+                    "server": found.server,
+                },
                 "status": status,
             }
             yield host.ref, Key("deployedhosts", identity.namespace, name), body

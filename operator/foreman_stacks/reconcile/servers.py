@@ -40,9 +40,23 @@ PERMISSIONS = frozenset(
         (("job_invocations",), ("view", "create", "cancel")),
         (
             (
-                "compute_resources", "compute_profiles", "organizations", "locations", "subnets", "domains",
-                "operatingsystems", "architectures", "media", "ptables", "smart_proxies", "plugins", "config_reports",
-                "puppetclasses", "environments", "job_templates", "remote_execution_features",
+                "compute_resources",
+                "compute_profiles",
+                "organizations",
+                "locations",
+                "subnets",
+                "domains",
+                "operatingsystems",
+                "architectures",
+                "media",
+                "ptables",
+                "smart_proxies",
+                "plugins",
+                "config_reports",
+                "puppetclasses",
+                "environments",
+                "job_templates",
+                "remote_execution_features",
             ),
             ("view",),
         ),
@@ -187,11 +201,15 @@ class Servers:
         where = f"Secret {ref!r} in namespace {self._settings.namespace!r}"
         data = await self._cluster.secret(self._settings.namespace, ref)
         if data is None:
-            return _bad(Reason.CREDENTIALS_MISSING, f"{where} is not there; create it with username and password or token")
+            return _bad(
+                Reason.CREDENTIALS_MISSING, f"{where} is not there; create it with username and password or token"
+            )
         username = data.get("username")
         password = data.get("password") or data.get("token")
         if not username or not password:
-            return _bad(Reason.CREDENTIALS_MISSING, f"{where} lacks username, or password or token; add the missing key")
+            return _bad(
+                Reason.CREDENTIALS_MISSING, f"{where} lacks username, or password or token; add the missing key"
+            )
         return username.decode(), password.decode()
 
     async def _connection(self, server: ForemanServer, auth: tuple[str, str]) -> Connection | Condition:
@@ -214,7 +232,11 @@ class Servers:
     async def _report(self, seen: Object, condition: Condition, version: str | None) -> None:
         old = seen.get("status") or {}
         generation = seen["metadata"]["generation"]
-        stalled = [] if condition.status == "True" else [Condition(ConditionType.STALLED, "True", condition.reason, condition.message)]
+        stalled = (
+            []
+            if condition.status == "True"
+            else [Condition(ConditionType.STALLED, "True", condition.reason, condition.message)]
+        )
         if condition.reason is Reason.UNREACHABLE:
             stalled = [Condition(ConditionType.RECONCILING, "True", condition.reason, condition.message)]
         merged = conditions.merge(old.get("conditions") or (), [condition, *stalled], generation, self._now())
@@ -241,8 +263,11 @@ def judge(info: Server) -> Condition:
         return _bad(Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(lacking)}; add them to its role")
     features = [name for name in FEATURES if name not in info.features]
     if features:
-        return _bad(Reason.FEATURE_MISSING, f"remote execution features without a job template: {', '.join(features)}; "
-                                            "assign one in Foreman (Administer, Remote Execution Features)")
+        return _bad(
+            Reason.FEATURE_MISSING,
+            f"remote execution features without a job template: {', '.join(features)}; "
+            "assign one in Foreman (Administer, Remote Execution Features)",
+        )
     return Condition(ConditionType.READY, "True", Reason.CONNECTED, f"Foreman {info.version}")
 
 
@@ -250,10 +275,15 @@ def failure(error: ForemanError) -> Condition:
     """Why a server could not be asked, and what to do."""
     match error:
         case ForemanUnauthorized():
-            return _bad(Reason.UNAUTHORIZED, "Foreman refuses our credentials; correct the Secret. It is not asked again "
-                                             "before that or 5 minutes, since failures lock our address out")
+            return _bad(
+                Reason.UNAUTHORIZED,
+                "Foreman refuses our credentials; correct the Secret. It is not asked again "
+                "before that or 5 minutes, since failures lock our address out",
+            )
         case ForemanForbidden(permissions=permissions) if permissions:
-            return _bad(Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(permissions)}; add them to its role")
+            return _bad(
+                Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(permissions)}; add them to its role"
+            )
         case ForemanForbidden():
             return _bad(Reason.FORBIDDEN, f"{error}; check the role of our user")
         case ForemanNotFound() | ForemanUnreachable(status=200 | 301 | 302 | 303 | 307 | 308):

@@ -56,7 +56,9 @@ def delete(progress: Progress, identity: Identity, at: Moment, *, paused: bool) 
     if ours:
         _remove_hosts(ours[:HOSTS_AT_ONCE], at.seen, draft)
         return draft
-    groups = [group for group in at.seen[MarkedHostgroups(identity)] if group.mark and group.mark.identity == str(identity)]
+    groups = [
+        group for group in at.seen[MarkedHostgroups(identity)] if group.mark and group.mark.identity == str(identity)
+    ]
     groups = [group for group in groups if group.mark and group.mark.origin == "Created"]
     _remove_groups(groups, at, draft)
     return draft
@@ -79,11 +81,15 @@ def _await_posts(progress: Progress, at: Moment, draft: Draft, identity: Identit
         for ref in open_
         if (creating := progress.role(ref.role).creating) is not None
     ]
-    group = None if progress.created() else at.memory.group_may_appear_until(progress.plan, at.settings.host_create_timeout)
+    group = (
+        None if progress.created() else at.memory.group_may_appear_until(progress.plan, at.settings.host_create_timeout)
+    )
     deadlines += [] if group is None else [group]
     left = max(((deadline - at.now).total_seconds() for deadline in deadlines), default=0.0)
     if left > 0.0:
-        draft.wait(Wait(Reason.DELETING, "what was being created may still appear", after=min(left, at.settings.lookup_every)))
+        draft.wait(
+            Wait(Reason.DELETING, "what was being created may still appear", after=min(left, at.settings.lookup_every))
+        )
 
 
 def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
@@ -91,10 +97,20 @@ def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
     for run in [step.run for step in progress.steps.values() if step.run is not None]:
         job = _job(run, at)
         if job is None:
-            if run.token not in at.memory.unsent and at.now < at.memory.settled_at(run.token, run.since, at.settings.host_create_timeout):
-                draft.wait(Wait(Reason.DELETING, "a job that was being started may still appear", after=at.settings.lookup_every))
+            if run.token not in at.memory.unsent and at.now < at.memory.settled_at(
+                run.token, run.since, at.settings.host_create_timeout
+            ):
+                draft.wait(
+                    Wait(
+                        Reason.DELETING, "a job that was being started may still appear", after=at.settings.lookup_every
+                    )
+                )
             continue
-        lost = job.status == "queued" and job.task is None and at.now >= run.since + timedelta(seconds=at.settings.job_lost_after)
+        lost = (
+            job.status == "queued"
+            and job.task is None
+            and at.now >= run.since + timedelta(seconds=at.settings.job_lost_after)
+        )
         if job.ended or lost:
             continue
         told = Written(f"job {job.id} cancelled")
@@ -120,17 +136,27 @@ def _created(row: HostRow, identity: Identity) -> bool:
 
 def _remove_hosts(rows: Sequence[HostRow], seen: Snapshot, draft: Draft) -> None:
     """Machines first, then rows; each guard proves again that it is the same host with our own mark."""
-    machines = {row.id: VmPresent(row.compute_resource_id, row.uuid) for row in rows if row.uuid and row.compute_resource_id}
+    machines = {
+        row.id: VmPresent(row.compute_resource_id, row.uuid) for row in rows if row.uuid and row.compute_resource_id
+    }
     seen.need(machines.values())
     guards = {row.id: HostDetail(row.id) for row in rows}
     vms = [
-        Change("delete", "vm", f"{row.name} {row.uuid}", address=(row.compute_resource_id or 0, row.uuid or ""),
-               guard=guards[row.id], guarded=row)
+        Change(
+            "delete",
+            "vm",
+            f"{row.name} {row.uuid}",
+            address=(row.compute_resource_id or 0, row.uuid or ""),
+            guard=guards[row.id],
+            guarded=row,
+        )
         for row in rows
         if row.id in machines and seen[machines[row.id]]
     ]
     hosts = [
-        Change("delete", "host", row.name, address=(row.id,), guard=guards[row.id], guarded=row, stales=(guards[row.id],))
+        Change(
+            "delete", "host", row.name, address=(row.id,), guard=guards[row.id], guarded=row, stales=(guards[row.id],)
+        )
         for row in rows
     ]
     message = f"removes {', '.join(row.name for row in rows)}"
