@@ -106,9 +106,9 @@ class App:
                 try:
                     await kopf.operator(registry=build_registry(self.build, login), clusterwide=True, standalone=True)
                     return
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - crash-only: start again
                     _log.error("the watches ended: %s: %s", type(error).__name__, error)
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter needs no secrecy
                 pause = min(pause * 2, RESTART_CAP)
         finally:
             await probes.cleanup()
