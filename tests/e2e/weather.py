@@ -1,7 +1,7 @@
 """Small deployments for tests of bad weather: many side by side on one stage, each with weather of its own by host name."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.e2e.stage import Stage, until
@@ -29,16 +29,23 @@ def deploy(stage: Stage, name: str, *steps: Mapping[str, Any], **roles: int) -> 
     stage.apply(deployment(stage, name, **(roles or {"app": 1})))
 
 
-def stack(stage: Stage, name: str, *steps: Mapping[str, Any], roles: tuple[str, ...] = ("app",)) -> None:
-    """Apply a Stack whose roles all have class role_app."""
-    group = {"puppetClasses": [{"name": "role_app", "overrides": [WORKERS]}]}
-    spec = {
+def stack(
+    stage: Stage,
+    name: str,
+    *steps: Mapping[str, Any],
+    roles: tuple[str, ...] = ("app",),
+    overrides: Sequence[Mapping[str, Any]] = (),
+    **spec: Any,
+) -> None:
+    """Apply a Stack whose roles all have class role_app, with these overrides besides `workers`."""
+    group = {"puppetClasses": [{"name": "role_app", "overrides": [WORKERS, *overrides]}]}
+    body = {
         "hostgroups": [{"name": role, **group} for role in roles],
         "roles": [{"name": role, "hostgroup": role, "count": {"min": 1, "max": 9}} for role in roles],
         "steps": list(steps) or [puppet_run("run", role=roles[0])],
     }
     kind = {"apiVersion": "stacks.theforeman.org/v1alpha1", "kind": "Stack"}
-    stage.apply({**kind, "metadata": {"name": name}, "spec": spec})
+    stage.apply({**kind, "metadata": {"name": name}, "spec": body | spec})
 
 
 WORKERS = {"name": "workers", "type": "integer", "value": 3}
@@ -98,6 +105,12 @@ def edit(stage: Stage, name: str, **changes: Any) -> None:
 def failed(stage: Stage, name: str) -> dict[str, dict[str, Any]]:
     """failedHosts by the host's name."""
     return {entry["name"]: entry for entry in stage.status(name).get("failedHosts", ())}
+
+
+def was_ready(stage: Stage, name: str) -> bool:
+    """Whether it was Ready at any time: each transition is told by an event."""
+    listed = stage.api.find(f"/apis/events.k8s.io/v1/namespaces/{stage.namespace}/events")
+    return any(event["reason"] == "Ready" and event["regarding"]["name"] == name for event in listed["items"])
 
 
 def step(stage: Stage, name: str, which: str) -> dict[str, Any]:

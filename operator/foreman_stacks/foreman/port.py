@@ -363,6 +363,14 @@ class HostsWithEnvironment(Query[frozenset[str]]):
 
 
 @dataclass(frozen=True)
+class HostsInPlace(Query[frozenset[str]]):
+    """The same, asked anew each time: whether they still are there."""
+
+    hostgroup_id: int
+    environment: str
+
+
+@dataclass(frozen=True)
 class EncOf(Query[Enc]):
     """What Puppet would be given for a host now."""
 

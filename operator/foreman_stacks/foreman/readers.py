@@ -186,7 +186,7 @@ async def _hosts_in(lists: Lists, queries: Sequence[port.HostsIn]) -> Mapping[po
     return answers
 
 
-async def _with_environment(lists: Lists, query: port.HostsWithEnvironment) -> frozenset[str]:
+async def _with_environment(lists: Lists, query: port.HostsWithEnvironment | port.HostsInPlace) -> frozenset[str]:
     search = f"hostgroup_id = {query.hostgroup_id} and environment = {quoted(query.environment)}"
     return frozenset(host.name for host in await lists.thin(search))
 
@@ -282,6 +282,7 @@ READERS: Mapping[type, Reader] = {
     port.MarkedHosts: each(_marked_hosts),
     port.HostsIn: _hosts_in,
     port.HostsWithEnvironment: each(_with_environment),
+    port.HostsInPlace: each(_with_environment),
     port.EncOf: each(_enc),
     port.JobWithToken: each(_job_with_token),
     port.JobCounts: _job_counts,

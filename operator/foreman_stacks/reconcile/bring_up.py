@@ -11,7 +11,7 @@ from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress, StepProgress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.reconcile import provision, record, steps
+from foreman_stacks.reconcile import enc, provision, record, steps
 from foreman_stacks.reconcile.preflight import adopt, preflight
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import KINDS
@@ -172,6 +172,8 @@ def _may_appear(world: World, change: Change) -> bool:
 
 def _settle(world: World, scope: Scope, draft: Draft) -> None:
     """All is done: empty staging groups go, the record says so, and then the status may say Ready."""
+    if not enc.in_place(world, scope, frozenset(role.name for role in world.plan.roles), draft):
+        return
     groups = sorted({group.group for group in wanted_groups(scope)})
     titles = [staging_title(scope, name) for name in groups]
     world.seen.need([HostgroupNamed(title) for title in titles])

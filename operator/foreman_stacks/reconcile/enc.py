@@ -6,42 +6,88 @@ gets no classes at all, and every run of it succeeds (§1.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, OverrideMatches
+from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, HostgroupNamed, HostsInPlace, OverrideMatches
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.model.values import Bound, alike
 from foreman_stacks.reconcile.world import Draft, World
-from foreman_stacks.resources.groups import environment_of
+from foreman_stacks.resources.groups import environment_of, title_of
+
+MAX_VALUE = 80
+"""Characters of a value in a message."""
 
 
 def verify(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> bool:
-    """Whether the ENC holds what it must for these roles; problems go to the draft."""
+    """Whether Puppet would be given what it must on the hosts of these roles; problems go to the draft."""
+    if not in_place(world, scope, roles, draft):
+        return False
     problems: list[Problem] = []
+    shadows: list[Problem] = []
     for role in sorted(roles - world.memory.verified):
-        found = list(_role(world, scope, role))
-        problems += found
-        if not found:
+        missing, shadowed = _role(world, scope, role)
+        problems += missing
+        shadows += shadowed
+        if not missing and not shadowed:
             world.memory.verified.add(role)
     if problems:
-        draft.stall(Reason.SHADOWED, *problems)
+        draft.stall(Reason.PREFLIGHT_FAILED, *problems)
+    if shadows:
+        draft.stall(Reason.SHADOWED, *shadows)
+    return not problems and not shadows
+
+
+def in_place(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> bool:
+    """Whether every host is in its hostgroup with its environment *now*: elsewhere it is given no class of ours, and
+    every run of it succeeds.
+    """
+    problems: list[Problem] = []
+    for group_name in dict.fromkeys(host.group for host in scope.hosts if host.ref.role in roles):
+        group = world.seen[HostgroupNamed(title_of(scope, group_name))]
+        assert group is not None, "hosts were placed in it"
+        environment = environment_of(scope.chain(group_name)[-1].outer_parent, scope.environment, world.seen) or ""
+        there = world.seen[HostsInPlace(group.id, environment)]
+        problems += [
+            Problem(
+                world.fqdn(host),
+                f"is not in hostgroup {group.title!r} with Puppet environment {environment!r}: it would be given no class",
+                "set both for this host in Foreman",
+            )
+            for host in scope.hosts
+            if host.group == group_name and host.ref.role in roles and world.fqdn(host) not in there
+        ]
+    if problems:
+        draft.stall(Reason.PREFLIGHT_FAILED, *problems)
     return not problems
 
 
-def _role(world: World, scope: Scope, role: str) -> Iterator[Problem]:
+def _role(world: World, scope: Scope, role: str) -> tuple[list[Problem], list[Problem]]:
+    """Classes that would be missing, and values that are shadowed: on its first host, and on those with matches of their own."""
     hosts = [host for host in scope.hosts if host.ref.role == role]
     if not hosts:
-        return
+        return [], []
     outer = scope.chain(hosts[0].group)[-1].outer_parent
     environment = environment_of(outer, scope.environment, world.seen) or ""
-    matches = _matches(world, scope, hosts[0], environment)
-    suspects = [host for host in hosts[1:] if any(f"fqdn={world.fqdn(host)}" in found for found in matches.values())]
+    keys = _keys(world, scope, hosts[0], environment)
+    suspects = [host for host in hosts[1:] if any(f"fqdn={world.fqdn(host)}" in found.matches for found in keys.values())]
     asked = [(host, EncOf(row.id)) for host in (hosts[0], *suspects) if (row := world.row(host)) is not None]
     world.seen.need(query for _, query in asked)
-    for host, query in asked:
-        yield from _host(scope, host, world.fqdn(host), world.seen[query], matches)
+    missing = [problem for host, query in asked for problem in _missing(scope, host, world.fqdn(host), world.seen[query])]
+    shadowed = [
+        problem for host, query in asked for problem in _shadowed(scope, host, world.fqdn(host), world.seen[query], keys)
+    ]
+    return missing, shadowed
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What is known of a class parameter that we set on a hostgroup."""
+
+    matches: frozenset[str] = frozenset()
+    hidden: bool = False
 
 
 def _values(scope: Scope, host: HostScope) -> dict[tuple[str, str], Bound]:
@@ -52,31 +98,46 @@ def _values(scope: Scope, host: HostScope) -> dict[tuple[str, str], Bound]:
     return wanted | {(name, bound.name): bound for name, bound in host.overrides}
 
 
-def _matches(world: World, scope: Scope, host: HostScope, environment: str) -> dict[tuple[str, str], frozenset[str]]:
-    """For each value that we set on the hostgroup: all matches that its key has."""
+def _keys(world: World, scope: Scope, host: HostScope, environment: str) -> dict[tuple[str, str], _Key]:
+    """The parameters that we set on the hostgroup, with all matches that they have."""
     own = {(name, bound.name) for name, bound in host.overrides}
     names = [name for name in _values(scope, host) if name not in own]
     world.seen.need([ClassKeys(environment, name) for name, _ in names])
-    queries = {name: OverrideMatches(world.seen[ClassKeys(environment, name[0])][name[1]].id) for name in names}
+    rows = {name: world.seen[ClassKeys(environment, name[0])][name[1]] for name in names}
+    queries = {name: OverrideMatches(row.id) for name, row in rows.items()}
     world.seen.need(queries.values())
-    return {name: world.seen[query] for name, query in queries.items()}
+    return {name: _Key(world.seen[query], rows[name].hidden) for name, query in queries.items()}
 
 
-def _host(
-    scope: Scope, host: HostScope, fqdn: str, enc: Enc, matches: dict[tuple[str, str], frozenset[str]]
-) -> Iterator[Problem]:
+def _missing(scope: Scope, host: HostScope, fqdn: str, enc: Enc) -> Iterator[Problem]:
     classes = {entry.name for group in scope.chain(host.group) for entry in group.classes}
     for name in sorted(classes - enc.classes.keys()):
-        yield Problem(fqdn, f"Puppet would not be given class {name!r}",
-                      "see its Puppet environment and hostgroup in Foreman")
+        mend = "see its Puppet environment and hostgroup in Foreman"
+        yield Problem(fqdn, f"Puppet would not be given class {name!r}", mend)
+
+
+def _shadowed(
+    scope: Scope, host: HostScope, fqdn: str, enc: Enc, keys: Mapping[tuple[str, str], _Key]
+) -> Iterator[Problem]:
     for (name, parameter), bound in _values(scope, host).items():
-        if name not in enc.classes:
+        given = enc.classes.get(name)
+        if given is None or (parameter in given and alike(bound.type, bound.plain, given[parameter])):
             continue
-        real = enc.classes[name].get(parameter)
-        if parameter in enc.classes[name] and alike(bound.type, bound.plain, real):
-            continue
-        strong = sorted(match for match in matches.get((name, parameter), ()) if match.startswith("fqdn="))
-        match = f"fqdn={fqdn}" if f"fqdn={fqdn}" in strong else "a stronger match"
-        values = "" if bound.sensitive else f": {real!r} instead of {bound.plain!r}"
-        yield Problem(f"{name}::{parameter} on {fqdn}", f"is shadowed by {match}{values}",
-                      "remove that override value in Foreman, or change the Stack")
+        key = keys.get((name, parameter), _Key())
+        values = f": {_shown(given.get(parameter))} instead of {_shown(bound.plain)}"
+        what = f"is shadowed by {_match(fqdn, key.matches)}{'' if bound.sensitive or key.hidden else values}"
+        mend = "remove that override value in Foreman, or change the Stack"
+        yield Problem(f"{name}::{parameter} on {fqdn}", what, mend)
+
+
+def _match(fqdn: str, matches: frozenset[str]) -> str:
+    """The match that is stronger than our hostgroup's, as far as it can be told from outside."""
+    if f"fqdn={fqdn}" in matches:
+        return f"fqdn={fqdn}"
+    others = sorted(match for match in matches if not match.startswith(("fqdn=", "hostgroup=")))
+    return " or ".join(others[:3]) or "a stronger match"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…"

@@ -54,12 +54,13 @@ class Script:
         if lost is not None:
             return lost
         output = jobs.output_of(target, job, context)
-        if verdict.UNREACHABLE in output:
-            began = self.since.started_at or run.since
-            if context.now < began + timedelta(seconds=context.settings.boot_timeout):
-                return verdict.Again(f"{target.fqdn} cannot be reached yet", context.settings.boot_retry)
-            return verdict.Bad("HostUnreachable", verdict.cause_in(output))
-        return verdict.Bad("ScriptFailed", verdict.cause_in(output) or "the script failed without output")
+        unreachable = verdict.unreachable(output)
+        if unreachable is None:
+            return verdict.Bad("ScriptFailed", verdict.cause_in(output) or "the script failed without output")
+        began = self.since.started_at or run.since
+        if unreachable.reason == "HostUnreachable" and context.now < began + timedelta(seconds=context.settings.boot_timeout):
+            return verdict.Again(f"{target.fqdn} cannot be reached yet", context.settings.boot_retry)
+        return unreachable
 
     def tolerates(self, failed: Sequence[Target]) -> bool:
         """Never: a host that may run Puppet by itself breaks the order."""

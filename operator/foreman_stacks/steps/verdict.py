@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -78,8 +79,10 @@ def cause_in(output: str) -> str:
     """What a person needs of an output, as one line of at most 500 characters: its errors, else how it ends."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("Error")]
-    if errors:
-        return " | ".join(errors[:3])[:500]
+    return " | ".join(errors[:3])[:500] if errors else _end(lines)
+
+
+def _end(lines: Sequence[str]) -> str:
     own = [line for line in lines if not _ADDED.match(line)] or lines
     return " | ".join(own[-3:])[-500:]
 
@@ -88,4 +91,5 @@ def unreachable(output: str) -> Bad | None:
     """The verdict when remote execution itself failed on the host: it was not reached, or its job was forgotten."""
     if UNREACHABLE not in output:
         return None
-    return Bad("JobLost" if _GONE.search(output) else "HostUnreachable", cause_in(output))
+    lines = [line.strip() for line in output.splitlines() if line.strip()]  # its last one is ssh's own
+    return Bad("JobLost" if _GONE.search(output) else "HostUnreachable", _end(lines))
