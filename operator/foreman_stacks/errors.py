@@ -1,17 +1,18 @@
 """The exception tree. A decision is a value (`model.outcome`); an exception means "could not ask" or "cannot read".
 
-    StacksError
-    ├── InvalidSpec            what a user wrote, with the path of each problem
-    ├── ForemanError           Foreman could not be asked, or refused
-    │   ├── ForemanUnreachable     no answer, or one that is no answer of Foreman's (502, HTML): outcome unknown
-    │   ├── ForemanUnauthorized    401: the client stays closed until the Secret changes
-    │   ├── ForemanForbidden       403, with the missing permissions
-    │   ├── ForemanNotFound        404
-    │   └── ForemanRefused         any other answer that is no success; 422 and 500 with Foreman's own messages
-    └── ClusterError           the Kubernetes API could not be asked, or refused
-        ├── ClusterNotFound        404
-        ├── ClusterConflict        409: somebody wrote in between
-        └── ClusterUnavailable     no answer, 429 or 5xx
+StacksError
+├── InvalidSpec            what a user wrote, with the path of each problem
+├── ForemanError           Foreman could not be asked, or refused
+│   ├── ForemanUnreachable     no answer, or one that is no answer of Foreman's (502, HTML): outcome unknown
+│   ├── ForemanUnauthorized    401: for a while nothing is asked
+│   ├── ForemanForbidden       403, with the missing permissions
+│   ├── ForemanNotFound        404
+│   ├── ForemanRefused         any other answer that is no success; 422 and 500 with Foreman's own messages
+│   └── ForemanStale           not sent: the object is not what it was when the write was decided
+└── ClusterError           the Kubernetes API could not be asked, or refused
+    ├── ClusterNotFound        404
+    ├── ClusterConflict        409: somebody wrote in between
+    └── ClusterUnavailable     no answer, 429 or 5xx
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class ForemanUnreachable(ForemanError):
 
 
 class ForemanUnauthorized(ForemanError):
-    """401. Not asked again until the credentials change: 30 failures in 5 minutes lock our address out."""
+    """401. Nothing is asked until the credentials change or 5 minutes have passed: 30 failures in these lock us out."""
 
 
 class ForemanForbidden(ForemanError):
@@ -84,6 +85,10 @@ class ForemanRefused(ForemanError):
     def __init__(self, message: str, *, status: int, errors: dict[str, list[str]] | None = None) -> None:
         super().__init__(message, status=status)
         self.errors = errors or {}
+
+
+class ForemanStale(ForemanError):
+    """Nothing was sent: read again and decide anew."""
 
 
 class ClusterError(StacksError):

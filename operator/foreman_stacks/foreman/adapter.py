@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from foreman_stacks.errors import ForemanError, ForemanNotFound, ForemanRefused
+from foreman_stacks.errors import ForemanError, ForemanNotFound, ForemanStale
 from foreman_stacks.foreman import port
 from foreman_stacks.foreman.client import ForemanClient
 from foreman_stacks.foreman.readers import READERS
@@ -41,13 +41,13 @@ class ForemanAdapter:
         return answers
 
     async def write(self, change: port.Change) -> Any:
-        """Do one change; a guard that no longer holds is `ForemanRefused` and nothing is written."""
+        """Do one change; a guard that no longer holds is `ForemanStale` and nothing is written."""
         if change.guard is not None:
             seen = (await self.read([change.guard]))[change.guard]
             if seen is None and change.verb == "delete":
                 return None
             if seen is None or change.guarded is None or _witness(seen) != _witness(change.guarded):
-                raise ForemanRefused(f"{change}: not what it was when this was decided; nothing written", status=0)
+                raise ForemanStale(f"{change}: not what it was when this was decided; nothing written")
         what = f"{change.verb} {change.resource}"
         await self._journal(Entry("before", "foreman", what, change.key))
         try:
@@ -76,6 +76,8 @@ class ForemanAdapter:
         return parser(reply) if parser else None
 
 
-def _witness(row: port.HostRow | port.Hostgroup) -> tuple[str, object]:
+def _witness(row: port.HostRow | port.Hostgroup) -> tuple[object, ...]:
     """What must be the same for an object to be the one that a delete was decided for."""
-    return (row.name if isinstance(row, port.HostRow) else row.title, row.mark)
+    if isinstance(row, port.HostRow):
+        return (row.id, row.name, row.mark, row.uuid)
+    return (row.id, row.title, row.mark)

@@ -347,11 +347,21 @@ class MarkedHosts(Query[tuple[ThinHost, ...]]):
 
 @dataclass(frozen=True)
 class HostsIn(Query[frozenset[str]]):
-    """FQDNs of the hosts of a hostgroup, or of those of them in a state."""
+    """FQDNs of the hosts of a hostgroup, or of those of them in a state.
+
+    The answer may hold hosts of other groups that were asked for in the same search: look for names in it.
+    """
 
     polled: ClassVar[bool] = True
     hostgroup_id: int
     state: Literal["any", "built", "failed"] = "any"
+
+
+@dataclass(frozen=True)
+class HostsOf(Query[frozenset[str]]):
+    """FQDNs of the hosts of this hostgroup and of no other: who asks whether it is empty."""
+
+    hostgroup_id: int
 
 
 @dataclass(frozen=True)
@@ -394,7 +404,7 @@ class JobCounts(Query[Job | None]):
 
 @dataclass(frozen=True)
 class JobHosts(Query[frozenset[str]]):
-    """FQDNs of the hosts of a job that have this result."""
+    """FQDNs of the hosts of a job that have this result; as with `HostsIn`, hosts of other jobs may be among them."""
 
     polled: ClassVar[bool] = True
     id: int
@@ -499,10 +509,10 @@ Body: TypeAlias = Mapping[str, Any]
 class Change:
     """One write, as data.
 
-    `key` is the exact name by which a lost reply is looked up (title, FQDN, match, token). `address` are the ids in
-    its URL. `guard` is read again just before: unless the object still has the name and own mark of `guarded`, nothing
-    is written. `intent` marks what is sent once (hosts, jobs). `answers` is the query that the reply's own row answers, `settles` what is
-    known to be so once it succeeded, `stales` what must be read anew.
+    `key` is the exact name by which a lost reply is looked up (title, FQDN, match, token), `address` the ids in its URL.
+    `guard` is read again just before: unless the object still is what `guarded` was, nothing is written. `intent` marks
+    what is sent once (hosts, jobs). `answers` is the query that the reply's own row answers, `settles` what is known to be
+    so once it succeeded, `stales` what must be read anew.
     """
 
     verb: Verb

@@ -186,6 +186,10 @@ async def _hosts_in(lists: Lists, queries: Sequence[port.HostsIn]) -> Mapping[po
     return answers
 
 
+async def _hosts_of(lists: Lists, query: port.HostsOf) -> frozenset[str]:
+    return frozenset(host.name for host in await lists.thin(f"hostgroup_id = {query.hostgroup_id}"))
+
+
 async def _with_environment(lists: Lists, query: port.HostsWithEnvironment | port.HostsInPlace) -> frozenset[str]:
     search = f"hostgroup_id = {query.hostgroup_id} and environment = {quoted(query.environment)}"
     return frozenset(host.name for host in await lists.thin(search))
@@ -281,6 +285,7 @@ READERS: Mapping[type, Reader] = {
     port.HostDetail: each(_host),
     port.MarkedHosts: each(_marked_hosts),
     port.HostsIn: _hosts_in,
+    port.HostsOf: each(_hosts_of),
     port.HostsWithEnvironment: each(_with_environment),
     port.HostsInPlace: each(_with_environment),
     port.EncOf: each(_enc),

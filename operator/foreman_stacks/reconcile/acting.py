@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from foreman_stacks.errors import ForemanError, ForemanNotFound, ForemanRefused, ForemanUnreachable
+from foreman_stacks.errors import (
+    ForemanError,
+    ForemanForbidden,
+    ForemanNotFound,
+    ForemanRefused,
+    ForemanStale,
+    ForemanUnauthorized,
+    ForemanUnreachable,
+)
 from foreman_stacks.foreman.port import Change, Foreman, Query, Snapshot, Unread
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.world import Draft
@@ -62,13 +70,18 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
     try:
         row = await foreman.write(change)
     except ForemanUnreachable as error:
-        if not error.sent:
+        if error.sent:
+            memory.unanswered(change, now())
+        else:
             memory.never_sent(change)
         raise
+    except (ForemanUnauthorized, ForemanForbidden, ForemanStale):
+        memory.never_sent(change)
+        raise
     except (ForemanRefused, ForemanNotFound) as error:
-        if error.status in NOT_DONE:
-            memory.posting.pop(change.key, None)
         if error.status not in _FINAL.get((change.verb, change.resource), ()):
+            if error.status in NOT_DONE:
+                memory.never_sent(change)
             raise
         if change.verb != "cancel":
             memory.refused[change.key] = _words(error)

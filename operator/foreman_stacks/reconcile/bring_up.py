@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import Change, HostgroupNamed, HostsIn, JobCounts
+from foreman_stacks.foreman.port import Change, HostgroupNamed, HostsOf, JobCounts, JobWithToken
 from foreman_stacks.model.identity import ranges
 from foreman_stacks.model.outcome import Wait
-from foreman_stacks.model.progress import Progress, StepProgress
+from foreman_stacks.model.progress import Progress, Run, StepProgress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.reconcile import enc, provision, record, steps
@@ -52,7 +52,8 @@ def _accept(world: World, draft: Draft) -> None:
     draft.stalls += preflight(world)
     if draft.stalls:
         return
-    draft.progress = replace(adopt(world, world.plan), plan=world.plan_id)
+    world.memory.refused.clear()
+    draft.progress = replace(steps.retried(adopt(world, world.plan)), plan=world.plan_id)
     draft.wait(Wait(Reason.ACCEPTED, "the plan is accepted", after=0.0))
 
 
@@ -85,11 +86,7 @@ def _finish(world: World, draft: Draft) -> None:
         provision.create(world, scope, draft)
     for step in world.progress.steps.values():
         if step.run is not None and step.name not in {*world.plan.order, "Quiesce", "PeriodicPuppet"}:
-            job = world.seen[JobCounts(step.run.job)] if step.run.job else None
-            if job is None or job.ended:
-                draft.progress = replace(draft.progress, steps=_without(draft.progress, step.name))
-            else:
-                draft.polls.append(JobCounts(job.id))
+            _finish_removed(world, draft, step.name, step.run)
     lost = provision.missing(world, scope, draft)
     steps.run_quiesce(world, scope, draft, lost)
     steps.run_steps(world, scope, draft, lost)
@@ -98,6 +95,20 @@ def _finish(world: World, draft: Draft) -> None:
     draft.waits = [
         replace(wait, reason=Reason.FINISHING_STEP) for wait in draft.waits if wait.reason is not Reason.PAUSED
     ] or [Wait(Reason.FINISHING_STEP, "the act under way ends first", after=1.0)]
+
+
+def _finish_removed(world: World, draft: Draft, name: str, run: Run) -> None:
+    """The job of a step that the new plan no longer has: it ends, or proves never to have begun; nobody judges it."""
+    sent = run.token not in world.memory.unsent
+    found = world.seen[JobWithToken(run.token)] if run.job is None and sent else None
+    job = run.job if found is None else found.id
+    counts = world.seen[JobCounts(job)] if job is not None else None
+    if counts is not None and not counts.ended:
+        draft.polls.append(JobCounts(counts.id))
+    elif job is None and sent and world.now < steps.settled_at(world, run):
+        draft.wait(Wait(Reason.FINISHING_STEP, f"looks for the job {run.token}", after=world.settings.lookup_every))
+    else:
+        draft.progress = replace(draft.progress, steps=_without(draft.progress, name))
 
 
 def _without(progress: Progress, name: str) -> dict[str, StepProgress]:
@@ -179,8 +190,8 @@ def _settle(world: World, scope: Scope, draft: Draft) -> None:
     world.seen.need([HostgroupNamed(title) for title in titles])
     left = [group for title in titles if (group := world.seen[HostgroupNamed(title)]) is not None]
     ours = [group for group in left if group.mark is not None and group.mark.identity == str(world.plan.identity)]
-    world.seen.need([HostsIn(group.id) for group in ours])
-    empty = [group for group in ours if not world.seen[HostsIn(group.id)]]
+    world.seen.need([HostsOf(group.id) for group in ours])
+    empty = [group for group in ours if not world.seen[HostsOf(group.id)]]
     if empty:
         draft.act(
             [

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from foreman_stacks.api.meta import ABANDON_ANNOTATION, FINALIZER
 from foreman_stacks.cluster.port import Event
-from foreman_stacks.errors import ForemanError, ForemanUnauthorized, ForemanUnreachable
+from foreman_stacks.errors import ForemanError, ForemanStale, ForemanUnauthorized, ForemanUnreachable
 from foreman_stacks.foreman.port import Snapshot
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.reasons import ConditionType, Reason
@@ -45,15 +45,7 @@ class Ending:
         connection = self._servers.ready(name)
         if connection is None and not keep:
             return await self._blocked(run, Reason.UNREACHABLE, f"ForemanServer {name!r} is not Ready")
-        identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
-        paused = bool(spec.get("paused"))
-
-        def decide(seen: Snapshot) -> Draft:
-            at = Moment(seen, run.memory, self._settings, self._now())
-            if keep:
-                return teardown.retain(run.progress, at, identity if connection else None)
-            return teardown.delete(run.progress, identity, at, paused=paused)
-
+        decide = self._decision(run, keep=keep, alone=connection is None)
         try:
             if connection is None:
                 draft = decide(Snapshot())
@@ -66,15 +58,35 @@ class Ending:
                 times = [wait.after for wait in draft.waits if wait.after is not None]
                 return Next(after=min(times, default=self._settings.server_probe), server=name if connection else "")
         except ForemanError as error:
-            run.memory.doubt()
-            away = isinstance(error, ForemanUnreachable | ForemanUnauthorized) or error.status >= 500
-            await self._blocked(run, Reason.UNREACHABLE if away else Reason.FOREMAN_REFUSED, str(error))
-            return Next(error=True)
+            return await self._failed(run, error)
         if keep and run.progress.created() and not run.progress.settled_plan:
             draft.notes.append("its hosts stay as they are, quiet where Puppet was stopped")
         for note in draft.notes:
             await self._reporter.event(run.seen, Event("Normal", "Retained", note))
         return await self._let_go(run)
+
+    def _decision(self, run: Pass, *, keep: bool, alone: bool) -> Callable[[Snapshot], Draft]:
+        """What `teardown` says of this deployment; `alone`: its server cannot be asked."""
+        identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
+        paused = bool((run.seen.get("spec") or {}).get("paused"))
+
+        def decide(seen: Snapshot) -> Draft:
+            at = Moment(seen, run.memory, self._settings, self._now())
+            if keep:
+                return teardown.retain(run.progress, at, None if alone else identity)
+            return teardown.delete(run.progress, identity, at, paused=paused)
+
+        return decide
+
+    async def _failed(self, run: Pass, error: ForemanError) -> Next:
+        """Foreman could not be asked, or refused: say so, doubt what we remember, and come again with back-off."""
+        run.memory.doubt()
+        if isinstance(error, ForemanStale):
+            _log.info("%s: %s", run.key, error)
+        else:
+            away = isinstance(error, ForemanUnreachable | ForemanUnauthorized) or error.status >= 500
+            await self._blocked(run, Reason.UNREACHABLE if away else Reason.FOREMAN_REFUSED, str(error))
+        return Next(error=True)
 
     async def _let_go(self, run: Pass) -> Next:
         await self._reporter.release(run)
@@ -87,7 +99,9 @@ class Ending:
         if held is None:
             await self._deleting(run, Condition(ConditionType.DELETING, "True", Reason.DELETING, message))
         else:
-            stop = Condition(ConditionType.DELETING, "False", Reason.PAUSED, f"{held.message}; set spec.paused to false")
+            stop = Condition(
+                ConditionType.DELETING, "False", Reason.PAUSED, f"{held.message}; set spec.paused to false"
+            )
             await self._deleting(run, stop, Condition(ConditionType.PAUSED, "True", Reason.PAUSED, held.message))
 
     async def _blocked(self, run: Pass, reason: Reason, message: str) -> Next:

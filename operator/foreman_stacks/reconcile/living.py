@@ -15,6 +15,7 @@ from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.errors import (
     ForemanError,
     ForemanForbidden,
+    ForemanStale,
     ForemanUnauthorized,
     ForemanUnreachable,
     InvalidSpec,
@@ -277,8 +278,10 @@ class Living:
             needs = ", ".join(error.permissions) or "what this call needs"
             problem = Problem("", str(error), f"give our user {needs} (docs/foreman.md)")
             found = replace(found, stalls=(Stalled(Reason.FORBIDDEN, (problem,)),))
-        elif isinstance(error, ForemanUnreachable) or error.status >= 500 or error.status == 0:
+        elif isinstance(error, ForemanUnreachable) or error.status >= 500:
             found = replace(found, waits=(Wait(Reason.FOREMAN_UNREACHABLE, str(error)),))
+        elif isinstance(error, ForemanStale):
+            found = replace(found, waits=(Wait(Reason.RETRYING, str(error)),))
         elif not run.memory.rebuffed:  # a write of our own, sent before a crash, may have come first: look again
             run.memory.rebuffed = True
             found = replace(found, waits=(Wait(Reason.RETRYING, str(error)),))

@@ -97,8 +97,14 @@ class Memory:
         for query, _ in change.settles:
             self.kept.pop(query, None)
 
+    def unanswered(self, change: Change, now: datetime) -> None:
+        """No answer came, up to now: from now on it is waited for."""
+        for sent in (self.sent, self.posting):
+            if change.key in sent:
+                sent[change.key] = now
+
     def never_sent(self, change: Change) -> None:
-        """No byte of it can have arrived."""
+        """It was not done: no byte of it can have arrived, or Foreman said so."""
         self.posting.pop(change.key, None)
         if change.intent:
             self.unsent.add(change.key)

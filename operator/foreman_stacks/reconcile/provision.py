@@ -15,6 +15,7 @@ from foreman_stacks.foreman.port import (
     HostNamed,
     HostRow,
     HostsIn,
+    HostsOf,
     HostsWithEnvironment,
 )
 from foreman_stacks.model.identity import HostRef
@@ -83,6 +84,8 @@ def _due(world: World, host: HostScope, draft: Draft) -> bool:
         _seen(world, host, row, draft)
         return False
     if fqdn in world.memory.refused:
+        if draft.finishing:
+            return True  # there is nothing of it, and nothing more is tried
         _refused(host, fqdn, world.memory.refused[fqdn], draft)
         return False
     if world.now >= _settled_at(world, fqdn, role.creating):
@@ -293,7 +296,7 @@ def _place(world: World, scope: Scope, mine: Sequence[HostScope], draft: Draft) 
     outer = scope.chain(mine[0].group)[-1].outer_parent
     environment = environment_of(outer, scope.environment, world.seen) or ""
     proof = HostsWithEnvironment(group.id, environment)
-    inside, anywhere = world.seen[proof], HostsIn(group.id)
+    inside, anywhere = world.seen[proof], HostsOf(group.id)
     outside = [host for host in mine if world.fqdn(host) not in inside]
     if outside:
         world.seen.need([anywhere])

@@ -125,7 +125,7 @@ def _context(world: World, draft: Draft, name: str, step: Step | None = None) ->
         token=world.token(name, draft.progress.epoch + 1),
         title=f"foreman-stacks {name} {identity.namespace}/{identity.name}",
         unsent=lambda run: run.token in world.memory.unsent,
-        settled_at=partial(_settled_at, world),
+        settled_at=partial(settled_at, world),
         room=partial(_room, world, draft.progress),
         sent=world.memory.sent.__contains__,
         url=world.url,
@@ -150,7 +150,8 @@ def _redacted(world: World, text: str) -> str:
     return redactor(world.plan, world.scope())(text)
 
 
-def _settled_at(world: World, run: Run) -> datetime:
+def settled_at(world: World, run: Run) -> datetime:
+    """When a job that is not found can no longer appear."""
     return world.memory.settled_at(run.token, run.since, world.settings.host_create_timeout)
 
 

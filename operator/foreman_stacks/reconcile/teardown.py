@@ -16,7 +16,7 @@ from foreman_stacks.foreman.port import (
     Hostgroup,
     HostgroupById,
     HostRow,
-    HostsIn,
+    HostsOf,
     Job,
     JobCounts,
     JobWithToken,
@@ -167,7 +167,8 @@ def _remove_hosts(rows: Sequence[HostRow], seen: Snapshot, draft: Draft) -> None
 
 def _remove_groups(groups: Sequence[Hostgroup], at: Moment, draft: Draft) -> None:
     """Leaves first. A group stays that has hosts or hostgroups of others (Foreman refuses then), and what is above it."""
-    stay = [group for group in groups if group.title in at.memory.refused or at.seen[HostsIn(group.id)]]
+    at.seen.need([HostsOf(group.id) for group in groups])
+    stay = [group for group in groups if group.title in at.memory.refused or at.seen[HostsOf(group.id)]]
     kept = {group.id for group in stay} | {above for group in stay for above in group.ancestors}
     for group in stay:
         why = at.memory.refused.get(group.title) or "it has hosts that are not ours"
