@@ -56,12 +56,16 @@ async def _taxonomy(lists: Lists, query: port.TaxonomyNamed) -> int | None:
     return next((row["id"] for row in rows if query.name in {row["name"], row.get("title")}), None)
 
 
+def _titled(query: port.HostgroupNamed) -> str:
+    return f"title = {quoted(query.title)}"
+
+
 async def _hostgroups_named(lists: Lists, queries: Sequence[port.HostgroupNamed]) -> Mapping[port.Query[Any], Any]:
     """One search for the ids of all; parameters and classes are in the answer for a single group only."""
     rows: list[Any] = []
     answers: Answers = dict.fromkeys(queries)
-    for part in chunks(queries, size=20):
-        rows += await lists.pages("/api/v2/hostgroups", " or ".join(f"title = {quoted(query.title)}" for query in part))
+    for part in chunks(queries, _titled):
+        rows += await lists.pages("/api/v2/hostgroups", " or ".join(map(_titled, part)))
     ids = {row["title"]: row["id"] for row in rows}
     there = [query for query in queries if query.title in ids]
     found = await asyncio.gather(*(_hostgroup(lists, port.HostgroupById(ids[query.title])) for query in there))
@@ -88,10 +92,11 @@ async def _environment(lists: Lists, query: port.EnvironmentNamed) -> int | None
 async def _classes(lists: Lists, queries: Sequence[port.ClassNamed]) -> Mapping[port.Query[Any], Any]:
     answers: Answers = dict.fromkeys(queries)
     for environment in {query.environment for query in queries}:
-        names = [query.name for query in queries if query.environment == environment]
         path = f"/foreman_puppet/api/environments/{quote(environment, safe='')}/puppetclasses"
-        for row in await lists.pages(path, f"name ^ {one_of(names)}"):
-            answers[port.ClassNamed(environment, row["name"])] = row["id"]
+        asked = [query for query in queries if query.environment == environment]
+        for part in chunks(asked, lambda query: query.name):
+            for row in await lists.pages(path, f"name ^ {one_of(query.name for query in part)}"):
+                answers[port.ClassNamed(environment, row["name"])] = row["id"]
     return answers
 
 
@@ -141,7 +146,7 @@ async def _compute_profile(lists: Lists, query: port.ComputeProfileNamed) -> por
 
 async def _taken(lists: Lists, queries: Sequence[port.HostTaken]) -> Mapping[port.Query[Any], Any]:
     answers: Answers = dict.fromkeys(queries)
-    for part in chunks(queries):
+    for part in chunks(queries, lambda query: query.fqdn):
         for host in await lists.thin(f"name ^ {one_of(query.fqdn for query in part)}"):
             answers[port.HostTaken(host.name)] = host.id
     return answers
@@ -149,7 +154,7 @@ async def _taken(lists: Lists, queries: Sequence[port.HostTaken]) -> Mapping[por
 
 async def _hosts(lists: Lists, queries: Sequence[port.HostNamed]) -> Mapping[port.Query[Any], Any]:
     answers: Answers = dict.fromkeys(queries)
-    for part in chunks(queries):
+    for part in chunks(queries, lambda query: query.fqdn, most=100):  # full rows are dear (measured §1.3)
         search = f"name ^ {one_of(query.fqdn for query in part)}"
         for row in await lists.pages("/api/v2/hosts", search, order="id ASC"):
             answers[port.HostNamed(row["name"])] = parse.host(row)
@@ -180,7 +185,7 @@ async def _hosts_in(lists: Lists, queries: Sequence[port.HostsIn]) -> Mapping[po
     answers: Answers = {}
     for state, condition in _STATES.items():
         asked = [query for query in queries if query.state == state]
-        for part in chunks(asked):
+        for part in chunks(asked, lambda query: query.hostgroup_id):
             found = await lists.thin(f"hostgroup_id ^ {one_of(query.hostgroup_id for query in part)}{condition}")
             answers.update(dict.fromkeys(part, frozenset(host.name for host in found)))
     return answers
@@ -206,11 +211,15 @@ async def _job_with_token(lists: Lists, query: port.JobWithToken) -> port.Job | 
 
 async def _job_counts(lists: Lists, queries: Sequence[port.JobCounts]) -> Mapping[port.Query[Any], Any]:
     answers: Answers = dict.fromkeys(queries)
-    for part in chunks(queries):
+    for part in chunks(queries, lambda query: query.id):
         search = f"id ^ {one_of(query.id for query in part)}"
         for row in await lists.pages("/api/v2/job_invocations", search):
             answers[port.JobCounts(row["id"])] = parse.job(row)
     return answers
+
+
+def _result_of(query: port.JobHosts) -> str:
+    return f"(job_invocation.id = {query.id} and job_invocation.result = {query.result})"
 
 
 async def _job_hosts(lists: Lists, queries: Sequence[port.JobHosts]) -> Mapping[port.Query[Any], Any]:
@@ -218,11 +227,8 @@ async def _job_hosts(lists: Lists, queries: Sequence[port.JobHosts]) -> Mapping[
     answers: Answers = {}
     for result in ("success", "failed", "cancelled"):
         asked = [query for query in queries if query.result == result]
-        for part in chunks(asked, size=60):
-            pairs = " or ".join(
-                f"(job_invocation.id = {query.id} and job_invocation.result = {result})" for query in part
-            )
-            found = await lists.thin(pairs)
+        for part in chunks(asked, _result_of):
+            found = await lists.thin(" or ".join(map(_result_of, part)))
             answers.update(dict.fromkeys(part, frozenset(host.name for host in found)))
     return answers
 
@@ -231,10 +237,12 @@ async def _job_outputs(lists: Lists, queries: Sequence[port.JobOutput]) -> Mappi
     """One call for many hosts of a job (foreman-api §8)."""
     answers: Answers = dict.fromkeys(queries, "")
     for job in dict.fromkeys(query.id for query in queries):
-        for part in chunks([query for query in queries if query.id == job]):
+        for part in chunks([query for query in queries if query.id == job], lambda query: query.host_id, most=100):
             search = f"id ^ {one_of(query.host_id for query in part)}"
             reply = await lists.get(f"/api/v2/job_invocations/{job}/outputs", search_query=search)
-            answers |= {port.JobOutput(job, row["host_id"]): parse.output(row) for row in (reply or {}).get("outputs", ())}
+            answers |= {
+                port.JobOutput(job, row["host_id"]): parse.output(row) for row in (reply or {}).get("outputs", ())
+            }
     return answers
 
 
@@ -245,7 +253,7 @@ async def _newest_report(lists: Lists, _: port.NewestReport) -> int:
 
 async def _reports(lists: Lists, queries: Sequence[port.ReportsSince]) -> Mapping[port.Query[Any], Any]:
     answers: dict[port.Query[Any], list[port.Report]] = {query: [] for query in queries}
-    for part in chunks(queries, size=PAGE):
+    for part in chunks(queries, lambda query: query.host_id):
         floor = min(query.baseline for query in part)
         search = f"id > {floor} and host_id ^ {one_of(sorted({query.host_id for query in part}))}"
         rows = [parse.report(row) for row in await lists.pages("/api/v2/config_reports", search, order="id ASC")]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from foreman_stacks.errors import ForemanNotFound
 from foreman_stacks.foreman import port
 from foreman_stacks.foreman.client import ForemanClient
 
 Q = TypeVar("Q", bound=port.Query[Any])
+_JOINT = len("%20or%20")
 
 PAGE = 500
-CHUNK = 100
-"""Names or ids in one search: a query string ends at 10 240 characters (measured §1.3)."""
+ROOM = 8_000
+"""Characters of a search as it is sent: a query string ends at 10 240 (measured §1.3), and there is more in it."""
 
 
 class Lists:
@@ -60,6 +62,16 @@ def one_of(values: Iterable[str | int]) -> str:
     return "(" + ",".join(str(value) for value in values) + ")"
 
 
-def chunks(items: Sequence[Q], size: int = CHUNK) -> Iterator[Sequence[Q]]:
-    """Parts of a list that fit into one search."""
-    return (items[start : start + size] for start in range(0, len(items), size))
+def chunks(items: Sequence[Q], text: Callable[[Q], str | int], most: int = PAGE) -> Iterator[Sequence[Q]]:
+    """Parts of a list that fit into one search, where each has this text; at most so many at once."""
+    part: list[Q] = []
+    room = ROOM
+    for item in items:
+        length = len(quote(str(text(item)))) + _JOINT
+        if part and (length > room or len(part) == most):
+            yield part
+            part, room = [], ROOM
+        part.append(item)
+        room -= length
+    if part:
+        yield part
