@@ -44,6 +44,7 @@ def bind(plan: Plan, facts: Facts) -> Scope:
             location=plan.location,
             outputs=outputs,
         )
+        current.inherited = {}
     return current.scope
 
 
@@ -53,6 +54,9 @@ def _current(plan: Plan, facts: Facts) -> Current:
     if isinstance(known, Current) and known.domain == facts.domain and known.hosts == facts.hosts:
         return known
     current = Current(plan, Facts(dict(facts.hosts), facts.updates, facts.domain))
+    last = next(reversed(plan.memo.values()), None) if known is None else known
+    if isinstance(last, Current):
+        current.inherit(last)
     if len(plan.memo) >= _KEPT:
         plan.memo.clear()
     plan.memo[facts.updates] = current

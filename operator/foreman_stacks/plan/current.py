@@ -9,7 +9,8 @@ from typing import Final
 from google.protobuf.message import Message
 
 from foreman_stacks.errors import InvalidSpec
-from foreman_stacks.model.scope import Facts, Scope
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.scope import Facts, HostScope, Scope
 from foreman_stacks.model.values import Json, thaw
 from foreman_stacks.plan.cast import Place, Refused, cast_value
 from foreman_stacks.plan.expressions import HOST_FIELDS, host_message
@@ -28,12 +29,16 @@ ABSENT: Final = Unknown.ABSENT
 
 
 class Current:
-    """Values under facts. It never asks anybody; `scope` and `digests` are what was made of it so far."""
+    """Values under facts. It never asks anybody; `scope` and `digests` are what was made of it so far.
+
+    `inherited` are hosts as they were under other facts, and would be under these if they refer to nothing but themselves.
+    """
 
     def __init__(self, plan: Plan, facts: Facts) -> None:
         self.hosts = facts.hosts
         self.domain = facts.domain
         self.scope: Scope | None = None
+        self.inherited: dict[HostRef, HostScope] = {}
         self.digests: dict[tuple[str, str, bytes], str] = {}
         self._facts = facts
         self._roles = {role.name: role for role in plan.roles}
@@ -45,6 +50,12 @@ class Current:
             for step in updates:
                 if step.name in facts.updates and step.update is not None:
                     self._values[key] = step.update
+
+    def inherit(self, other: Current) -> None:
+        """Take over the hosts of which nothing is known that was not known under other facts."""
+        if other.scope is not None and other.domain == self.domain:
+            same = (host for host in other.scope.hosts if other.hosts.get(host.ref) == self.hosts.get(host.ref))
+            self.inherited = {host.ref: host for host in same}
 
     def value(self, key: str) -> Value:
         """The value of a hostgroup parameter that is in force: its last update whose step is in the facts, or the first."""

@@ -21,6 +21,7 @@ class _PerHost:
         self.peers = "peers" in value.references
         self._whole = "host" in value.references
         self._fields = tuple(name.removeprefix("host.") for name in value.references if name.startswith("host."))
+        self.alone = all(name.startswith(("host.", "parameters.")) or name == "host" for name in value.references)
         self._problems = problems
         self._data: dict[str, object] | Unknown
         try:
@@ -58,9 +59,14 @@ def bind_hosts(role: Role, current: Current, problems: list[Problem]) -> Iterato
     values = [_PerHost(name, value, current, problems) for name, value in role.overrides]
     values += [_PerHost(None, value, current, problems) for value in role.parameters]
     everybody = [current.message(host) for host in role.hosts] if any(value.peers for value in values) else []
+    alone = all(value.alone for value in values)
     strangers = {place for place, message in enumerate(everybody) if isinstance(message, Unknown)}
     for place, host in enumerate(role.hosts):
         peers = PENDING if strangers - {place} else everybody[:place] + everybody[place + 1 :]
+        known = current.inherited.get(host.ref) if alone else None
+        if known is not None:
+            yield known
+            continue
         yield _bound(host, role, [(value, value.evaluate(host, current, peers)) for value in values])
 
 

@@ -192,27 +192,25 @@ class Living:
         run.memory.rebuffed = False
         if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
             run.memory.doubt()  # it is mended in Foreman, or nowhere
-        complete = await self._project(run, world, found, connection)
+        await self._project(run, world, found, connection)
         if settled_now and not found.stalls:
             await self._release(run)
-        after = self._after(draft, settled_now)
         return Next(
-            after=after if complete else 0.0,
+            after=self._after(draft, settled_now),
             polls=tuple(dict.fromkeys(draft.polls)),
             names=frozenset(f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts),
             server=connection.server.metadata.name,
         )
 
-    async def _project(self, run: Pass, world: World, found: Findings, connection: Connection) -> bool:
+    async def _project(self, run: Pass, world: World, found: Findings, connection: Connection) -> None:
         """DeployedHosts; of a deployment that was settled before this pass only those that are not as they should be."""
+        stale = None
         if run.progress.settled_plan and found.settled:
             stale = await projection.stale(world, found, run.seen, self._cluster)
-            queries = [HostNamed(f"{host.label}.{world.domain()}") for host in stale]
+            names = {host.ref: f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts}
+            queries = [HostNamed(names[ref]) for ref, told in stale.items() if not told]
             run.memory.learn(await connection.foreman.read(queries) if queries else {})
-            return await projection.project(
-                world, found, run.seen, self._cluster, frozenset(host.ref for host in stale)
-            )
-        return await projection.project(world, found, run.seen, self._cluster)
+        await projection.project(world, found, run.seen, self._cluster, stale)
 
     def _after(self, draft: Draft, settled_now: bool) -> float | None:
         times = [wait.after for wait in draft.waits if wait.after is not None]

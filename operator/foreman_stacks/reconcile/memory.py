@@ -64,7 +64,7 @@ class Memory:
     plan: Plan | None = None
     plan_inputs: str = ""
     resyncs: int = 0
-    projected: dict[HostRef, str] = field(default_factory=dict)
+    projected: dict[HostRef, object] = field(default_factory=dict)
     """What was last written of each DeployedHost."""
 
     def snapshot(self, polled: Mapping[Query[Any], Any]) -> Snapshot:

@@ -3,65 +3,83 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from foreman_stacks.api.meta import API_VERSION, DEPLOYMENT_LABEL, ROLE_LABEL
 from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.foreman.port import HostNamed
 from foreman_stacks.model.identity import HostRef
-from foreman_stacks.model.values import canonical
 from foreman_stacks.plan.model import PlannedHost
 from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.world import World
 
-AT_ONCE = 48
-"""Objects written in one pass; the rest follows in the next."""
+Told: TypeAlias = Mapping[str, Any]
+"""The status of an object as it is."""
 SIDE_BY_SIDE = 8
 """Objects written at the same time: one takes 10 ms, eight take not much more."""
+_KNOWN = ("foremanID", "url", "ip")
 
 
-def wanted(world: World, found: Findings, owner: Object) -> Iterator[tuple[HostRef, Key, dict[str, Any]]]:
-    """The objects as they should be: name and content follow from the deployment alone."""
-    identity, progress = world.plan.identity, found.progress
-    failed = {host.name: host.cause for host in progress.failed_hosts}
+@dataclass(frozen=True)
+class Shown:
+    """What an object shows: as much as tells whether it has to be written again."""
+
+    state: str
+    message: str
+    steps: tuple[tuple[str, str], ...]
+    id: int | None = None
+    ip: str | None = None
+
+
+def wanted(world: World, found: Findings) -> Iterator[tuple[PlannedHost, Shown]]:
+    """What the objects of all hosts that are there should show: it follows from the deployment alone."""
+    progress, domain = found.progress, world.domain()
+    created, failed = progress.created(), {host.name: host.cause for host in progress.failed_hosts}
     for role in world.plan.roles:
         for host in role.hosts:
-            if host.ref not in progress.created():
+            if host.ref not in created:
                 continue
-            fqdn = f"{host.label}.{world.domain()}"
+            fqdn = f"{host.label}.{domain}"
             row = world.memory.kept.get(HostNamed(fqdn))
-            name = f"{identity.name}-{role.name.replace('_', '-')}-{host.ref.index}"
-            status: dict[str, Any] = {
-                "state": _state(host.ref, found, fqdn in failed),
-                "fqdn": fqdn,
-                "message": failed.get(fqdn, ""),
-            }
-            if row is not None:
-                status |= {"foremanID": row.id, "url": f"{world.url}/hosts/{fqdn}"} | ({"ip": row.ip} if row.ip else {})
-            status["steps"] = [
-                {"name": step.name, "state": "Done" if host.ref in step.done else step.state.value}
+            steps = tuple(
+                (step.name, "Done" if host.ref in step.done else step.state.value)
                 for step in progress.steps.values()
                 if host.ref in step.done or (step.run and host.ref in step.run.hosts)
-            ]
-            body = {
-                "apiVersion": API_VERSION,
-                "kind": "DeployedHost",
-                "metadata": {
-                    "name": name,
-                    "namespace": identity.namespace,
-                    "labels": {DEPLOYMENT_LABEL: identity.name, ROLE_LABEL: role.name},
-                    "ownerReferences": [_owner(owner)],
-                },
-                "spec": {
-                    "deployment": identity.name,
-                    "role": role.name,
-                    "index": host.ref.index,
-                    "server": found.server,
-                },
-                "status": status,
-            }
-            yield host.ref, Key("deployedhosts", identity.namespace, name), body
+            )
+            state = _state(host.ref, found, fqdn in failed)
+            known = (row.id, row.ip) if row is not None else (None, None)
+            yield host, Shown(state, failed.get(fqdn, ""), steps, *known)
+
+
+def _body(world: World, found: Findings, owner: Object, host: PlannedHost, shown: Shown) -> dict[str, Any]:
+    identity, fqdn = world.plan.identity, f"{host.label}.{world.domain()}"
+    status: dict[str, Any] = {"state": shown.state, "fqdn": fqdn, "message": shown.message}
+    if shown.id is not None:
+        status |= {"foremanID": shown.id, "url": f"{world.url}/hosts/{fqdn}"} | ({"ip": shown.ip} if shown.ip else {})
+    status["steps"] = [{"name": name, "state": state} for name, state in shown.steps]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "DeployedHost",
+        "metadata": {
+            "name": _name(world, host),
+            "namespace": identity.namespace,
+            "labels": {DEPLOYMENT_LABEL: identity.name, ROLE_LABEL: host.ref.role},
+            "ownerReferences": [_owner(owner)],
+        },
+        "spec": {
+            "deployment": identity.name,
+            "role": host.ref.role,
+            "index": host.ref.index,
+            "server": found.server,
+        },
+        "status": status,
+    }
+
+
+def _name(world: World, host: PlannedHost) -> str:
+    return f"{world.plan.identity.name}-{host.ref.role.replace('_', '-')}-{host.ref.index}"
 
 
 def _owner(owner: Object) -> dict[str, Any]:
@@ -88,36 +106,38 @@ def _state(ref: HostRef, found: Findings, failed: bool) -> str:
 
 
 async def project(
-    world: World, found: Findings, owner: Object, cluster: Cluster, only: frozenset[HostRef] | None = None
-) -> bool:
-    """Write what differs from what this process wrote last (or `only` these); whether all of it is written."""
+    world: World, found: Findings, owner: Object, cluster: Cluster, only: Mapping[HostRef, Told] | None = None
+) -> None:
+    """Write what differs from what this process wrote last; or `only` these, with what they told of Foreman before."""
     projected = world.memory.projected
-    due = []
-    for ref, key, body in wanted(world, found, owner):
-        text = canonical(body)
-        if ref in only if only is not None else projected.get(ref) != text:
-            due.append((ref, key, body, text))
-    for start in range(0, min(len(due), AT_ONCE), SIDE_BY_SIDE):
+    due = [
+        (host, shown)
+        for host, shown in wanted(world, found)
+        if (host.ref in only if only is not None else projected.get(host.ref) != shown)
+    ]
+    for start in range(0, len(due), SIDE_BY_SIDE):
         part = due[start : start + SIDE_BY_SIDE]
-        await asyncio.gather(*(cluster.apply(key, body) for _, key, body, _ in part))
-        projected |= {ref: text for ref, _, _, text in part}
-    return len(due) <= AT_ONCE
+        bodies = [_body(world, found, owner, host, shown) for host, shown in part]
+        for (host, shown), body in zip(part, bodies, strict=True):
+            if shown.id is None and only is not None:
+                body["status"] |= {name: only[host.ref][name] for name in _KNOWN if name in only[host.ref]}
+        keys = [Key("deployedhosts", world.plan.identity.namespace, _name(world, host)) for host, _ in part]
+        await asyncio.gather(*(cluster.apply(key, body) for key, body in zip(keys, bodies, strict=True)))
+        projected |= {host.ref: shown for host, shown in part}
 
 
-async def stale(world: World, found: Findings, owner: Object, cluster: Cluster) -> list[PlannedHost]:
-    """The hosts whose objects somebody deleted, or were not written to the end: of a settled deployment all are `Ready`."""
+async def stale(world: World, found: Findings, owner: Object, cluster: Cluster) -> dict[HostRef, Told]:
+    """The hosts whose objects somebody deleted, or were not written to the end: of a settled deployment all are `Ready`.
+
+    With each what its object tells now; nothing for one that is gone.
+    """
     identity = world.plan.identity
-    told = {
-        (item["spec"].get("role"), item["spec"].get("index")): (item.get("status") or {}).get("state")
+    told: dict[tuple[str, int], Told] = {
+        (item["spec"].get("role"), item["spec"].get("index")): item.get("status") or {}
         for item in await cluster.list("deployedhosts", identity.namespace, f"{DEPLOYMENT_LABEL}={identity.name}")
         if any(ref.get("uid") == owner["metadata"]["uid"] for ref in item["metadata"].get("ownerReferences") or ())
     }
-    created = world.progress.created()
-    failed = {host.name for host in found.progress.failed_hosts}
-    return [
-        host
-        for role in world.plan.roles
-        for host in role.hosts
-        if host.ref in created
-        and told.get((role.name, host.ref.index)) != _state(host.ref, found, f"{host.label}.{world.domain()}" in failed)
-    ]
+    now = {host.ref: told.get((host.ref.role, host.ref.index), {}) for role in world.plan.roles for host in role.hosts}
+    return {
+        host.ref: now[host.ref] for host, shown in wanted(world, found) if now[host.ref].get("state") != shown.state
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from foreman_stacks.model.progress import FailedHost, Progress, StepState
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Facts, HostFacts, HostScope, Scope
 from foreman_stacks.plan.bind import bind
-from foreman_stacks.plan.model import Plan
+from foreman_stacks.plan.model import Plan, PlannedHost
 from foreman_stacks.reconcile.ledger import Proxy, Share
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.resources.groups import PUPPET, inherited_classes
@@ -63,21 +63,30 @@ class World(Moment):
     def facts(self, progress: Progress | None = None) -> Facts:
         """What expressions may see. Raises `Unread` for hosts that are there and not read."""
         progress = progress or self.progress
-        domain = self.domain()
-        names = {host.ref: f"{host.label}.{domain}" for role in self.plan.roles for host in role.hosts}
-        there = sorted(progress.created() & names.keys())
-        self.seen.need([HostNamed(names[ref]) for ref in there])
-        rows = {ref: self.seen[HostNamed(names[ref])] for ref in there}
-        return Facts(
-            hosts={ref: HostFacts(row.name, row.ip) for ref, row in rows.items() if row is not None and row.ip},
-            updates=frozenset(
-                step.name
-                for step in self.plan.steps
-                if isinstance(step.action, ParameterUpdate)
-                and progress.step(step.name).state in {StepState.RUNNING, StepState.DONE}
-            ),
-            domain=domain,
+        updates = frozenset(
+            step.name
+            for step in self.plan.steps
+            if isinstance(step.action, ParameterUpdate)
+            and progress.step(step.name).state in {StepState.RUNNING, StepState.DONE}
         )
+        return Facts(self._known(progress.created()), updates, self.domain())
+
+    def _known(self, created: frozenset[HostRef]) -> Mapping[HostRef, HostFacts]:
+        """What Foreman told of these hosts; asked several times in a pass, and for a thousand hosts not cheap."""
+        if created not in self._facts:
+            names = [(host.ref, HostNamed(f"{host.label}.{self.domain()}")) for host in self._hosts if host.ref in created]
+            self.seen.need([query for _, query in names])
+            rows = ((ref, self.seen[query]) for ref, query in names)
+            self._facts[created] = {ref: HostFacts(row.name, row.ip) for ref, row in rows if row is not None and row.ip}
+        return self._facts[created]
+
+    @cached_property
+    def _facts(self) -> dict[frozenset[HostRef], Mapping[HostRef, HostFacts]]:
+        return {}
+
+    @property
+    def _hosts(self) -> Iterator[PlannedHost]:
+        return (host for role in self.plan.roles for host in role.hosts)
 
     def domain(self) -> str | None:
         """The domain of the hosts: their outer parent's."""

@@ -189,6 +189,28 @@ def test_equal_facts_are_bound_once_and_changed_ones_anew(zookeeper: Compile) ->
     assert bind(plan, Facts(hosts, RING)).hosts[0].overrides[1][1].plain == "10.9.9.9"
 
 
+@pytest.mark.parametrize("updates", [(), ("ring",)])
+def test_hosts_that_become_known_one_by_one_are_bound_as_if_all_were_known_at_once(
+    zookeeper: Compile, updates: tuple[str, ...]
+) -> None:
+    grown, refs = zookeeper(), [HostRef("zk", number) for number in (1, 2, 3, 4)]
+    for known in range(5):
+        seen = facts(grown, *updates, but=tuple(refs[known:]))
+        assert bind(grown, seen) == bind(zookeeper(), seen)
+
+
+@pytest.mark.parametrize("text", ["host.ip", "peers.map(p, p.ip)", "host.ip + roles.db_node.leader.ip"])
+def test_what_refers_to_other_hosts_is_bound_anew_when_they_become_known(tree: Compile, text: str) -> None:
+    def change(spec: Spec) -> None:
+        spec["roles"][1]["parameters"] = [{"name": "x", "expression": text}]
+
+    plan = tree(change=change)
+    refs = [host.ref for role in reversed(plan.roles) for host in role.hosts]
+    for known in range(len(refs) + 1):
+        seen = facts(plan, but=tuple(refs[known:]))
+        assert bind(plan, seen) == bind(tree(change=change), seen)
+
+
 def test_a_thousand_hosts_are_bound(zookeeper: Compile) -> None:
     plan = zookeeper(count=1000)
     scope = bind(plan, facts(plan, "ring"))
