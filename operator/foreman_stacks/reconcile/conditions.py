@@ -11,7 +11,8 @@ from foreman_stacks.cluster.port import Event
 from foreman_stacks.model.reasons import ConditionType, Reason
 
 Truth = Literal["True", "False", "Unknown"]
-MAX_MESSAGE = 1024
+MAX_MESSAGE = 4096
+"""As the CRDs have it: room for some thirty problems at once."""
 
 
 @dataclass(frozen=True)

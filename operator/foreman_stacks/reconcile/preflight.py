@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import (
@@ -23,6 +23,7 @@ from foreman_stacks.model.outcome import Stalled
 from foreman_stacks.model.progress import Progress, RoleProgress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
+from foreman_stacks.model.values import Bound
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile.world import World
 from foreman_stacks.resources import host as hosts
@@ -34,14 +35,13 @@ def preflight(world: World) -> list[Stalled]:
     """What stands in the way of the plan, in the order in which it must be mended."""
     outer = sorted({group.outer_parent for group in world.plan.groups if group.outer_parent})
     world.seen.need([HostgroupNamed(title) for title in outer])
-    lost = list(_parents(world, outer))
-    if lost:
-        return [Stalled(Reason.PREFLIGHT_FAILED, tuple(lost))]
+    problems = list(_parents(world, outer))
     scope = world.scope()
-    world.seen.need([*hosts.queries(scope), *taxonomies(scope.organization, scope.location)])
-    problems = [*_taxonomies(world, scope), *_environments(world, scope), *_sources(world, scope)]
-    problems += _classes(world, scope) if not problems else []
-    conflicts = [*_groups(world, scope), *_names(world, scope)]
+    named = [EnvironmentNamed(scope.environment)] if scope.environment else []
+    world.seen.need([*hosts.queries(scope), *taxonomies(scope.organization, scope.location), *named])
+    problems += [*_taxonomies(world, scope), *_environments(world, scope), *_sources(world, scope)]
+    problems += _classes(world, scope)
+    conflicts = [*_groups(world, scope), *(_names(world, scope) if world.domain() else ())]
     found = [Stalled(Reason.PREFLIGHT_FAILED, tuple(problems))] if problems else []
     return found + ([Stalled(Reason.NAME_CONFLICT, tuple(conflicts))] if conflicts else [])
 
@@ -72,8 +72,8 @@ def _environments(world: World, scope: Scope) -> Iterator[Problem]:
     named = scope.environment
     if named and world.seen[EnvironmentNamed(named)] is None:
         yield Problem("spec.environment", f"there is no Puppet environment {named!r}", "import it, or name another")
-    for outer in sorted({group.outer for group in wanted_groups(scope)}):
-        if environment_of(outer, named, world.seen) is None:
+    for outer in sorted({group.outer for group in wanted_groups(scope) if group.outer}):
+        if world.seen[HostgroupNamed(outer)] is not None and environment_of(outer, named, world.seen) is None:
             yield Problem("spec.environment", f"is missing, and hostgroup {outer!r} has no Puppet environment",
                           "name one: without it Puppet would apply nothing")
 
@@ -103,32 +103,50 @@ def _sources(world: World, scope: Scope) -> Iterator[Problem]:
                               "use an image with user data (cloud-init)")
 
 
+def _environment(world: World, scope: Scope, outer: str) -> str | None:
+    """The Puppet environment under an outer parent, None where there is none: then nothing can be said of classes."""
+    if scope.environment and world.seen[EnvironmentNamed(scope.environment)] is None:
+        return None
+    return environment_of(outer, scope.environment, world.seen)
+
+
 def _classes(world: World, scope: Scope) -> Iterator[Problem]:
-    groups = [group for group in wanted_groups(scope) if not group.staging]
     asked = {
-        (group.group, entry.name): ClassNamed(environment_of(group.outer, group.environment, world.seen) or "", entry.name)
-        for group in groups
+        (group.group, entry.name): ClassNamed(environment, entry.name)
+        for group in wanted_groups(scope)
+        if not group.staging and (environment := _environment(world, scope, group.outer)) is not None
         for entry in group.classes
     }
     keys = wanted_keys(scope)
-    of = {key: ClassKeys(environment_of(key[0], scope.environment, world.seen) or "", key[1]) for key in keys}
+    of = {
+        key: ClassKeys(environment, key[1])
+        for key in keys
+        if (environment := _environment(world, scope, key[0])) is not None
+    }
     world.seen.need([*asked.values(), *of.values()])
     for (group_name, name), query in asked.items():
         if world.seen[query] is None:
             path = f"Stack spec.hostgroups[{group_name}].puppetClasses[{name}]"
             yield Problem(path, f"environment {query.environment!r} has no class {name!r}",
                           "import it in Foreman from the Puppet server, or choose another environment")
-    for key, wanted in keys.items():
-        if any(name == key[1] and world.seen[query] is None for (_, name), query in asked.items()):
-            continue
-        found = world.seen[of[key]].get(key[2])
+    gone = {name for (_, name), query in asked.items() if world.seen[query] is None}
+    yield from _keys(world, {key: (query, keys[key].bound) for key, query in of.items() if key[1] not in gone})
+
+
+def _keys(world: World, asked: Mapping[tuple[str, str, str], tuple[ClassKeys, Bound]]) -> Iterator[Problem]:
+    """Class parameters that are not there, and those whose shared settings do not fit ours."""
+    for key, (query, bound) in asked.items():
+        found = world.seen[query].get(key[2])
         path = f"override {key[1]}::{key[2]}"
         if found is None:
-            yield Problem(path, f"class {key[1]!r} has no parameter {key[2]!r} in {of[key].environment!r}",
+            yield Problem(path, f"class {key[1]!r} has no parameter {key[2]!r} in {query.environment!r}",
                           "correct the name, or import the class anew in Foreman")
-        elif found.override and found.type != wanted.bound.type:
-            yield Problem(path, f"is shared on this server as {found.type}, not {wanted.bound.type}",
+        elif found.override and found.type != bound.type:
+            yield Problem(path, f"is shared on this server as {found.type}, not {bound.type}",
                           f"declare type {found.type} in the Stack, or have the type changed in Foreman")
+        elif found.override and bound.sensitive and not found.hidden:
+            yield Problem(path, "is shared on this server in the clear, and our value is a secret",
+                          "have the parameter's values hidden in Foreman (Hidden Value of the smart class parameter)")
 
 
 def _groups(world: World, scope: Scope) -> Iterator[Problem]:
