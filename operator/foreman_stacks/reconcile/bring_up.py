@@ -64,13 +64,15 @@ def _adopted(world: World, draft: Draft) -> bool:
     if root is None or root.mark is None or root.mark.identity != str(world.plan.identity) or not record.read(root):
         return False
     draft.progress = record.restore(world.progress, root)
+    if draft.progress.epoch <= world.progress.epoch:
+        return False  # taken over already, and gone on from there
     settled = draft.progress.settled_plan
     if settled:
         draft.progress = replace(draft.progress, plan=settled, settled_generation=world.generation)
     elif not draft.progress.roles:
         return False
     draft.wait(Wait(Reason.ACCEPTED, "takes over what this deployment made before", after=0.0))
-    return draft.progress != world.progress
+    return True
 
 
 def _root(world: World) -> str:
@@ -129,7 +131,7 @@ def _lost(world: World, draft: Draft) -> bool:
         draft.stall(Reason.FOREMAN_REWOUND, Problem(title, what, mend))
         return True
     if root is not None and epoch > world.progress.epoch:
-        draft.progress = replace(record.restore(world.progress, root), plan=world.progress.plan)
+        draft.progress = replace(record.restore(world.progress, root), plan="")
         draft.wait(Wait(Reason.ACCEPTED, "the status is older than the record: what the record says counts", after=0.0))
         return True
     draft.progress = replace(draft.progress, recorded=max(epoch, draft.progress.recorded))

@@ -117,7 +117,9 @@ class Living:
 
         def decide(seen: Snapshot) -> Draft:
             last[:] = [make_world(seen)]
-            return _choose(last[0])
+            draft = _choose(last[0])
+            last[0].domain()  # what follows the decision names hosts, too
+            return draft
 
         await self._ledger.load(self._cluster)
         try:

@@ -7,13 +7,14 @@ Ready, nowhere else. What it says is done counts as done.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from foreman_stacks.foreman.port import Change, Hostgroup, HostgroupNamed, Parameter
 from foreman_stacks.model.identity import RECORD_PARAMETER, HostRef, indices, ranges
-from foreman_stacks.model.progress import Progress, RoleProgress, StepProgress, StepState
+from foreman_stacks.model.progress import Progress, RoleProgress, Run, StepProgress, StepState
 
 
 def text(progress: Progress) -> str:
@@ -28,10 +29,32 @@ def text(progress: Progress) -> str:
                 for name, step in progress.steps.items()
                 if step.done or step.state is StepState.DONE
             },
+            "runs": {name: _intent(step.run) for name, step in progress.steps.items() if step.run is not None},
         },
         sort_keys=True,
         separators=(",", ":"),
     )
+
+
+def _intent(run: Run) -> dict[str, Any]:
+    """The intent of the run that is about to start: whoever comes after us finds it by its token, done or not."""
+    hosts = [[role, ranges(found), digest] for role, digest, found in grouped(run.hosts)]
+    since = run.since.isoformat()
+    return {"token": run.token, "hosts": hosts, "baseline": run.baseline, "since": since, "number": run.number}
+
+
+def _run(found: Mapping[str, Any]) -> Run:
+    return Run(
+        token=str(found["token"]),
+        hosts=_hosts(found["hosts"]),
+        baseline=int(found["baseline"]),
+        since=datetime.fromisoformat(found["since"]),
+        number=int(found["number"]),
+    )
+
+
+def _hosts(rows: Iterable[Sequence[str]]) -> dict[HostRef, str]:
+    return spread((role, found, digest) for role, found, digest in rows)
 
 
 def grouped(done: Mapping[HostRef, str]) -> list[tuple[str, str, list[int]]]:
@@ -80,9 +103,14 @@ def restore(progress: Progress, root: Hostgroup) -> Progress:
         there = indices(str(text_))
         roles[name] = RoleProgress(created=there, built=there, configured=there)
     steps = {
-        name: StepProgress(name, state=StepState.DONE, done=spread((row[0], row[1], row[2]) for row in rows))
+        name: StepProgress(name, state=StepState.DONE, done=_hosts(rows))
         for name, rows in dict(found.get("steps") or {}).items()
     }
+    for name, intent in dict(found.get("runs") or {}).items():
+        run = _run(intent)
+        steps[name] = replace(
+            steps.get(name, StepProgress(name)), state=StepState.RUNNING, run=run, attempt=1, started_at=run.since
+        )
     return replace(
         progress,
         epoch=int(found.get("epoch") or 0),
