@@ -93,14 +93,16 @@ class Held:
     simulator: Simulator
     endpoint: str
     faults: list[int]
-    before: int
     passed: int = 0
 
     def here(self, number: int = 1) -> None:
-        """Wait until the request of this number (of those that came since) is here."""
-        until(
-            lambda: sent(self.simulator, self.endpoint) >= self.before + number, what=f"{self.endpoint} number {number}"
-        )
+        """Wait until so many of them are here."""
+        until(lambda: self.hits() >= number, what=f"{self.endpoint} number {number}")
+
+    def hits(self) -> int:
+        """How many of them have come."""
+        found = self.simulator.control("GET", "faults")
+        return self.passed + sum(int(fault["hits"]) for fault in found if fault["id"] in self.faults)
 
     def go_on(self) -> None:
         """Let the next one be committed."""
@@ -108,21 +110,37 @@ class Held:
         self.passed += 1
 
 
-def hold(simulator: Simulator, endpoint: str, count: int = 1) -> Held:
-    """Hold back the next requests to an endpoint ("POST /api/v2/hosts"), each until it is told to go on."""
-    method, path = endpoint.split()
-    faults = [fault(simulator, "hold", method=method, path=path, count=1) for _ in range(count)]
-    return Held(simulator, endpoint, faults, sent(simulator, endpoint))
+def hold(simulator: Simulator, endpoint: str, count: int = 1, path: str = "") -> Held:
+    """Hold back the next requests to an endpoint ("POST /api/v2/hosts"), each until it is told to go on.
+
+    Where the endpoint has arguments, `path` says which (a pattern as of a shell).
+    """
+    method, plain = endpoint.split()
+    faults = [fault(simulator, "hold", method=method, path=path or plain, count=1) for _ in range(count)]
+    return Held(simulator, endpoint, faults)
 
 
-def freeze_in_job(held: Held, number: int) -> None:
-    """Time stands still while the job of this number is under way; `held` holds back at least that many jobs."""
-    for position in range(1, number + 1):
-        held.here(position)
-        if position == number:
-            freeze(held.simulator)
-        held.go_on()
-    until(lambda: len(held.simulator.rows("jobs")) >= held.before + number, what=f"job {number} is under way")
+def before_job(simulator: Simulator, step: str) -> Held:
+    """Holds back the write that comes right before the first job of a step of this module: to be asked before it."""
+    match step:
+        case "Quiesce":
+            return hold(simulator, JOBS)
+        case "first":
+            return hold(simulator, "POST /api/v2/hostgroups/:id/parameters", path="*/parameters")
+        case "second":
+            return hold(
+                simulator, "PUT /api/v2/hostgroups/:id/parameters/:pid", path="*/parameters/foreman_stacks_record"
+            )
+        case _:
+            raise ValueError(step)
+
+
+def freeze_in_job(held: Held, step: str) -> None:
+    """Time stands still while the first job of the step is under way; `held` is `before_job` of it."""
+    held.here()
+    freeze(held.simulator)
+    held.go_on()
+    until(lambda: jobs_of(held.simulator, step), what=f"the job of {step} is under way")
 
 
 # --- what is in Foreman ---------------------------------------------------------------------------------------

@@ -1,0 +1,141 @@
+"""`deletionPolicy: Retain` touches nothing; the same name made again adopts what is there and repeats nothing."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.life import (
+    FIRST,
+    HOSTS,
+    JOBS,
+    RING,
+    SECOND,
+    before_job,
+    deploy,
+    events,
+    fair,
+    fault,
+    freeze_in_job,
+    hold,
+    jobs_of,
+    marks,
+    runs,
+    small,
+    thaw,
+)
+from tests.e2e.stage import Simulator, Stage, until
+
+MOVE = "PUT /api/v2/hosts/bulk/reassign_hostgroup"
+Continue = Callable[[], None]
+
+
+def foreman(simulator: Simulator) -> dict[str, list[str]]:
+    """All that a person could see changed."""
+    tables = ("hosts", "hostgroups", "parameters", "override_values", "vms", "jobs")
+    return {table: sorted(map(repr, simulator.rows(table))) for table in tables}
+
+
+def test_settled(stage: Stage) -> None:
+    small(stage)
+    deploy(stage)
+    stage.ready()
+    until(lambda: not stage.get()["metadata"].get("finalizers"), 10, "no finalizer: prune and uninstall would hang")
+    before, writes, applied = foreman(stage.simulator), stage.simulator.writes(), len(runs(stage.simulator))
+    stage.delete()
+    stage.gone()
+    deploy(stage)
+    status = stage.ready()
+    assert foreman(stage.simulator) == before
+    assert stage.simulator.writes() == writes
+    assert len(runs(stage.simulator)) >= applied  # periodic Puppet goes on
+    assert status["summary"]["hosts"] == "2/2"
+
+
+# --- half-way: each phase says how the world goes on once deletion was asked for ------------------------------------
+
+
+def creating(stage: Stage) -> Continue:
+    held = hold(stage.simulator, HOSTS, 2)
+    deploy(stage)
+    held.here(2)
+
+    def go_on() -> None:
+        held.go_on()
+        assert stage.get() is not None, "let go while a host may still appear"
+        held.go_on()
+
+    return go_on
+
+
+def building(stage: Stage) -> Continue:
+    fault(stage.simulator, "build_late", seconds=600)
+    deploy(stage)
+    until(lambda: [role["created"] for role in stage.status().get("roles", [])] == ["1-2"], what="hosts are created")
+    return lambda: None
+
+
+def in_job(step: str) -> Callable[[Stage], Continue]:
+    def phase(stage: Stage) -> Continue:
+        held = before_job(stage.simulator, step)
+        deploy(stage)
+        freeze_in_job(held, step)
+        return lambda: thaw(stage.simulator)
+
+    return phase
+
+
+def resuming(stage: Stage) -> Continue:
+    in_job("second")(stage)
+    held = hold(stage.simulator, JOBS)
+    thaw(stage.simulator)
+    held.here()
+    return held.go_on
+
+
+def between_steps(stage: Stage) -> Continue:
+    held = hold(stage.simulator, "PUT /api/v2/hostgroups/:id/parameters/:pid", path="*/parameters/servers")
+    deploy(stage)
+    held.here()
+    return held.go_on
+
+
+PHASES = {
+    "creating": creating,
+    "building": building,
+    "quiescing": in_job("Quiesce"),
+    "in the first run": in_job("first"),
+    "between steps": between_steps,
+    "in the second run": in_job("second"),
+    "resuming": resuming,
+}
+
+
+UNMOVED = {"creating", "building", "quiescing"}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_half_way(stage: Stage, phase: str) -> None:
+    small(stage, FIRST, RING, SECOND)
+    go_on = PHASES[phase](stage)
+    stage.delete()
+    go_on()
+    stage.gone()
+    left, jobs = marks(stage.simulator), stage.simulator.rows("jobs")
+    assert len([mark for kind, mark in left if kind == "host"]) == 2
+    assert not any(job["cancelled"] for job in jobs)
+    moved = stage.simulator.counters()["requests"].get(MOVE, 0)
+    assert phase == "creating" or any("stay as they are" in note for note in events(stage, "Retained"))
+    deploy(stage)
+    stage.ready()
+    assert (
+        marks(stage.simulator).items() >= {key: mark for key, mark in left.items() if "staging" not in key[1]}.items()
+    )
+    events_ = Counter((line["event"], line["host"]) for line in stage.simulator.audit())
+    assert [count for (event, _), count in events_.items() if event == "built"] == [1, 1], "a host was built again"
+    requests = stage.simulator.counters()["requests"]
+    assert requests["POST /api/v2/hosts"] == 2
+    assert requests["PUT /api/v2/hosts/:id"] == 2, "a host was written again"
+    assert phase in UNMOVED or requests[MOVE] == moved, "a host was moved again"
+    assert {step: len(jobs_of(stage.simulator, step)) for step in ("first", "second")} == {"first": 1, "second": 1}
+    fair(stage.simulator)
