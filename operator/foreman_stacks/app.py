@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import sys
+import time
 from datetime import UTC, datetime
 
 import kopf
@@ -65,11 +66,14 @@ class App:
         """The engine with all its adapters."""
         api = await connect(os.environ.get("KUBECONFIG"))
         cluster = ClusterAdapter(api, self._journal, self.metrics)
-        missing = KINDS - await cluster.served()
-        if missing:
+        try:
+            missing = KINDS - await cluster.served()
+            if missing:
+                names = ", ".join(sorted(missing))
+                raise RuntimeError(f"the cluster does not serve {names}: install the CRDs first (kubectl apply -k crds)")
+        except Exception:
             await cluster.close()
-            message = f"the cluster does not serve {', '.join(sorted(missing))}: install the CRDs first (kubectl apply -k crds)"
-            raise RuntimeError(message)
+            raise
         servers = Servers(cluster, self.settings, self._connect, _now)
         deployments = Deployments(cluster, servers, self.settings, _now)
 
@@ -92,6 +96,7 @@ class App:
             requests=server.spec.limits.requests,
             lockout=self.settings.lockout,
             metrics=self.metrics,
+            patience=(self.settings.foreman_read_timeout, self.settings.foreman_write_timeout),
         )
         return ForemanAdapter(client, self._journal, server.spec.limits.provisioning)
 
@@ -100,16 +105,17 @@ class App:
         probes = await serve(
             self.settings.http_host, self.settings.http_port, self.metrics, self.alive, lambda: self.engine is not None
         )
-        pause = RESTART_FIRST
+        pause = RESTART_FIRST / 2
         try:
             while True:
+                began = time.monotonic()
                 try:
                     await kopf.operator(registry=build_registry(self.build, login), clusterwide=True, standalone=True)
                     return
                 except Exception as error:  # noqa: BLE001 - crash-only: start again
                     _log.error("the watches ended: %s: %s", type(error).__name__, error)
+                pause = RESTART_FIRST if time.monotonic() - began > RESTART_CAP else min(pause * 2, RESTART_CAP)
                 await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter needs no secrecy
-                pause = min(pause * 2, RESTART_CAP)
         finally:
             await probes.cleanup()
 

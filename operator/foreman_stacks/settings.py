@@ -19,7 +19,7 @@ _WORDS = {int: "a whole number", float: "a number of seconds"}
 _POSITIVE = frozenset(
     {
         "workers", "override_resync_every", "backoff_first", "backoff_cap", "resync", "recheck", "poll_jobs", "poll_builds",
-        "server_probe", "lookup_every", "quiesce_limit",
+        "server_probe", "lookup_every", "quiesce_limit", "foreman_read_timeout", "foreman_write_timeout",
     }
 )  # fmt: skip
 """With 0 here the operator would do nothing, or nothing else."""
@@ -53,6 +53,9 @@ class Settings:
     poll_builds: float = 15.0
     """Between two polls while only builds are waited for."""
     server_probe: float = 60.0
+    foreman_read_timeout: float = 30.0
+    foreman_write_timeout: float = 300.0
+    """A host's POST holds the request for its whole orchestration (Foreman 3.12, orchestration.rb)."""
     host_create_timeout: float = 300.0
     """After this a hostgroup, host or job whose creation was not answered, and that is not there, is created again."""
     lookup_every: float = 2.0

@@ -50,13 +50,15 @@ class Rule:
     headers: dict[str, str] = field(default_factory=dict)
     method: str = "*"
     path: str = "*"
+    query: str = ""
     count: int | None = None
     hits: int = 0
 
-    def fits(self, method: str, path: str) -> bool:
-        """Whether it is the one for this request."""
+    def fits(self, request: web.Request) -> bool:
+        """Whether it is the one for this request; `query` is a part of its query string."""
         spent = self.count is not None and self.hits >= self.count
-        return not spent and self.method in {"*", method} and fnmatch.fnmatchcase(path, self.path)
+        asked = self.method in {"*", request.method} and fnmatch.fnmatchcase(request.path, self.path)
+        return asked and not spent and self.query in request.query_string
 
 
 class Gate:
@@ -66,6 +68,7 @@ class Gate:
         self.rules: list[Rule] = []
         self.seen: list[tuple[str, str]] = []
         self.delay = 0.0
+        self.cut = False
         self._target = target
         self._trust = ssl.create_default_context(cadata=ca) if ca else True
         self._tls = _server_side() if tls else None
@@ -149,9 +152,11 @@ class Gate:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.seen.append((request.method, request.path))
         body = await request.read()
+        if self.cut and request.transport is not None:
+            request.transport.abort()
         if self.delay:
             await asyncio.sleep(self.delay)
-        rule = next((rule for rule in self.rules if rule.fits(request.method, request.path)), None)
+        rule = next((rule for rule in self.rules if rule.fits(request)), None)
         if rule is not None:
             rule.hits += 1
             text = rule.body if isinstance(rule.body, str) else json.dumps(rule.body)

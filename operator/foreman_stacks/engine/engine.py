@@ -64,12 +64,15 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
         self._pollers.clear()
         await self._close()
 
     @property
     def alive(self) -> bool:
-        """False for a dead loop, never for a calm one."""
+        """False for a dead loop, never for a calm one, nor while it is stopped: Kopf is between two runs."""
+        if not self._tasks:
+            return True
         now = time.monotonic()
         stuck = self._queue.overdue > 0 and now - self._progress > STUCK_LIMIT
         return not stuck and now - self._beat < LAG_LIMIT * 6 and not any(task.done() for task in self._tasks)

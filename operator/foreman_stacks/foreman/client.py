@@ -40,7 +40,7 @@ class ForemanClient:
     """One Foreman server and one user. After a 401 nothing is sent for `lockout` seconds, whoever asks.
 
     `ca` are the only certificates to trust; without it, those of the system. Raises ValueError for a URL or certificates
-    that cannot be used.
+    that cannot be used. `patience` is for reads and for writes.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class ForemanClient:
         requests: int,
         lockout: float,
         metrics: Metrics,
+        patience: tuple[float, float] = (READ_TIMEOUT, WRITE_TIMEOUT),
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
@@ -67,6 +68,7 @@ class ForemanClient:
         self._slots = asyncio.Semaphore(requests)
         self._metrics = metrics
         self._lockout = lockout
+        self._read_timeout, self._write_timeout = patience
         self._locked_out_until = 0.0
 
     async def close(self) -> None:
@@ -75,11 +77,11 @@ class ForemanClient:
 
     async def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
         """The JSON of a GET; raises `ForemanError`."""
-        return await self._send("GET", path, READ_TIMEOUT, query=query)
+        return await self._send("GET", path, self._read_timeout, query=query)
 
     async def send(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON of a write; raises `ForemanError`."""
-        return await self._send(method, path, WRITE_TIMEOUT, body=body if body is not None else {})
+        return await self._send(method, path, self._write_timeout, body=body if body is not None else {})
 
     async def _send(
         self, method: str, path: str, patience: float, *, query: Mapping[str, str | int] | None = None, body: Any = None

@@ -36,7 +36,7 @@ def build_registry(build: Build, login: Login) -> kopf.OperatorRegistry:
     def log_in(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
         return login(settings)
 
-    @kopf.on.startup(registry=registry)
+    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)  # `app` starts Kopf again, and sooner
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
         engine = await build()

@@ -1,0 +1,200 @@
+"""Foreman or the Kubernetes API slow, ill, or gone for long: no doubles, growing pauses, the reason told, and then on."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.e2e.gate import Gate
+from tests.e2e.stage import Stage, until
+from tests.e2e.weather import (
+    HOSTGROUPS,
+    HOSTS,
+    JOBS,
+    clear,
+    count,
+    deploy,
+    failed,
+    fault,
+    fqdn,
+    hits,
+    hosts,
+    jobs,
+    machines,
+    succeeded,
+)
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("outage")]
+
+CAP = 0.1
+"""Of the back-off, in seconds."""
+
+
+@dataclass
+class Between:
+    """A stage whose operator speaks to Foreman and to Kubernetes through gates."""
+
+    stage: Stage
+    foreman: Gate
+    cluster: Gate
+
+    def whole(self, name: str) -> None:
+        """The deployment becomes Ready, and nothing of it was made or run twice."""
+        self.stage.ready(name)
+        expected = [fqdn(name), fqdn(name, 2)]
+        assert hosts(self.stage, name) == machines(self.stage, name) == expected
+        for which in ("Quiesce", "run", "PeriodicPuppet"):
+            assert succeeded(self.stage, name, which) == expected, which
+        titles = [row["title"] for row in self.stage.simulator.rows("hostgroups")]
+        assert len(titles) == len(set(titles))
+        tokens = [job["description"] for job in jobs(self.stage, name)]
+        assert len(tokens) == len(set(tokens))
+        assert failed(self.stage, name) == {}
+
+
+@pytest.fixture(scope="module")
+def between(shared_stage: Stage) -> Iterator[Between]:
+    stage = shared_stage
+    kubeconfig = json.loads(stage.operator.kubeconfig.read_text())
+    cluster = kubeconfig["clusters"][0]["cluster"]
+    ca = base64.b64decode(cluster.pop("certificate-authority-data")).decode()
+    with Gate(stage.simulator.url) as foreman, Gate(cluster["server"], ca=ca) as kubernetes:
+        cluster["server"] = kubernetes.url
+        stage.operator.kubeconfig.write_text(json.dumps(kubeconfig))
+        change = {"spec": {"url": foreman.url}}
+        stage.api.call("PATCH", stage.path("foremanservers", stage.server), change, "application/merge-patch+json")
+        stage.operator.start(
+            backoff_first="0.02", backoff_cap=f"{CAP}", recheck="1", server_probe="1", host_create_timeout="5",
+            foreman_write_timeout="1", foreman_read_timeout="2",
+        )  # fmt: skip
+        yield Between(stage, foreman, kubernetes)
+        assert stage.operator.process is not None
+        assert stage.operator.process.poll() is None, "the operator ended"
+
+
+# --- Foreman ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["refused", "cut", "bad-gateway"])
+def test_foreman_gone_for_long(between: Between, kind: str) -> None:
+    stage, gate, name = between.stage, between.foreman, f"gone-{kind}"
+    deploy(stage, name, app=2)
+    until(lambda: len(hosts(stage, name)) == 2, 60, "its hosts")
+    over = _gone(gate, kind)
+    began, seen = time.monotonic(), len(gate.seen)
+    until(lambda: stage.condition("Ready", stage.server, "foremanservers").get("reason") == "Unreachable", 30, "told")
+    until(lambda: stage.condition("Ready", name).get("reason") in {"ForemanUnreachable", "ServerNotReady"}, 30, "told")
+    until(lambda: time.monotonic() > began + 50 * CAP, 30, "50 times the cap of the back-off")
+    assert stage.condition("Ready", name)["status"] in {"False", "Unknown"}
+    assert stage.condition("Stalled", name) == {}, "an outage needs no person"
+    assert len(gate.seen) - seen < 50 * CAP * 20, "it was asked without a pause"
+    over()
+    between.whole(name)
+
+
+def _gone(gate: Gate, kind: str) -> Callable[[], None]:
+    if kind == "refused":
+        gate.shut()
+        return gate.open
+    if kind == "cut":
+        gate.cut = True
+        return lambda: setattr(gate, "cut", False)
+    rule = gate.answer(502, "<html>Bad Gateway</html>")
+    return lambda: gate.drop(rule)
+
+
+def test_foreman_that_is_slow(between: Between) -> None:
+    between.foreman.delay = 0.4
+    deploy(between.stage, "slow", app=2)
+    between.whole("slow")
+    between.foreman.delay = 0.0
+
+
+def test_foreman_that_answers_too_late_but_does_what_it_was_told(between: Between) -> None:
+    """The client has given up each time before the write is committed."""
+    stage = between.stage
+    held = [
+        fault(stage, "hold", method="POST", path=path, host=host, seconds=2.5, count=1)
+        for path, host in ((HOSTS, "patient-app-1"), (HOSTGROUPS, "*.patient)"), (JOBS, "*"))
+    ]
+    posted = count(stage, HOSTS, "patient-app-1")
+    deploy(stage, "patient", app=2)
+    between.whole("patient")
+    assert [hits(stage, ident) for ident in held] == [1, 1, 1]
+    assert hits(stage, posted) == 1
+
+
+def test_foreman_with_errors_of_its_own(between: Between) -> None:
+    """500 in JSON, as Foreman's own failures are, on reads and on writes; nothing was done."""
+    stage = between.stage
+    body = {"error": {"message": "PG::ConnectionBad: the database is away"}}
+    calls = [(method, path) for path in (HOSTGROUPS, HOSTS, JOBS) for method in ("GET", "POST")]
+    rules = [fault(stage, "status", status=500, body=body, method=method, path=path, count=2) for method, path in calls]
+    deploy(stage, "ill", app=2)
+    between.whole("ill")
+    assert [hits(stage, ident) for ident in rules] == [2] * 6
+    for ident in rules:
+        clear(stage, ident)
+
+
+# --- Kubernetes ------------------------------------------------------------------------------------------------
+
+OURS = "/apis/stacks.theforeman.org/v1alpha1/*"
+STATUS = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
+
+
+def test_kubernetes_gone_for_a_while(between: Between) -> None:
+    stage, gate = between.stage, between.cluster
+    deploy(stage, "alone", app=2)
+    until(lambda: len(hosts(stage, "alone")) == 2, 60, "its hosts")
+    gate.shut()
+    until(lambda: _built(stage, "alone") == 2, 60, "builds go on")
+    assert stage.operator.get("/livez").startswith("ok")
+    gate.open()
+    between.whole("alone")
+
+
+@pytest.mark.parametrize(
+    "name,status,rule",
+    [
+        ("conflict", 409, {"method": "PATCH", "path": f"{OURS}/status", "count": 8}),
+        ("too-many", 429, {"path": OURS, "count": 12, "headers": {"Retry-After": "1"}}),
+        ("expired", 410, {"method": "GET", "path": OURS, "query": "watch=true", "count": 6}),
+        ("broken", 500, {"path": OURS, "count": 12}),
+        ("forbidden", 403, {"method": "PATCH", "path": f"{OURS}/status", "count": 4}),
+    ],
+)
+def test_kubernetes_with_errors(between: Between, name: str, status: int, rule: dict[str, Any]) -> None:
+    told = between.cluster.answer(
+        status, {**STATUS, "code": status, "reason": name, "message": f"told to say {status}"}, **rule
+    )
+    deploy(between.stage, name, app=2)
+    if status == 410:
+        between.cluster.shut()  # all watches end, and begin anew
+        between.cluster.open()
+    until(lambda: told.hits == rule["count"], 60, f"all {rule['count']} errors")
+    between.whole(name)
+    assert between.stage.operator.get("/livez").startswith("ok")
+    between.cluster.drop(told)
+
+
+def test_kubernetes_gone_when_the_operator_starts(between: Between) -> None:
+    between.stage.operator.stop()
+    between.cluster.shut()
+    deploy(between.stage, "early", app=2)
+    between.stage.operator.start()
+    until(lambda: "ClusterUnavailable" in _log(between.stage), 30, "it has tried")
+    between.cluster.open()
+    between.whole("early")
+
+
+def _log(stage: Stage) -> str:
+    return stage.operator.log.read_text()[-20_000:]
+
+
+def _built(stage: Stage, name: str) -> int:
+    return sum(1 for row in stage.simulator.rows("hosts") if row["name"].startswith(f"{name}-") and row["installed_at"])
