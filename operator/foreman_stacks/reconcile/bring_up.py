@@ -61,16 +61,16 @@ def _adopted(world: World, draft: Draft) -> bool:
     """A status that knows nothing, but a record in Foreman: what it says is done counts as done."""
     title = _root(world)
     root = world.seen[HostgroupNamed(title)]
-    if root is None or root.mark is None or root.mark.identity != str(world.plan.identity) or not record.read(root):
+    if root is None or root.mark is None or root.mark.identity != str(world.plan.identity):
         return False
-    draft.progress = record.restore(world.progress, root)
-    if draft.progress.epoch <= world.progress.epoch:
-        return False  # taken over already, and gone on from there
-    settled = draft.progress.settled_plan
-    if settled:
-        draft.progress = replace(draft.progress, plan=settled, settled_generation=world.generation)
-    elif not draft.progress.roles:
+    found = record.read(root)
+    if found is None or found.epoch <= world.progress.epoch:
+        return False  # there is nothing, or it is taken over already, and gone on from there
+    if not found.roles and not found.settled_plan:
         return False
+    draft.progress = record.restore(world.progress, found)
+    if found.settled_plan:
+        draft.progress = replace(draft.progress, plan=found.settled_plan, settled_generation=world.generation)
     draft.wait(Wait(Reason.ACCEPTED, "takes over what this deployment made before", after=0.0))
     return True
 
@@ -123,15 +123,16 @@ def _lost(world: World, draft: Draft) -> bool:
     """
     title = _root(world)
     root = world.seen[HostgroupNamed(title)]
-    epoch = int(record.read(root).get("epoch") or 0) if root else 0
+    found = record.read(root) if root else None
+    epoch = found.epoch if found else 0
     gone = root is None and bool(world.progress.created())
     if gone or (root is not None and epoch < world.progress.recorded):
         what = "is gone from Foreman, though hosts of it were created" if gone else "has an older record than we have read before"
         mend = "nothing is created or deleted; if Foreman was restored from a backup, tell which state is true"
         draft.stall(Reason.FOREMAN_REWOUND, Problem(title, what, mend))
         return True
-    if root is not None and epoch > world.progress.epoch:
-        draft.progress = replace(record.restore(world.progress, root), plan="")
+    if found is not None and epoch > world.progress.epoch:  # what is not in it is found by its marks
+        draft.progress = replace(record.restore(world.progress, found), plan="")
         draft.wait(Wait(Reason.ACCEPTED, "the status is older than the record: what the record says counts", after=0.0))
         return True
     draft.progress = replace(draft.progress, recorded=max(epoch, draft.progress.recorded))

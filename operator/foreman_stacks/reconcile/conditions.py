@@ -33,14 +33,14 @@ def merge(
     merged = []
     for condition in sorted(new, key=lambda condition: condition.type):
         was = before.get(condition.type)
-        same = was is not None and was.get("status") == condition.status
+        same = was if was is not None and was.get("status") == condition.status else {}
         stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         merged.append(
             {
                 "type": condition.type.value,
                 "status": condition.status,
                 "observedGeneration": generation,
-                "lastTransitionTime": was["lastTransitionTime"] if same and was else stamp,
+                "lastTransitionTime": same.get("lastTransitionTime") or stamp,
                 "reason": condition.reason.value,
                 "message": cut(condition.message),
             }
@@ -54,7 +54,7 @@ def cut(message: str) -> str:
 
 
 def events(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """One event for each transition of Ready or Stalled, none for what only goes on."""
+    """One event for each thing that begins: to be Ready, to be Stalled, another kind of work, drift; none for what goes on."""
     told = []
     before = {entry.get("type"): entry for entry in old}
     for entry in new:

@@ -7,14 +7,49 @@ Ready, nowhere else. What it says is done counts as done.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, Field, NonNegativeInt, PositiveInt
 
 from foreman_stacks.foreman.port import Change, Hostgroup, HostgroupNamed, Parameter
 from foreman_stacks.model.identity import RECORD_PARAMETER, HostRef, indices, ranges
 from foreman_stacks.model.progress import Progress, RoleProgress, Run, StepProgress, StepState
+from foreman_stacks.model.schema import Reported
+
+
+def _sound(text: str) -> str:
+    indices(text)
+    return text
+
+
+Indices = Annotated[str, AfterValidator(_sound)]
+Rows = tuple[tuple[str, Indices, str], ...]
+
+
+class Intent(Reported):
+    """A run that is about to start."""
+
+    token: str
+    hosts: Rows
+    baseline: NonNegativeInt
+    since: AwareDatetime
+    number: PositiveInt
+
+    def run(self) -> Run:
+        """As progress has it."""
+        return Run(self.token, spread(self.hosts), self.baseline, self.since, self.number)
+
+
+class Record(Reported):
+    """What it says: hosts in their place by role, steps with the hosts they were done for by digest, and runs."""
+
+    epoch: NonNegativeInt
+    settled_plan: str = ""
+    roles: dict[str, Indices] = Field(default_factory=dict)
+    steps: dict[str, Rows] = Field(default_factory=dict)
+    runs: dict[str, Intent] = Field(default_factory=dict)
 
 
 def text(progress: Progress) -> str:
@@ -41,20 +76,6 @@ def _intent(run: Run) -> dict[str, Any]:
     hosts = [[role, ranges(found), digest] for role, digest, found in grouped(run.hosts)]
     since = run.since.isoformat()
     return {"token": run.token, "hosts": hosts, "baseline": run.baseline, "since": since, "number": run.number}
-
-
-def _run(found: Mapping[str, Any]) -> Run:
-    return Run(
-        token=str(found["token"]),
-        hosts=_hosts(found["hosts"]),
-        baseline=int(found["baseline"]),
-        since=datetime.fromisoformat(found["since"]),
-        number=int(found["number"]),
-    )
-
-
-def _hosts(rows: Iterable[Sequence[str]]) -> dict[HostRef, str]:
-    return spread((role, found, digest) for role, found, digest in rows)
 
 
 def grouped(done: Mapping[HostRef, str]) -> list[tuple[str, str, list[int]]]:
@@ -86,36 +107,26 @@ def _with(root: Hostgroup, value: str) -> Hostgroup:
     return replace(root, parameters=(*others, Parameter(RECORD_PARAMETER, value, "string")))
 
 
-def read(root: Hostgroup) -> Mapping[str, Any]:
-    """What the record says; empty when there is none, or none that we understand."""
+def read(root: Hostgroup) -> Record | None:
+    """What the record says; None when there is none, or none that we understand: others can write to it."""
     try:
-        found = json.loads(root.record) if isinstance(root.record, str) else {}
+        return Record.model_validate_json(root.record) if isinstance(root.record, str) else None
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
 
 
-def restore(progress: Progress, root: Hostgroup) -> Progress:
+def restore(progress: Progress, found: Record) -> Progress:
     """Progress as the record has it, for a status that knows of nothing."""
-    found = read(root)
-    roles = {}
-    for name, text_ in dict(found.get("roles") or {}).items():
-        there = indices(str(text_))
-        roles[name] = RoleProgress(created=there, built=there, configured=there)
-    steps = {
-        name: StepProgress(name, state=StepState.DONE, done=_hosts(rows))
-        for name, rows in dict(found.get("steps") or {}).items()
-    }
-    for name, intent in dict(found.get("runs") or {}).items():
-        run = _run(intent)
-        steps[name] = replace(
-            steps.get(name, StepProgress(name)), state=StepState.RUNNING, run=run, attempt=1, started_at=run.since
-        )
+    there = {name: indices(text) for name, text in found.roles.items()}
+    steps = {name: StepProgress(name, state=StepState.DONE, done=spread(rows)) for name, rows in found.steps.items()}
+    for name, intent in found.runs.items():
+        step = steps.get(name, StepProgress(name))
+        steps[name] = replace(step, state=StepState.RUNNING, run=intent.run(), attempt=1, started_at=intent.since)
     return replace(
         progress,
-        epoch=int(found.get("epoch") or 0),
-        recorded=int(found.get("epoch") or 0),
-        settled_plan=str(found.get("settledPlan") or ""),
-        roles=roles,
+        epoch=found.epoch,
+        recorded=found.epoch,
+        settled_plan=found.settled_plan,
+        roles={name: RoleProgress(created=hosts, built=hosts, configured=hosts) for name, hosts in there.items()},
         steps=steps,
     )

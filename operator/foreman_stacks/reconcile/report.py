@@ -15,7 +15,7 @@ from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.secrecy import Redactor
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile import conditions, status
-from foreman_stacks.reconcile.conditions import Condition
+from foreman_stacks.reconcile.conditions import Condition, Truth
 from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.steps import periodic_puppet
 
@@ -101,11 +101,13 @@ def _overall(found: Findings) -> Iterator[Condition]:
         wait = working[0]
         yield Condition(ConditionType.RECONCILING, "True", wait.reason, wait.message)
         if stall is None:
-            answer = "False" if found.progress.settled_plan else "Unknown"
-            yield Condition(ConditionType.READY, "False" if answer == "False" else "Unknown", wait.reason, wait.message)
-    if not working and stall is None:
+            known: Truth = "False" if found.progress.settled_plan else "Unknown"
+            yield Condition(ConditionType.READY, known, wait.reason, wait.message)
+    elif stall is None and found.settled:
         names = "all hosts are in their place and all steps are done"
-        yield Condition(ConditionType.READY, "True" if found.settled else "Unknown", Reason.READY, names)
+        yield Condition(ConditionType.READY, "True", Reason.READY, names)
+    elif stall is None:
+        yield Condition(ConditionType.READY, "Unknown", Reason.WAITING)
 
 
 def _stages(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
@@ -115,7 +117,9 @@ def _stages(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
     built = len(progress.built() | progress.configured())
     configured = bool(progress.created()) or (progress.plan != "" and total == 0)
     yield _stage(ConditionType.CONFIGURED, configured, Reason.CONFIGURING, "hostgroups are in Foreman")
-    yield _stage(ConditionType.HOSTS_PROVISIONED, built >= total, Reason.PROVISIONING, f"{built} of {total} hosts are built")
+    yield _stage(
+        ConditionType.HOSTS_PROVISIONED, built >= total, Reason.PROVISIONING, f"{built} of {total} hosts are built"
+    )
     done = [name for name in plan.order if progress.step(name).state is StepState.DONE]
     steps = f"{len(done)} of {len(plan.order)} steps are done"
     yield _stage(ConditionType.STEPS_COMPLETED, len(done) == len(plan.order), Reason.RUNNING_STEPS, steps)
@@ -123,7 +127,9 @@ def _stages(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
         yield Condition(ConditionType.PERIODIC_PUPPET_ENABLED, "False", Reason.DISABLED, "as the Stack wants it")
     else:
         on = progress.step(periodic_puppet.NAME).state is StepState.DONE
-        yield _stage(ConditionType.PERIODIC_PUPPET_ENABLED, on, Reason.WAITING, "hosts run Puppet periodically" if on else "")
+        yield _stage(
+            ConditionType.PERIODIC_PUPPET_ENABLED, on, Reason.WAITING, "hosts run Puppet periodically" if on else ""
+        )
 
 
 def _stage(kind: ConditionType, done: bool, busy: Reason, message: str) -> Condition:
@@ -148,7 +154,9 @@ def _summary(
     if found.plan is not None:
         order = found.plan.order
         done = [name for name in order if progress.step(name).state is StepState.DONE]
-        busy = [name for name in _order(found.plan) if progress.step(name).state in {StepState.RUNNING, StepState.WAITING}]
+        busy = [
+            name for name in _order(found.plan) if progress.step(name).state in {StepState.RUNNING, StepState.WAITING}
+        ]
         text["step"] = f"{len(done)}/{len(order)}" + (f" {busy[0]}" if busy else "")
     return text
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from foreman_stacks.api import deploymentstatus as api
 from foreman_stacks.api.meta import body
 from foreman_stacks.model.identity import HostRef, indices, ranges
@@ -26,9 +24,12 @@ from foreman_stacks.reconcile.record import grouped, spread
 def parse(status: Mapping[str, Any] | None) -> Progress:
     """Progress from the status of an object."""
     try:
-        found = api.StackDeploymentStatus.model_validate(status or {})
-    except ValidationError:
+        return _progress(api.StackDeploymentStatus.model_validate(status or {}))
+    except ValueError:
         return Progress()
+
+
+def _progress(found: api.StackDeploymentStatus) -> Progress:
     return Progress(
         epoch=found.epoch,
         recorded=found.recorded,

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from foreman_stacks.reconcile.claims import Claimant, Claims
+
+OLD = Claimant(pending=True, created="2026-11-23T12:00:00Z", namespace="b", name="x")
+YOUNG = Claimant(pending=True, created="2026-11-23T12:00:05Z", namespace="a", name="x")
+TWIN = Claimant(pending=True, created="2026-11-23T12:00:00Z", namespace="a", name="x")
+ACCEPTED = Claimant(pending=False, created="2026-11-23T13:00:00Z", namespace="z", name="x")
+
+
+@pytest.mark.parametrize(
+    "who, first",
+    [
+        ((OLD, YOUNG), OLD),
+        ((OLD, TWIN), TWIN),
+        ((OLD, YOUNG, ACCEPTED), ACCEPTED),
+    ],
+    ids=["the older", "of one call, by namespace", "the accepted, however young"],
+)
+def test_of_all_who_want_a_name_one_gets_it_in_whatever_order_they_come(
+    who: tuple[Claimant, ...], first: Claimant
+) -> None:
+    for order in permutations(who):
+        claims = Claims()
+        for claimant in order:
+            claims.claim("f", ["zk-1"], claimant)
+        lost = {claimant: claims.claim("f", ["zk-1"], claimant) for claimant in order}
+        assert {claimant for claimant, found in lost.items() if not found} == {first}
+        assert all(found == {"zk-1": first} for claimant, found in lost.items() if claimant != first)
+
+
+def test_only_the_names_that_somebody_else_comes_first_to_are_lost() -> None:
+    claims = Claims()
+    claims.claim("f", ["zk-1", "zk-2"], OLD)
+    assert set(claims.claim("f", ["zk-2", "zk-3"], YOUNG)) == {"zk-2"}
+
+
+def test_every_server_has_names_of_its_own() -> None:
+    claims = Claims()
+    claims.claim("f", ["zk-1"], OLD)
+    assert claims.claim("g", ["zk-1"], YOUNG) == {}
+
+
+def test_a_new_claim_stands_instead_of_the_one_before() -> None:
+    claims = Claims()
+    claims.claim("f", ["zk-1"], OLD)
+    claims.claim("f", ["zk-9"], OLD)
+    assert claims.claim("f", ["zk-1"], YOUNG) == {}
+
+
+def test_who_is_gone_wants_nothing_and_leaves_nothing_behind() -> None:
+    claims = Claims()
+    claims.claim("f", ["zk-1"], OLD)
+    assert claims.claim("f", ["zk-1"], YOUNG)
+    claims.drop("b", "x")
+    assert claims.claim("f", ["zk-1"], YOUNG) == {}
+    claims.drop("a", "x")
+    claims.drop("a", "x")
+    assert (claims._names, claims._held) == ({}, {})

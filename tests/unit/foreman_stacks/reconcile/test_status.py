@@ -1,0 +1,221 @@
+"""Progress survives the status: what is read back is what was written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foreman_stacks.foreman.port import Hostgroup, Parameter
+from foreman_stacks.model.identity import RECORD_PARAMETER, HostRef
+from foreman_stacks.model.progress import Creating, FailedHost, Progress, RoleProgress, Run, StepProgress, StepState
+from foreman_stacks.reconcile import record, status
+from tests.unit.foreman_stacks.made import NOW, hostgroup, refs
+
+NAME = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)
+STEP = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True)
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)
+DIGEST = st.sampled_from(["", "d1", "d2", "quiet"])
+INDEX = st.frozensets(st.integers(1, 40), max_size=8)
+TIME = st.integers(1_700_000_000, 1_900_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+HOSTS = st.dictionaries(st.builds(HostRef, NAME, st.integers(1, 40)), DIGEST, max_size=6)
+SOME_INDEX = st.frozensets(st.integers(1, 40), min_size=1, max_size=8)
+ROLE = st.builds(
+    RoleProgress,
+    created=INDEX,
+    creating=st.none() | st.builds(Creating, SOME_INDEX, TIME),
+    built=INDEX,
+    configured=INDEX,
+)
+RUN = st.builds(
+    Run,
+    token=st.text("0123456789abcdef", min_size=1, max_size=20),
+    hosts=HOSTS,
+    baseline=st.integers(0, 10**9),
+    since=TIME,
+    number=st.integers(1, 10),
+    job=st.none() | st.integers(1, 10**9),
+    ended=st.none() | TIME,
+)
+STEPS = st.builds(
+    StepProgress,
+    name=STEP,
+    state=st.sampled_from(StepState),
+    attempt=st.integers(0, 1000),
+    started_at=st.none() | TIME,
+    run=st.none() | RUN,
+    done=HOSTS,
+    failed=HOSTS.map(frozenset),
+    retry_at=st.none() | TIME,
+    message=TEXT,
+)
+LINK = st.none() | st.just("https://foreman/job_invocations/7")
+FAILED = st.builds(FailedHost, name=NAME, reason=NAME, cause=TEXT, job=LINK, report=LINK, step=st.none() | STEP)
+PROGRESS = st.builds(
+    Progress,
+    epoch=st.integers(0, 10**6),
+    recorded=st.integers(0, 10**6),
+    plan=TEXT,
+    settled_plan=TEXT,
+    settled_generation=st.integers(0, 10**6),
+    handled=TEXT,
+    roles=st.dictionaries(NAME, ROLE, max_size=3),
+    steps=st.lists(STEPS, max_size=3).map(lambda steps: {step.name: step for step in steps}),
+    failed_hosts=st.lists(FAILED, max_size=3, unique_by=lambda host: host.name).map(tuple),
+)
+
+SOME = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
+
+def stored(body: Any) -> Any:
+    """As the apiserver keeps it: JSON, without nulls."""
+    found = json.loads(json.dumps(body))
+    if isinstance(found, dict):
+        return {name: stored(value) for name, value in found.items() if value is not None}
+    return [stored(item) for item in found] if isinstance(found, list) else found
+
+
+@SOME
+@given(progress=PROGRESS)
+def test_what_is_read_back_is_what_was_written(progress: Progress) -> None:
+    body = stored(status.render(progress, {}, []))
+    assert status.parse(body) == progress
+    assert stored(status.render(status.parse(body), {}, [])) == body, "and it is written but once"
+
+
+def test_steps_stand_in_the_order_of_the_plan_and_roles_with_their_wishes() -> None:
+    steps = {name: StepProgress(name) for name in ("old", "second")}
+    progress = Progress(roles={"old": RoleProgress()}, steps=steps)
+    order = ["Quiesce", "first", "second"]
+    body = status.render(progress, {"zk": 4}, order)
+    assert [step["name"] for step in body["steps"]] == [*order, "old"]
+    assert [(role["name"], role["desired"]) for role in body["roles"]] == [("zk", 4), ("old", 0)]
+
+
+def test_a_thousand_hosts_are_a_few_ranges() -> None:
+    everybody = range(1, 1001)
+    role = RoleProgress(frozenset(everybody), None, frozenset(everybody), frozenset(everybody))
+    steps = {
+        name: StepProgress(name, done=dict.fromkeys(refs(*everybody), "d1")) for name in ("Quiesce", "first", "second")
+    }
+    body = status.render(Progress(roles={"zk": role}, steps=steps), {"zk": 1000}, [])
+    assert len(json.dumps(body)) < 1024
+    assert body["roles"][0]["leader"] == 1
+
+
+def test_long_texts_and_many_failures_are_cut_to_what_fits() -> None:
+    hosts = tuple(FailedHost(f"h{number}", "x", "y" * 5000) for number in range(100))
+    step = StepProgress("first", message="z" * 5000)
+    body = status.render(Progress(failed_hosts=hosts, steps={"first": step}), {}, [])
+    assert len(body["failedHosts"]) == 20
+    assert len(json.dumps(body)) < 32 * 1024
+    assert status.parse(body).steps["first"].message == "z" * 1024
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        {},
+        {"steps": "none"},
+        {"roles": [{"name": "zk", "created": "many"}]},
+        {"roles": [{"name": "zk", "created": "1-99999999999"}]},
+        {"epoch": -1},
+        {"steps": [{"name": "first", "state": "Sleeping"}]},
+    ],
+)
+def test_a_status_that_cannot_be_read_knows_of_nothing(found: Any) -> None:
+    assert status.parse(found) == Progress()
+
+
+def test_fields_of_a_later_version_are_passed_over() -> None:
+    assert status.parse(
+        {"epoch": 3, "weather": "fine", "roles": [{"name": "zk", "created": "1", "colour": "blue"}]}
+    ) == Progress(epoch=3, roles={"zk": RoleProgress(frozenset({1}))})
+
+
+# --- the record ------------------------------------------------------------------------------------------------------
+
+
+def root(text: object) -> Hostgroup:
+    own = () if text is None else (Parameter(RECORD_PARAMETER, text, "string"),)  # type: ignore[arg-type]  # odd ones too
+    return hostgroup(11, "Base/zk (ops.ring)", parameters=own)
+
+
+@SOME
+@given(progress=PROGRESS)
+def test_what_the_record_says_is_done_counts_as_done(progress: Progress) -> None:
+    found = record.read(root(record.text(progress)))
+    assert found is not None
+    restored = record.restore(Progress(), found)
+    assert (restored.epoch, restored.recorded, restored.settled_plan) == (
+        progress.epoch,
+        progress.epoch,
+        progress.settled_plan,
+    )
+    for name, role in progress.roles.items():
+        assert restored.role(name) == RoleProgress(role.configured, None, role.configured, role.configured)
+    for name, step in progress.steps.items():
+        counts = step.state is StepState.DONE or bool(step.done)
+        assert restored.step(name).done == step.done
+        assert (restored.step(name).state is StepState.DONE) == (counts and step.run is None)
+        intent = None if step.run is None else replace(step.run, job=None, ended=None)
+        assert restored.step(name).run == intent, "the job is found again by its token"
+
+
+def test_the_record_is_text_that_does_not_change_with_the_order_of_things() -> None:
+    step = StepProgress("first", done={refs(2)[0]: "d1", refs(1)[0]: "d1"})
+    turned = replace(step, done={refs(1)[0]: "d1", refs(2)[0]: "d1"})
+    assert record.text(Progress(steps={"first": step})) == record.text(Progress(steps={"first": turned}))
+    assert record.text(Progress(epoch=5, steps={"first": step})) == (
+        '{"epoch":5,"roles":{},"runs":{},"settledPlan":"","steps":{"first":[["zk","1-2","d1"]]}}'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        5,
+        "",
+        "*****",
+        "[]",
+        '"x"',
+        "{}",
+        '{"epoch": -1}',
+        '{"epoch": "many"}',
+        '{"epoch": 1, "roles": ["zk"]}',
+        '{"epoch": 1, "roles": {"zk": "1-99999999999"}}',
+        '{"epoch": 1, "roles": {"zk": "x"}}',
+        '{"epoch": 1, "steps": {"first": [["zk", "1"]]}}',
+        '{"epoch": 1, "steps": {"first": [["zk", 1, "d"]]}}',
+        '{"epoch": 1, "runs": {"first": {"token": "t"}}}',
+        '{"epoch": 1, "runs": {"first": {"token": "t", "hosts": [], "baseline": 1, "since": "soon", "number": 1}}}',
+        "{" * 10_000,
+    ],
+)
+def test_what_is_no_record_is_none(text: object) -> None:
+    """Others can write to it: that must break nothing."""
+    assert record.read(root(text)) is None
+
+
+def test_a_record_is_created_once_and_updated_then_and_known_without_reading_it() -> None:
+    progress = Progress(epoch=3)
+    first = record.change(root(None), progress)
+    assert (first.verb, first.body["name"], first.address) == ("create", RECORD_PARAMETER, (11,))
+    (known,) = [answer for _, answer in first.settles]
+    assert known.record == record.text(progress)
+    second = record.change(known, replace(progress, epoch=4))
+    assert (second.verb, second.address) == ("update", (11, RECORD_PARAMETER))
+    assert "name" not in second.body
+
+
+def test_times_are_whole_seconds_in_utc() -> None:
+    run = Run("t", {}, 0, NOW)
+    body = status.render(Progress(steps={"first": StepProgress("first", run=run)}), {}, [])
+    assert body["steps"][0]["run"]["since"] == "2026-11-23T12:00:00Z"
