@@ -29,6 +29,7 @@ def bind(plan: Plan, facts: Facts) -> Scope:
     """
     current = _current(plan, facts)
     if current.scope is None:
+        current.begin()
         problems: list[Problem] = []
         groups = tuple(_group(group, current, problems) for group in plan.groups)
         hosts = tuple(host for role in plan.roles for host in bind_hosts(role, current, problems))
@@ -121,6 +122,7 @@ def step_digest(plan: Plan, facts: Facts, step: str, role: str, key: bytes) -> s
     current = _current(plan, Facts(facts.hosts, updates, facts.domain))
     known = (step, role, key)
     if known not in current.digests:
+        current.begin()
         content = canonical(_content_of(plan, found, plan.role(role), current))
         current.digests[known] = hmac.digest(key, content.encode(), "sha256").hex()[:16]
     return current.digests[known]

@@ -14,7 +14,7 @@ from foreman_stacks.model.scope import Facts, HostFacts
 from foreman_stacks.model.values import canonical
 from foreman_stacks.plan.bind import bind
 from foreman_stacks.plan.digest import plan_hash
-from foreman_stacks.plan.explain import BUDGET
+from foreman_stacks.plan.explain import NEEDS
 from foreman_stacks.plan.inputs import Given, Inputs, Unread, read_parameters
 from foreman_stacks.plan.model import Group, InvalidPlan, Plan, Role, Template, Value
 from foreman_stacks.plan.roles import check_lists, planned_hosts
@@ -144,8 +144,8 @@ def _values(template: Template) -> Iterator[Value]:
 def _try_out(plan: Plan) -> None:
     """Evaluates what can be, before anything is written to Foreman. Raises `InvalidPlan`.
 
-    Values that depend on the configuration alone are final. With made-up addresses only the number of iterations says
-    something: it depends on how many hosts there are, not on what they are called.
+    Values that depend on the configuration alone are final. With made-up addresses only what it costs says something: it
+    depends on how many hosts there are, not on what they are called.
     """
     updates = frozenset(step.name for step in plan.steps if step.update is not None)
     addresses = {
@@ -158,7 +158,9 @@ def _try_out(plan: Plan) -> None:
         try:
             bind(plan, facts)
         except InvalidSpec as invalid:
-            found += [item for item in invalid.problems if not facts.hosts or item.what.startswith(BUDGET)]
+            found += [item for item in invalid.problems if not facts.hosts or item.what.startswith(NEEDS)]
+        if any(item.what.startswith(NEEDS) for item in found):
+            break  # once is costly enough
     plan.memo.clear()
     if found:
         raise InvalidPlan(list(dict.fromkeys(found)))

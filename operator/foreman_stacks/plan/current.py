@@ -8,11 +8,13 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from foreman_stacks.errors import InvalidSpec
+from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.scope import Facts, HostScope, Scope
 from foreman_stacks.model.values import Json, thaw
 from foreman_stacks.plan.cast import Place, Refused, cast_value
+from foreman_stacks.plan.cost import FIELD, MOST, MOST_TOGETHER, Size, measured
+from foreman_stacks.plan.explain import NEEDS
 from foreman_stacks.plan.expressions import HOST_FIELDS, host_message
 from foreman_stacks.plan.model import Plan, PlannedHost, Value, parameter_key
 
@@ -40,6 +42,8 @@ class Current:
         self.scope: Scope | None = None
         self.inherited: dict[HostRef, HostScope] = {}
         self.digests: dict[tuple[str, str, bytes], str] = {}
+        self._sizes: dict[str, Size] = {}
+        self._spent = 0
         self._facts = facts
         self._roles = {role.name: role for role in plan.roles}
         self._known: dict[str, object] = {f"parameters.{name}": thaw(value) for name, value in plan.parameters.items()}
@@ -66,7 +70,39 @@ class Current:
         if value.expression is None:
             return value.constant
         data = self.data(value)
-        return data if isinstance(data, Unknown) else computed(value, data)
+        return data if isinstance(data, Unknown) else self.compute(value, data)
+
+    def begin(self) -> None:
+        """A new round of evaluations, which may cost together what `cost` says."""
+        self._spent = 0
+
+    def compute(self, value: Value, data: Mapping[str, object]) -> Json:
+        """The result of the value's expression on exactly these data, if it is not too costly. Raises `InvalidSpec`."""
+        self.charge(value, self.cost(value, data))
+        return computed(value, data)
+
+    def cost(self, value: Value, data: Mapping[str, object]) -> int:
+        """Bytes that evaluating the value on these data takes at most, on any host when they are a host's."""
+        assert value.expression is not None, "a constant needs no data"
+        return value.expression.worst({name: self._size(name, known) for name, known in data.items()})
+
+    def charge(self, value: Value, cost: int) -> None:
+        """Raises `InvalidSpec` for what costs too much, alone or with all that was evaluated since `begin`."""
+        self._spent += cost
+        if cost > MOST or self._spent > MOST_TOGETHER:
+            alone = cost > MOST
+            what = f"{NEEDS} {MOST >> 20} MB" if alone else f"{NEEDS} {MOST_TOGETHER >> 20} MB with all other expressions"
+            raise InvalidSpec([Problem(value.path, what, "let it make shorter texts and lists, or plan fewer hosts")])
+
+    def _size(self, name: str, known: object) -> Size:
+        """The size of what a name stands for."""
+        if name.startswith("host."):
+            return FIELD
+        if name in {"host", "peers"}:
+            return measured(known)
+        if name not in self._sizes:
+            self._sizes[name] = measured(known)
+        return self._sizes[name]
 
     def data(self, value: Value) -> dict[str, object] | Unknown:
         """What the value refers to, apart from `host` and `peers`."""

@@ -13,8 +13,9 @@ _SYNTAX = re.compile(r"<input>:(\d+):(\d+): Syntax error: (.*?)(?: expecting .*)
 _SELECT = re.compile(r"expression of type '([^']*)' cannot be the operand of a select operation")
 _HEAD = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$|ERROR: <input>:")
 _PER_HOST = ("host", "peers")
-BUDGET = "needs more than 10 000 iterations"
-"""What is wrong with an expression that the runtime gave up on."""
+NEEDS = "needs more than"
+"""How all that begins that is wrong with an expression which costs too much."""
+BUDGET = f"{NEEDS} 10 000 iterations"
 
 _MACROS = ("map", "filter", "all", "exists", "exists_one")
 _FUNCTIONS = (

@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.values import Json, ValueType
+from foreman_stacks.plan.cost import MESSAGES, Sizes, worst
 from foreman_stacks.plan.explain import explain, misfit
 
 VariableType: TypeAlias = ValueType | Literal["host", "hosts"]
@@ -54,12 +55,14 @@ _PROTO = {
                     "label": "LABEL_REPEATED",
                     "type": "TYPE_MESSAGE",
                     "typeName": ".foreman_stacks.Entry",
-                }
+                },
+                {"name": "expr", "number": 4, "type": "TYPE_MESSAGE", "typeName": ".foreman_stacks.Expr"},
             ],
         },
+        *MESSAGES,
     ],
 }
-"""`Host`, and as much of `cel.expr.CheckedExpr` as `reference_map` needs: a protobuf map is a list of entries."""
+"""`Host`, and as much of `cel.expr.CheckedExpr` as is read here: a protobuf map is a list of entries."""
 
 _POOL = descriptor_pool.DescriptorPool()
 _POOL.Add(json_format.ParseDict(_PROTO, descriptor_pb2.FileDescriptorProto()))
@@ -108,6 +111,11 @@ class Expression:
     type: ValueType
     references: frozenset[str] = field(compare=False)
     _program: Any = field(compare=False, repr=False)
+    _tree: Any = field(compare=False, repr=False)
+
+    def worst(self, sizes: Sizes) -> int:
+        """Bytes that `evaluate` takes at most with values of these sizes; to be asked first, see `cost`."""
+        return worst(self._tree, sizes)
 
     def evaluate(self, values: Mapping[str, object], *, hidden: bool = False) -> Json:
         """The result as JSON; `values` has every one of `references`, and nothing else.
@@ -164,7 +172,9 @@ class Environment:
         result = _result_type(str(program.return_type()), kind)
         if isinstance(result, tuple):
             raise InvalidSpec([Problem(path, *result)])
-        return Expression(path, text, result, _references(program) & self._variables, program)
+        checked = _checked(program)
+        references = frozenset(entry.value.name for entry in checked.reference_map)  # of functions and local names, too
+        return Expression(path, text, result, references & self._variables, program, checked.expr)
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -182,10 +192,10 @@ def matches(pattern: str, text: str) -> bool:
 _MATCH = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.Type.STRING}).compile("text.matches(pattern)")
 
 
-def _references(program: Any) -> frozenset[str]:
-    """All names in the `reference_map` of the checked expression (functions' are empty, local names are among them)."""
+def _checked(program: Any) -> Any:
+    """The checked expression behind a program: its tree, and its `reference_map`."""
     wrapped = any_pb2.Any.FromString(program.serialize())
-    return frozenset(entry.value.name for entry in _Checked.FromString(wrapped.value).reference_map)
+    return _Checked.FromString(wrapped.value)
 
 
 def _result_type(name: str, kind: ValueType | None) -> ValueType | tuple[str, str]:

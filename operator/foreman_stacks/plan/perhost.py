@@ -24,6 +24,7 @@ class _PerHost:
         self.alone = all(name.startswith(("host.", "parameters.")) or name == "host" for name in value.references)
         self._problems = problems
         self._data: dict[str, object] | Unknown
+        self._cost: int | None = None
         try:
             self._data = current.data(value)
         except InvalidSpec as invalid:
@@ -43,6 +44,9 @@ class _PerHost:
         if any(known is PENDING for known in data.values()):
             return PENDING
         try:
+            if self._cost is None:
+                self._cost = current.cost(self.value, data)
+            current.charge(self.value, self._cost)
             return computed(self.value, data)
         except InvalidSpec as invalid:
             found = invalid.problems
