@@ -58,9 +58,14 @@ async def plan_of(
     inputs = hashlib.sha256(canonical(seen).encode()).hexdigest()
     if memory.plan is not None and memory.plan_inputs == inputs:
         return Gathered(plan=memory.plan)
+    if memory.unplanned[0] == inputs:
+        known: Gathered = memory.unplanned[1]
+        return known
     gathered = _compile(found, deployment, identity, given, key)
     if gathered.plan is not None:
         memory.plan, memory.plan_inputs = gathered.plan, inputs
+    else:
+        memory.unplanned = (inputs, gathered)
     return gathered
 
 

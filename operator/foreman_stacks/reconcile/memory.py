@@ -63,6 +63,8 @@ class Memory:
     """Roles whose ENC was seen to hold what it must."""
     plan: Plan | None = None
     plan_inputs: str = ""
+    unplanned: tuple[str, Any] = ("", None)
+    """Other inputs of which no plan could be made, and why: to find that out may take long."""
     resyncs: int = 0
     projected: dict[HostRef, object] = field(default_factory=dict)
     """What was last written of each DeployedHost."""
