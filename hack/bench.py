@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the stage of the end-to-en
 
 from benchmarks.figures import FIGURES, Figure
 from benchmarks.rows import Row, grid, table
-from benchmarks.runs import Laboratory, Rollout, Sizes
+from benchmarks.runs import Laboratory, Rollout, Sizes, Unfinished
 from benchmarks.stand import Stand, stand
 from control_plane import ControlPlaneError, kubectl
 
@@ -64,9 +64,8 @@ def _measure(lab: Laboratory, figures: Sequence[Figure]) -> list[Row]:
         began = time.monotonic()
         try:
             row = figure(lab)
-        except AssertionError as error:  # a run that did not come to its end; the others are worth having
-            print(error, file=sys.stderr)
-            row = Row(figure.__name__, f"did not come to an end: {str(error).splitlines()[0]}", "", ok=False)
+        except Unfinished as error:  # the others are worth having
+            row = Row(figure.__name__, f"did not come to an end: {error}", "", ok=False)
         rows.append(row)
         _say(f"  {row.name}: {row.value} {f'({row.goal})' if row.goal else ''} [{time.monotonic() - began:.0f} s]")
     return rows
@@ -92,8 +91,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{machine}\n\n{table(rows)}")
-    for title, found in lab.told():
-        print(f"\n{title}\n\n{_endpoints(found)}")
+    for what, found in lab.rollouts.items():
+        print(f"\nRequests of {what}:\n\n{_endpoints(found)}")
     return 0
 
 

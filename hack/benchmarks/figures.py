@@ -91,55 +91,55 @@ def resync_rows(lab: Laboratory) -> Row:
 
 
 def makespan(lab: Laboratory) -> Row:
-    found = lab.critical
+    found = lab.critical()
     name = f"makespan ÷ critical path, {found.hosts} hosts ({found.makespan:.0f} s ÷ {found.critical:.0f} s)"
     return at_most(name, found.ratio, 1.15)
 
 
 def crowd_time(lab: Laboratory) -> Row:
-    crowd = lab.crowd
+    crowd = lab.crowd()
     return plain(f"{crowd.deployments} deployments of {crowd.hosts} hosts: until all are Ready", crowd.seconds, " s", 0)
 
 
 def crowd_writes(lab: Laboratory) -> Row:
-    crowd = lab.crowd
+    crowd = lab.crowd()
     return plain("… writes to the Kubernetes API per deployment", crowd.api_writes / crowd.deployments, digits=1)
 
 
 def crowd_memory(lab: Laboratory) -> Row:
-    return plain("… peak memory of the operator", lab.crowd.usage.peak, " MiB", 0)
+    return plain("… peak memory of the operator", lab.crowd().usage.peak, " MiB", 0)
 
 
 def crowd_lag(lab: Laboratory) -> Row:
-    return plain("… 99 % of event loop turns were late by at most", lab.crowd.lag, " s", 3)
+    return plain("… 99 % of event loop turns were late by at most", lab.crowd().lag, " s", 3)
 
 
 def crowd_first(lab: Laboratory) -> Row:
-    return plain("… spec to first status, p99 of all at once", percentile(lab.crowd.first, 0.99), " s")
+    return plain("… spec to first status, p99 of all at once", percentile(lab.crowd().first, 0.99), " s")
 
 
 def idle_memory(lab: Laboratory) -> Row:
-    idle = lab.idle
+    idle = lab.idle()
     name = f"{idle.deployments} settled deployments: memory, after the work ÷ after a restart"
     return Row(name, f"{idle.memory:.0f} ÷ {idle.memory_after_restart:.0f} MiB")
 
 
 def idle_cpu(lab: Laboratory) -> Row:
     name = "… processor, share of one core, after the work ÷ after a restart"
-    return Row(name, f"{100 * lab.idle.cpu:.1f} ÷ {100 * lab.idle.cpu_after_restart:.1f} %")
+    return Row(name, f"{100 * lab.idle().cpu:.1f} ÷ {100 * lab.idle().cpu_after_restart:.1f} %")
 
 
 def idle_writes(lab: Laboratory) -> Row:
     name = f"… writes to Foreman and Kubernetes in twice {lab.sizes.idle_seconds:.0f} s"
-    return exactly(name, lab.idle.writes + lab.idle.writes_after_restart, 0)
+    return exactly(name, lab.idle().writes + lab.idle().writes_after_restart, 0)
 
 
 def first_status_median(lab: Laboratory) -> Row:
-    return plain(f"spec to first status, p50 of {len(lab.edits)}", 1000 * percentile(lab.edits, 0.5), " ms", 0)
+    return plain(f"spec to first status, p50 of {len(lab.edits())}", 1000 * percentile(lab.edits(), 0.5), " ms", 0)
 
 
 def first_status_worst(lab: Laboratory) -> Row:
-    return plain(f"spec to first status, p99 of {len(lab.edits)}", 1000 * percentile(lab.edits, 0.99), " ms", 0)
+    return plain(f"spec to first status, p99 of {len(lab.edits())}", 1000 * percentile(lab.edits(), 0.99), " ms", 0)
 
 
 FIGURES: tuple[Figure, ...] = (

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Any, TypeVar, cast
+
+import httpx
 
 from benchmarks import path
 from benchmarks.stacks import sleeping
 from benchmarks.stand import Bench, Counts, Stand, Usage, wait
 
+T = TypeVar("T")
 POLLS = (
     "GET /api/v2/hosts thin hostgroup_id ^ (…)",
     "GET /api/v2/hosts thin hostgroup_id ^ (…) and build_status = built and set? installed_at",
@@ -114,72 +117,94 @@ class Idle:
 
 
 class Laboratory:
-    """All runs, each made when it is first asked for."""
+    """All runs, each made when it is first asked for; one that does not come to its end is not made again."""
 
     def __init__(self, stand: Stand, sizes: Sizes, say: Callable[[str], None]) -> None:
         self.stand = stand
         self.sizes = sizes
-        self.say = say
-        self._rollouts: dict[tuple[int, bool, str], Rollout] = {}
-        self._paces: dict[int, Pace] = {}
+        self._say = say
+        self._made: dict[str, Any] = {}
+
+    def _once(self, what: str, make: Callable[[], T]) -> T:
+        if what not in self._made:
+            self._say(what)
+            try:
+                self._made[what] = make()
+            except (AssertionError, httpx.HTTPError) as error:
+                self._say(f"{what}: {error}")
+                self._made[what] = Unfinished(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        found = self._made[what]
+        if isinstance(found, Unfinished):
+            raise found
+        return cast("T", found)
+
+    @property
+    def rollouts(self) -> dict[str, Rollout]:
+        """The rollouts that were made, by what they were."""
+        return {what: found for what, found in self._made.items() if isinstance(found, Rollout)}
 
     def rollout(self, hosts: int, *, overrides: bool, latency: str = "0") -> Rollout:
         """The Stack on so many hosts."""
-        key = (hosts, overrides, latency)
-        if key not in self._rollouts:
-            with_ = "with" if overrides else "without"
-            self.say(f"one deployment of {hosts} hosts, {with_} values that need the address, latency {latency}")
-            with self.stand.stage(speed=30, latency=latency, overrides=overrides) as bench:
-                self._rollouts[key] = _roll_out(bench, hosts)
-        return self._rollouts[key]
+        words = "with" if overrides else "without"
 
-    def told(self) -> list[tuple[str, Rollout]]:
-        """The rollouts that were made, with a title."""
-        words = {True: "with", False: "without"}
-        return [
-            (f"Requests of {hosts} hosts, {words[overrides]} values that need the address, latency {latency}:", found)
-            for (hosts, overrides, latency), found in self._rollouts.items()
-        ]
+        def make() -> Rollout:
+            with self.stand.stage(speed=30, latency=latency, overrides=overrides) as bench:
+                return _roll_out(bench, hosts)
+
+        return self._once(f"{hosts} hosts, {words} values that need the address, latency {latency}", make)
 
     def pace(self, hosts: int) -> Pace:
         """How often a server is asked while so many hosts are waited for."""
-        if hosts not in self._paces:
-            self.say(f"waiting for {hosts} hosts")
+
+        def make() -> Pace:
             with self.stand.stage(speed=20) as bench:
-                self._paces[hosts] = _pace(bench, hosts)
-        return self._paces[hosts]
+                return _pace(bench, hosts)
 
-    @cached_property
+        return self._once(f"waiting for {hosts} hosts", make)
+
     def critical(self) -> path.Path:
-        """Makespan and critical path of one deployment with 0.3 s latency."""
-        hosts = 40 if self.sizes.some >= 100 else self.sizes.some
-        self.say(f"the critical path of {hosts} hosts, each request 0.3 s")
-        with self.stand.stage(speed=path.SPEED, latency=str(1000 * path.LATENCY / path.SPEED)) as bench:
-            began = bench.now()
-            bench.deploy(hosts)
-            bench.ready("bench", seconds=900)
-            return path.of(bench, hosts, began)
+        """Makespan and critical path of one deployment."""
+        hosts = min(40, self.sizes.some)
 
-    @cached_property
+        def make() -> path.Path:
+            with self.stand.stage(speed=path.SPEED, latency=str(1000 * path.LATENCY / path.SPEED)) as bench:
+                began = bench.now()
+                bench.deploy(hosts)
+                bench.ready("bench", seconds=900)
+                return path.of(bench, hosts, began)
+
+        return self._once(f"the critical path of {hosts} hosts, {path.LATENCY} s a request", make)
+
     def crowd(self) -> Crowd:
         """Many deployments of 10 hosts, applied at once."""
-        self.say(f"{self.sizes.crowd} deployments of 10 hosts at once")
-        with self.stand.stage(speed=100) as bench:
-            return _crowd(bench, self.sizes.crowd, 10)
 
-    @cached_property
+        def make() -> Crowd:
+            with self.stand.stage(speed=30) as bench:
+                return _crowd(bench, self.sizes.crowd, 10)
+
+        return self._once(f"{self.sizes.crowd} deployments of 10 hosts at once", make)
+
     def idle(self) -> Idle:
         """Many settled deployments of one host."""
-        self.say(f"{self.sizes.idle} deployments of 1 host, then nothing")
-        with self.stand.stage(speed=100) as bench:
-            return _idle(bench, self.sizes)
 
-    @cached_property
+        def make() -> Idle:
+            with self.stand.stage(speed=30) as bench:
+                return _idle(bench, self.sizes)
+
+        return self._once(f"{self.sizes.idle} deployments of 1 host, then nothing", make)
+
     def edits(self) -> list[float]:
         """Seconds from the writing of a spec to the first status of it, one deployment after the other."""
-        self.say(f"{self.sizes.edits} deployments one after the other")
-        with self.stand.stage(speed=100) as bench:
-            return _edits(bench, self.sizes.edits)
+
+        def make() -> list[float]:
+            with self.stand.stage(speed=30) as bench:
+                return _edits(bench, self.sizes.edits)
+
+        return self._once(f"{self.sizes.edits} deployments one after the other", make)
+
+
+class Unfinished(Exception):
+    """A run that did not come to its end."""
 
 
 def _roll_out(bench: Bench, hosts: int) -> Rollout:
@@ -201,9 +226,8 @@ def _roll_out(bench: Bench, hosts: int) -> Rollout:
 def _resync(bench: Bench) -> tuple[Counts, Counts]:
     """Requests and full rows of one look at a settled deployment in which nothing has changed."""
     bench.settled()
-    before, passes = bench.counters(), bench.passes()
-    bench.request("bench")
-    bench.until_passes(passes + 1)
+    before = bench.counters()
+    bench.resync("bench")
     after = bench.counters()
     requests = Counts({name: count for name, count in (after[0] - before[0]).items() if name not in PROBES})
     return requests, Counts(after[1] - before[1])

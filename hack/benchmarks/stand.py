@@ -163,19 +163,22 @@ class Bench:
 
         until(look, 120)
 
-    def until_passes(self, count: int) -> None:
-        """Wait until so many passes have ended."""
-        until(lambda: self.passes() >= count, 30)
-
     # --- doing ------------------------------------------------------------------------------------------------
 
     def started(self) -> None:
         """Start the operator and wait until its server is Ready."""
         self.stage.operator.start(http_port=str(self._port))
+        until(self._answers, 60, "the operator answers")
         server = self.stage.server
         until(
             lambda: self.stage.condition("Ready", server, "foremanservers").get("status") == "True", 60, "server Ready"
         )
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self._port}/readyz", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
 
     def deploy(self, hosts: int, name: str = "bench", **changes: Any) -> None:
         """A deployment of the Stack `bench` with so many hosts."""
@@ -194,11 +197,14 @@ class Bench:
             self.deploy(hosts, name)
         return written
 
-    def request(self, name: str) -> None:
-        """Ask for a look at a deployment."""
-        annotations = {"stacks.theforeman.org/reconcile-requested-at": str(time.time())}
+    def resync(self, name: str) -> None:
+        """Ask for a look at a deployment, and wait until it was taken and nothing follows from it."""
+        now = str(time.time())
+        metadata = {"annotations": {"stacks.theforeman.org/reconcile-requested-at": now}}
         path = self.stage.path("stackdeployments", name)
-        self.stage.api.call("PATCH", path, {"metadata": {"annotations": annotations}}, "application/merge-patch+json")
+        self.stage.api.call("PATCH", path, {"metadata": metadata}, "application/merge-patch+json")
+        until(lambda: self.stage.status(name).get("lastHandledReconcileAt") == now, 30, "the request is handled")
+        self.settled()
 
     def ready(self, *names: str, seconds: float) -> None:
         """Wait until all of these are Ready."""
