@@ -53,15 +53,15 @@ def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) ->
     done: set[str] = set()
     for name in world.plan.order:
         step = world.plan.step(name)
-        if not done.issuperset(step.after):
-            continue
-        if isinstance(step.action, PuppetRun) and not whole.issuperset(step.action.roles):
-            continue
+        turn = done.issuperset(step.after)
+        turn = turn and (not isinstance(step.action, PuppetRun) or whole.issuperset(step.action.roles))
+        if not turn and draft.progress.step(name).run is None:
+            continue  # what was started is followed to its end, whatever has been edited meanwhile
         advance = _advance(world, scope, draft, step)
         if advance is None:
             continue
         _book(draft, advance, Reason.RUNNING_STEPS)
-        if isinstance(advance.outcome, Done):
+        if isinstance(advance.outcome, Done) and turn:
             done.add(name)
         elif advance.begins:
             break  # a value that is not in Foreman yet: what follows would be judged by the old one
