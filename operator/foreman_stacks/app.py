@@ -85,7 +85,7 @@ class App:
             await tell(cluster, key, error, _now())
 
         passes = (Stacks(cluster, _now), servers, deployments)
-        self.engine = Engine(self.settings, self.metrics, passes, close, defect)
+        self.engine = Engine(self.settings, self.metrics, passes, close, defect, cluster=cluster)
         return self.engine
 
     def _connect(self, server: ForemanServer, auth: tuple[str, str]) -> Foreman:

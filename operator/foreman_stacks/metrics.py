@@ -27,6 +27,9 @@ class Metrics:
         self.queue_adds = Counter("foreman_stacks_queue_adds", "Keys enqueued", registry=self.registry)
         self.queue_retries = Counter("foreman_stacks_queue_retries", "Passes put back after an error", registry=self.registry)
         self.polls = Counter("foreman_stacks_polls", "Polls of Foreman servers", registry=self.registry)
+        self.missed_events = Counter(
+            "foreman_stacks_missed_events", "Changes that no watch event told", ["kind"], registry=self.registry
+        )
         self.loop_lag = Histogram(
             "foreman_stacks_event_loop_lag_seconds", "How late the event loop comes to a turn, looked at each second",
             buckets=LAGS, registry=self.registry,

@@ -45,6 +45,8 @@ class Settings:
     backoff_cap: float = 300.0
     resync: float = 600.0
     """A settled deployment is looked at this often, ± 20 %."""
+    relist: float = 300.0
+    """Each kind is listed this often, by metadata only, for changes that no watch event told; healed within 1.2 times it."""
     override_resync_every: int = 6
     recheck: float = 60.0
     """What is stalled is looked at again this often: most causes are mended outside of Kubernetes."""

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -24,6 +24,9 @@ GROUP_VERSION = "/apis/stacks.theforeman.org/v1alpha1"
 FIELD_MANAGER = "foreman-stacks"
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30)
 PAGE = 500
+JSON = "application/json"
+METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""A list without specs and statuses."""
 
 _NOT_FOUND, _CONFLICT, _GONE, _TOO_MANY, _SERVER = 404, 409, 410, 429, 500
 
@@ -66,15 +69,27 @@ class ClusterAdapter:
     async def list(self, plural: Plural, namespace: str = "", selector: str = "") -> Sequence[Object]:
         """See the port."""
         within = f"/namespaces/{namespace}" if namespace else ""
-        found: list[Object] = []
-        more = ""
+        wanted = {"labelSelector": selector} if selector else {}
+        return [item async for item in self._pages(f"{GROUP_VERSION}{within}/{plural}", plural, wanted)]
+
+    async def versions(self, plural: Plural) -> Mapping[Key, str]:
+        """See the port."""
+        items = self._pages(f"{GROUP_VERSION}/{plural}", plural, {}, METADATA)
+        return {_key(item, plural): item["metadata"]["resourceVersion"] async for item in items}
+
+    async def _pages(
+        self, path: str, resource: str, wanted: Mapping[str, str], accept: str = JSON
+    ) -> AsyncIterator[Object]:
+        more: dict[str, str] = {}
         while True:
-            query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {}) | ({"continue": more} if more else {})
-            reply = await self._send("GET", f"{GROUP_VERSION}{within}/{plural}?{urlencode(query)}", plural)
-            found.extend(reply["items"])
-            more = reply.get("metadata", {}).get("continue") or ""
-            if not more:
-                return found
+            query = urlencode({"limit": str(PAGE), **wanted, **more})
+            reply = await self._send("GET", f"{path}?{query}", resource, accept=accept)
+            for item in reply["items"] or ():  # an empty list of metadata is null
+                yield item
+            rest = reply.get("metadata", {}).get("continue")
+            if not rest:
+                return
+            more = {"continue": rest}
 
     async def patch_status(self, seen: Object, plural: Plural, status: Mapping[str, Any]) -> Object:
         """See the port. A merge patch needs null for what is to go."""
@@ -183,11 +198,12 @@ class ClusterAdapter:
         await self._journal(Entry("after", "cluster", verb, str(key)))
         return reply
 
-    async def _send(self, method: str, path: str, resource: str, body: Any = None, content: str = "application/json") -> Any:
+    async def _send(
+        self, method: str, path: str, resource: str, body: Any = None, content: str = JSON, *, accept: str = JSON
+    ) -> Any:
+        headers = {"Accept": accept, "Content-Type": content}
         try:
-            made = await self._api.param_serialize(
-                method, path, header_params={"Accept": "application/json", "Content-Type": content}, auth_settings=["BearerToken"]
-            )
+            made = await self._api.param_serialize(method, path, header_params=headers, auth_settings=["BearerToken"])
             reply = await self._api.call_api(
                 method, made[1], header_params=made[2], body=body, _request_timeout=REQUEST_TIMEOUT
             )

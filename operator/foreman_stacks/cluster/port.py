@@ -10,6 +10,8 @@ Object: TypeAlias = Mapping[str, Any]
 """An object as the apiserver gives it."""
 
 Plural = Literal["stacks", "stackdeployments", "foremanservers", "deployedhosts"]
+WATCHED: tuple[Plural, ...] = ("foremanservers", "stacks", "stackdeployments")
+"""The kinds whose objects are causes of work."""
 CLUSTER_SCOPED: frozenset[str] = frozenset({"foremanservers"})
 
 
@@ -47,6 +49,10 @@ class Cluster(Protocol):
 
     async def list(self, plural: Plural, namespace: str = "", selector: str = "") -> Sequence[Object]:
         """All objects of a kind, in one namespace or in all."""
+        ...
+
+    async def versions(self, plural: Plural) -> Mapping[Key, str]:
+        """The resource version of every object of a kind, without the objects."""
         ...
 
     async def patch_status(self, seen: Object, plural: Plural, status: Mapping[str, Any]) -> Object:

@@ -8,9 +8,10 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from foreman_stacks.cluster.port import Key, Object
+from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.engine.poller import Interest, Poller
 from foreman_stacks.engine.queue import Queue
+from foreman_stacks.engine.relist import Relist
 from foreman_stacks.engine.store import Seen, Store
 from foreman_stacks.errors import ClusterError, trace_of
 from foreman_stacks.metrics import Metrics
@@ -37,6 +38,8 @@ class Engine:
         passes: tuple[Stacks, Servers, Deployments],
         close: Callable[[], Awaitable[None]],
         tell: Callable[[Key, Exception], Awaitable[None]],
+        *,
+        cluster: Cluster,
     ) -> None:
         self.store = Store()
         self._settings = settings
@@ -44,6 +47,7 @@ class Engine:
         self._stacks, self._servers, self._deployments = passes
         self._close = close
         self._tell = tell
+        self._relist = Relist(cluster, self.store, metrics, every=settings.relist, seen=self.seen, gone=self.gone)
         self._queue = Queue(time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics)
         self._pollers: dict[str, tuple[Poller, asyncio.Task[None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -53,10 +57,10 @@ class Engine:
     # --- life -------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start workers and heart-beat."""
+        """Start workers, heart-beat and lists."""
         self._progress = self._beat = time.monotonic()
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._settings.workers)]
-        self._tasks.append(asyncio.create_task(self._heart()))
+        self._tasks += [asyncio.create_task(self._heart()), asyncio.create_task(self._relist.run())]
 
     async def stop(self) -> None:
         """Stop at once: passes are made to be cut off anywhere."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from foreman_stacks.api.meta import ABANDON_ANNOTATION, FINALIZER, RECONCILE_ANNOTATION
-from foreman_stacks.cluster.port import Key, Object
+from foreman_stacks.cluster.port import Key, Object, Plural
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Seen:
     settled: bool = False
     held: bool = False
     kept: bool = False
+    version: str = ""
 
     @property
     def at_rest(self) -> bool:
@@ -52,6 +53,7 @@ class Seen:
             settled=bool(status.get("settledPlan")) and ready.get("Ready") == "True",
             held=FINALIZER in (meta.get("finalizers") or ()),
             kept=spec.get("deletionPolicy") == "Delete",
+            version=meta.get("resourceVersion", ""),
         )
 
 
@@ -76,6 +78,15 @@ class Store:
     def remove(self, key: Key) -> Seen | None:
         """The object is gone; what was remembered of it."""
         return self._objects.pop(key, None)
+
+    def versions(self, plural: Plural) -> dict[Key, str]:
+        """The resource version of every object of a kind, as it was seen last."""
+        return {key: seen.version for key, seen in self._objects.items() if key.plural == plural}
+
+    def version(self, key: Key) -> str | None:
+        """The resource version of an object, None when it is not known."""
+        found = self._objects.get(key)
+        return found.version if found else None
 
     def users_of_stack(self, namespace: str, name: str) -> Iterator[Key]:
         """Deployments of a Stack that still follow its edits."""

@@ -9,10 +9,9 @@ from typing import Any
 import kopf
 
 from foreman_stacks.api.meta import GROUP, VERSION
-from foreman_stacks.cluster.port import CLUSTER_SCOPED, Key, Plural
+from foreman_stacks.cluster.port import CLUSTER_SCOPED, WATCHED, Key, Plural
 from foreman_stacks.engine.engine import Engine
 
-WATCHED: tuple[Plural, ...] = ("foremanservers", "stacks", "stackdeployments")
 Login = Callable[[kopf.OperatorSettings], kopf.ConnectionInfo]
 Build = Callable[[], Awaitable[Engine]]
 

@@ -196,7 +196,7 @@ class Living:
             run.memory.doubt()  # it is mended in Foreman, or nowhere
         await self._project(run, world, found, connection)
         if settled_now and not found.stalls:
-            await self._release(run)
+            await self._release(run, connection)
         return Next(
             after=self._after(draft, settled_now),
             polls=tuple(dict.fromkeys(draft.polls)),
@@ -225,19 +225,22 @@ class Living:
     async def _hold(self, run: Pass, connection: Connection) -> bool:
         """Finalizers before the first write: ours, then the server's; False: the server goes, and nothing was made."""
         first = FINALIZER not in run.finalizers
+        if run.memory.anchored and not first:
+            return True
         await self._reporter.hold(run)
-        if not first or await self._servers.hold(connection.server.metadata.name):
+        run.memory.anchored = await self._servers.hold(connection.server.metadata.name)
+        if run.memory.anchored or not first:
             return True
         await self._reporter.release(run)
         return False
 
-    async def _release(self, run: Pass) -> None:
+    async def _release(self, run: Pass, connection: Connection) -> None:
         """Settled and Retain: no finalizer, so that prune and uninstall never hang."""
         assert run.deployment is not None
         if run.deployment.spec.deletion_policy == "Retain":
             await self._reporter.release(run)
         else:
-            await self._reporter.hold(run)
+            await self._hold(run, connection)
 
     def _findings(
         self, run: Pass, plan: Plan | None, *, draft: Draft | None = None, gathered: Gathered | None = None

@@ -51,6 +51,8 @@ class Memory:
     """Titles of hostgroups that this process posted without an answer."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why Foreman refused a key for good."""
+    anchored: bool = False
+    """Whether this process has seen our finalizer on the server: without it the server may go before its deployments."""
     rebuffed: bool = False
     """Whether Foreman refused something in the last pass."""
     missing: dict[str, datetime] = field(default_factory=dict)

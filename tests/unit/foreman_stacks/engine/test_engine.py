@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from foreman_stacks.api.meta import FINALIZER
-from foreman_stacks.cluster.port import Key
+from foreman_stacks.cluster.port import Cluster, Key
 from foreman_stacks.engine import engine as module
 from foreman_stacks.engine.engine import Engine
 from foreman_stacks.errors import ClusterUnavailable
@@ -70,7 +70,7 @@ def started(passes: Passes, defects: list[Key] | None = None, **settings: Any) -
 
     given = Settings(**{"backoff_first": 0.01, "backoff_cap": 0.02, "workers": 2, **settings})
     three = (cast("Stacks", passes), cast("Servers", passes), cast("Deployments", passes))
-    return Engine(given, Metrics(), three, close, tell)
+    return Engine(given, Metrics(), three, close, tell, cluster=cast("Cluster", None))
 
 
 async def settled(passes: Passes) -> list[Key]:

@@ -1,0 +1,74 @@
+"""Finds what no watch event told: a stream may be silent without being closed, and an event can be lost.
+
+Each kind that is watched is listed from time to time, by metadata only, and compared with what the engine has seen. What
+differs, and still does so a while later, is read and told to the engine as an event would have done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from foreman_stacks.cluster.port import WATCHED, Cluster, Key, Object
+from foreman_stacks.engine.store import Store
+from foreman_stacks.errors import ClusterError, trace_of
+from foreman_stacks.metrics import Metrics
+
+PATIENCE = 0.2
+"""The part of the interval in which an event may still be on its way."""
+
+_log = logging.getLogger(__name__)
+
+
+class Relist:
+    """Compares lists with a store, for ever; `seen` and `gone` are told what was missed."""
+
+    def __init__(
+        self, cluster: Cluster, store: Store, metrics: Metrics, *, every: float,
+        seen: Callable[[Key, Object], None], gone: Callable[[Key], None],
+    ) -> None:  # fmt: skip
+        self._cluster = cluster
+        self._store = store
+        self._metrics = metrics
+        self._every = every
+        self._seen = seen
+        self._gone = gone
+
+    async def run(self) -> None:
+        """List again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                await self.look()
+            except ClusterError as error:
+                _log.info("no list: %s", error)
+            except Exception as error:  # noqa: BLE001 - a defect of ours must not end it
+                _log.error("the comparison with lists failed\n%s", trace_of(error))
+
+    async def look(self) -> None:
+        """One comparison of every kind."""
+        suspects: dict[Key, str | None] = {}
+        for plural in WATCHED:
+            listed = await self._cluster.versions(plural)
+            known = self._store.versions(plural)
+            suspects |= {
+                key: known.get(key) for key in listed.keys() | known.keys() if listed.get(key) != known.get(key)
+            }
+        if suspects:
+            await asyncio.sleep(self._every * PATIENCE)
+        for key, version in suspects.items():
+            if self._store.version(key) == version:
+                await self._heal(key, version)
+
+    async def _heal(self, key: Key, version: str | None) -> None:
+        body = await self._cluster.get(key)
+        now = None if body is None else body["metadata"]["resourceVersion"]
+        if now == version or self._store.version(key) != version:
+            return  # nothing was missed, or it has come after all
+        self._metrics.missed_events.labels(key.plural).inc()
+        _log.warning("%s: no event told of its last change", key)
+        if body is None:
+            self._gone(key)
+        else:
+            self._seen(key, body)
