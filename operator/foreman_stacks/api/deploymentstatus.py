@@ -11,6 +11,8 @@ from foreman_stacks.model.schema import CAMEL_WORD, Count, Index, Indices, Name,
 from foreman_stacks.model.values import ValueType
 
 MAX_FAILED_HOSTS = 20
+MAX_JOB = 2**31 - 1
+"""Ids of jobs are 4-byte integers in Foreman; a search for a larger one would be an error, for all that is searched with it."""
 
 StepState = Literal["Pending", "Waiting", "Running", "Done", "Failed"]
 Digest = Annotated[str, Field(max_length=128)]
@@ -110,7 +112,9 @@ class Run(Reported):
     number: Annotated[int, Field(ge=1, le=10)] = Field(
         default=1, description="Which of the step's runs this is, from 1."
     )
-    job: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Id of the job in Foreman, once known.")
+    job: Annotated[int, Field(ge=1, le=MAX_JOB)] | None = Field(
+        default=None, description="Id of the job in Foreman, once known."
+    )
     ended: Timestamp | None = Field(
         default=None, description="When every host had a result, while some report had not come yet."
     )

@@ -118,6 +118,8 @@ def indices(text: str) -> frozenset[int]:
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
         numbers = range(int(first), int(last or first) + 1)
+        if not numbers or numbers[0] < 1:
+            raise ValueError(f"no range of indices: {part}")
         if len(numbers) > MOST:
             raise ValueError(f"more than {MOST} indices")
         found.update(numbers)

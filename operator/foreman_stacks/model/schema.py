@@ -64,7 +64,9 @@ Timestamp = Annotated[
     datetime,
     Field(strict=False),
     PlainSerializer(
-        lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), return_type=str, when_used="json"
+        lambda moment: f"{moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z",
+        return_type=str,
+        when_used="json",
     ),
 ]
 """UTC, whole seconds in JSON, as Kubernetes writes times."""

@@ -27,6 +27,7 @@ class Deployments:
 
     def __init__(self, cluster: Cluster, servers: Servers, settings: Settings, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
+        self._now = now
         self._started = now()
         self._memories: dict[tuple[Key, str], Memory] = {}
         reporter = Reporter(cluster, now)
@@ -54,7 +55,7 @@ class Deployments:
     def _pass(self, key: Key, seen: Object) -> Pass:
         meta = seen["metadata"]
         memory = self._memories.setdefault((key, meta["uid"]), Memory(self._started))
-        progress = status.parse(seen.get("status"))
+        progress = status.parse(seen.get("status"), self._now())
         request = (meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, "")[:MAX_REQUEST]
         asked = bool(request) and request != progress.handled
         edited = (seen.get("status") or {}).get("observedGeneration", -1) not in {-1, meta["generation"]}

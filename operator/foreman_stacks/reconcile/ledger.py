@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from foreman_stacks.cluster.port import Cluster
+from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.reconcile import status
 from foreman_stacks.steps import periodic_puppet, quiesce
@@ -106,11 +107,16 @@ class Share:
         return self.ledger.grant((self.server, proxy), self.who, wanted, self.limit - own, now)
 
 
-def under_way(progress: Progress, proxy_of: Callable[[str], Proxy] = lambda _: None) -> Counter[Proxy]:
-    """The Puppet runs that a deployment's progress holds, by the proxy of the host's role. Scripts are none."""
+def under_way(
+    progress: Progress, proxy_of: Callable[[str], Proxy] = lambda _: None, hosts: Collection[HostRef] | None = None
+) -> Counter[Proxy]:
+    """The Puppet runs that a deployment's progress holds, by the proxy of the host's role. Scripts are none.
+
+    With `hosts` only those count: a status can name any.
+    """
     found: Counter[Proxy] = Counter()
     for step in progress.steps.values():
         script = step.name == quiesce.NAME or (step.name == periodic_puppet.NAME and step.run and not step.run.baseline)
         if step.run is not None and not script:
-            found.update(proxy_of(ref.role) for ref in step.run.hosts)
+            found.update(proxy_of(ref.role) for ref in step.run.hosts if hosts is None or ref in hosts)
     return found

@@ -97,6 +97,7 @@ class Living:
     async def _without_plan(self, run: Pass, gathered: Gathered) -> Next:
         if gathered.unfollowed(run.progress, run.generation):
             return Next(after=self._settings.resync)
+        self._ledger.drop(run.who)
         found = self._findings(run, None, gathered=gathered)
         await self._reporter.write(run, found)
         later = [wait.after for wait in found.waits if wait.after is not None]
@@ -124,7 +125,8 @@ class Living:
         await self._ledger.load(self._cluster)
         try:
             draft = await decided(decide, connection.foreman, run.memory, connection.answers)
-            runs = under_way(draft.progress, last[0].proxy_of)
+            ours = {host.ref for role in plan.roles for host in role.hosts}
+            runs = under_way(draft.progress, last[0].proxy_of, ours)
             self._ledger.book(run.who, connection.server.metadata.name, runs)  # at once: nobody else decides in between
         except ForemanError as error:
             return await self._foreman_failed(run, plan, connection, error)
@@ -266,6 +268,7 @@ class Living:
         )
 
     async def _stalled(self, run: Pass, stall: Stalled, plan: Plan | None = None) -> Next:
+        self._ledger.drop(run.who)  # nobody follows its runs: they must not count for ever
         await self._reporter.write(run, replace(self._findings(run, plan), stalls=(stall,)))
         return Next(after=self._settings.recheck)
 

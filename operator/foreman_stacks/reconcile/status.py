@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from foreman_stacks.api import deploymentstatus as api
@@ -20,9 +22,31 @@ from foreman_stacks.model.progress import (
 )
 from foreman_stacks.reconcile.record import grouped, spread
 
+LONGEST_PAUSE = timedelta(hours=1)
 
-def parse(status: Mapping[str, Any] | None) -> Progress:
-    """Progress from the status of an object."""
+
+def parse(status: Mapping[str, Any] | None, now: datetime | None = None) -> Progress:
+    """Progress from the status of an object. What it says of the future counts from `now`: no clock is trusted for long."""
+    progress = _parsed(status)
+    if now is None:
+        return progress
+    steps = {name: _until(now, step) for name, step in progress.steps.items()}
+    roles = {name: _intended(now, role) for name, role in progress.roles.items()}
+    return replace(progress, steps=steps, roles=roles)
+
+
+def _until(now: datetime, step: StepProgress) -> StepProgress:
+    run = replace(step.run, since=min(step.run.since, now)) if step.run else None
+    retry = min(step.retry_at, now + LONGEST_PAUSE) if step.retry_at else None
+    return replace(step, run=run, retry_at=retry)
+
+
+def _intended(now: datetime, role: RoleProgress) -> RoleProgress:
+    creating = replace(role.creating, since=min(role.creating.since, now)) if role.creating else None
+    return replace(role, creating=creating)
+
+
+def _parsed(status: Mapping[str, Any] | None) -> Progress:
     try:
         return _progress(api.StackDeploymentStatus.model_validate(status or {}))
     except ValueError:

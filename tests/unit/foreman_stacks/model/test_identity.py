@@ -103,7 +103,7 @@ def test_no_text_of_ranges_is_longer_than_that_of_all_indices(found: frozenset[i
     assert len(ranges(found)) <= len(",".join(map(str, sorted(found))))
 
 
-@pytest.mark.parametrize("text", ["x", "-", "1,,x", "1-2-3", "1-99999999999"])
+@pytest.mark.parametrize("text", ["x", "-", "1,,x", "1-2-3", "1-99999999999", "9-1", "0", "1,0-3"])
 def test_what_is_no_text_of_ranges_is_refused_and_costs_nothing(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         indices(text)

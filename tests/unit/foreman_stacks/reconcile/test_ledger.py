@@ -79,6 +79,7 @@ def test_scripts_are_no_puppet_runs() -> None:
     steps = [running("Quiesce", 0, 3), running("PeriodicPuppet", 0, 3), running("first", 0, 2), StepProgress("second")]
     found = under_way(Progress(steps={step.name: step for step in steps}), lambda _: 7)
     assert dict(found) == {7: 2}
+    assert dict(under_way(Progress(steps={"first": running("first", 0, 9)}), lambda _: 7, refs(2, 3))) == {7: 2}
     assert dict(under_way(Progress(steps={"PeriodicPuppet": running("PeriodicPuppet", 9, 3)}))) == {None: 3}
 
 

@@ -219,3 +219,39 @@ def test_times_are_whole_seconds_in_utc() -> None:
     run = Run("t", {}, 0, NOW)
     body = status.render(Progress(steps={"first": StepProgress("first", run=run)}), {}, [])
     assert body["steps"][0]["run"]["since"] == "2026-11-23T12:00:00Z"
+
+
+def test_what_a_status_says_of_the_future_counts_from_now() -> None:
+    """A clock that was wrong, or somebody who planted it: nothing is waited for until the year 2999."""
+    body = {
+        "roles": [{"name": "zk", "creating": {"indices": "1-4", "since": "2999-01-01T00:00:00Z"}}],
+        "steps": [
+            {"name": "a", "state": "Running", "run": {"token": "t", "since": "2999-01-01T00:00:00Z"}},
+            {"name": "b", "state": "Waiting", "retryAt": "9999-12-31T23:59:59Z"},
+        ],
+    }
+    found = status.parse(body, NOW)
+    creating, run, retry = found.role("zk").creating, found.step("a").run, found.step("b").retry_at
+    assert creating is not None
+    assert run is not None
+    assert creating.since == run.since == NOW
+    assert retry == NOW + status.LONGEST_PAUSE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"roles": [{"name": "zk", "created": "9-1,0"}]},
+        {"roles": [{"name": "zk", "created": "1-99999999999"}]},
+        {"steps": [{"name": "a", "run": {"token": "t", "since": "2026-11-24T08:00:00Z", "job": 2**40}}]},
+    ],
+    ids=["no-indices", "too-many", "no-job"],
+)
+def test_a_status_that_makes_no_sense_is_none(body: dict[str, Any]) -> None:
+    assert status.parse(body, NOW) == Progress()
+
+
+def test_the_first_year_is_written_as_the_apiserver_reads_it() -> None:
+    early = Creating(frozenset({1}), datetime(1, 1, 1, tzinfo=UTC))
+    found = status.render(Progress(roles={"zk": RoleProgress(creating=early)}), {"zk": 1}, [])
+    assert found["roles"][0]["creating"]["since"] == "0001-01-01T00:00:00Z"
