@@ -219,4 +219,5 @@ def _settle(world: World, scope: Scope, draft: Draft) -> None:
         draft.act([record.change(root, settled)], Reason.SETTLING)
         return
     draft.progress = settled
+    draft.drift = ()  # all of it was just read: the first resync has nothing to add
 
