@@ -59,9 +59,9 @@ e2e: $(READY) ## tests against a real kube-apiserver and the simulator
 	@pytest tests/e2e -n 2 --dist loadgroup --timeout 600 -m "not crash and not bench" -q
 
 .PHONY: crash-test bench generate lock clean
-crash-test: $(READY) ## kill the operator at every single write of the example
+crash-test: $(READY) ## kill the operator at every single write of the example, one by one (about 25 minutes on 2 cores)
 	@python hack/control_plane.py build
-	@pytest tests/e2e -n 2 --dist loadgroup --timeout 600 -m crash -q
+	@pytest tests/e2e -n 3 --dist load -m crash -q
 
 bench: $(READY) ## measure, and print the table of docs/benchmarks.md
 	@python hack/control_plane.py build

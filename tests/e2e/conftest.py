@@ -10,6 +10,7 @@ import pytest
 
 import control_plane as local
 from control_plane import ControlPlane, ControlPlaneError, kubectl
+from tests.e2e.lab import Lab
 from tests.e2e.leaks import search
 from tests.e2e.stage import Stage, staged
 
@@ -94,3 +95,16 @@ def shared_stage(
     """One stage for all tests of a module, which starts the operator with the settings that it needs."""
     with fresh_namespace(admin) as name, staged(control_plane, tmp_path_factory.mktemp("stage"), name) as found:
         yield found
+
+
+@pytest.fixture
+def lab(
+    control_plane: ControlPlane,
+    installed: None,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+) -> Lab:
+    """Runs of the example to be compared; the undisturbed run is shared by all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    return Lab(control_plane, tmp_path, base if worker_id == "master" else base.parent)

@@ -175,6 +175,7 @@ class Operator:
     kubeconfig: Path
     directory: Path
     environment: dict[str, str]
+    program: tuple[str, ...] = ("-m", "foreman_stacks", "run")
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
@@ -189,7 +190,7 @@ class Operator:
         env.pop("KUBERNETES_SERVICE_HOST", None)
         self.starts += 1
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "foreman_stacks", "run"], stdout=log, stderr=log, env=env)
+            self.process = subprocess.Popen([sys.executable, *self.program], stdout=log, stderr=log, env=env)
         return self
 
     def get(self, path: str) -> str:

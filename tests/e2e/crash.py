@@ -1,0 +1,416 @@
+"""Kills the operator at its writes, and says what is there in the end.
+
+The operator announces every write to a Unix socket, before and after, and goes on when a line comes back (setting
+`audit_socket`). `Killer` listens there. Where its policy says so it kills the process, as SIGKILL does, and starts it
+again:
+
+- before: the write was never sent;
+- in flight: the simulator has the request, and commits it only after the new process has looked for it;
+- after: the reply has come and nothing has taken note of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import tempfile
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.e2e.stage import Simulator, Stage, until
+
+DEADLINE = {"host_create_timeout": "2"}
+"""While nothing is in flight: what was not sent is sent again after so long."""
+PATIENCE = {"host_create_timeout": "60"}
+"""While a POST is in flight: the new process must find what it makes, however slow this machine is."""
+LOOKUPS = {
+    " create host ": "/api/v2/hosts",
+    " move host ": "/api/v2/hosts",
+    " update host ": "/override_values",
+    "class_key": "/smart_class_parameters",
+    "override_value": "/override_values",
+    "hostgroup": "/api/v2/hostgroups",
+    "job": "/api/v2/job_invocations",
+}
+"""Where the new process looks for a write, by words of its name; a write that is not here: any look at all."""
+PROBES = ("status", "plugins", "current_user", "current_permissions", "remote_execution_features")
+
+
+class Kill(StrEnum):
+    """When, seen from a write."""
+
+    BEFORE = "before"
+    IN_FLIGHT = "in flight"
+    AFTER = "after"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the journal, with names of this run taken out, so that runs can be compared."""
+
+    moment: str
+    write: str
+    raw: str
+
+    @classmethod
+    def of(cls, line: str, namespace: str) -> Entry:
+        """From a line as the operator announces it."""
+        moment, _, raw = line.partition(" ")
+        write = re.sub(r"(start job) \w+", r"\1", raw.replace(namespace, "NAMESPACE"))
+        return cls(moment, write, raw)
+
+    @property
+    def kind(self) -> str:
+        """Where and what, without the object: `foreman create host`."""
+        return " ".join(self.write.split()[:3])
+
+    @property
+    def on_foreman(self) -> bool:
+        """Or to Kubernetes."""
+        return self.write.startswith("foreman ")
+
+
+Policy = Callable[[Entry], Kill | None]
+
+
+class Killer:
+    """Listens to the journal of a stage's operator, and kills it where `policy` says."""
+
+    def __init__(self, stage: Stage, policy: Policy) -> None:
+        self.journal: list[Entry] = []
+        self.kills: list[tuple[Kill, Entry]] = []
+        self.error = ""
+        self._stage = stage
+        self._policy = policy
+        self._held = False
+        self._folder = tempfile.TemporaryDirectory(prefix="audit-")
+        self._path = str(Path(self._folder.name) / "socket")  # short: a socket's path ends at 107 characters
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(self._path)
+        self._server.listen()
+        self._threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        self._stage.operator.start(audit_socket=self._path, **DEADLINE)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stage.operator.stop()
+        self._server.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(30)
+        self._server.close()
+        self._folder.cleanup()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        """One process's journal, until that process ends."""
+        try:
+            with connection, connection.makefile("rb") as lines:
+                for line in lines:
+                    if self._heard(Entry.of(line.decode().rstrip("\n"), self._stage.namespace), connection):
+                        return
+        except (ConnectionError, BrokenPipeError):
+            return
+        except BaseException:  # noqa: BLE001 - the test's own thread tells it
+            self.error = traceback.format_exc()
+
+    def _heard(self, entry: Entry, connection: socket.socket) -> bool:
+        """Answer one line; whether the process was killed instead."""
+        kill = self._policy(entry)
+        self.journal.append(entry)
+        if kill is None:
+            connection.sendall(b"\n")
+            return False
+        if kill is Kill.IN_FLIGHT:
+            self._in_flight(entry, connection)
+        else:
+            self._stage.operator.kill()
+            self._start()
+        self.kills.append((kill, entry))
+        return True
+
+    def _start(self) -> None:
+        self._stage.operator.start(**(PATIENCE if self._held else DEADLINE))
+
+    def _in_flight(self, entry: Entry, connection: socket.socket) -> None:
+        simulator = self._stage.simulator
+        hold = {"kind": "hold", "count": 1, "seconds": 120.0, "host": _owner(entry)}
+        fault = simulator.control("POST", "faults", hold)[0]["id"]
+        connection.sendall(b"\n")
+        until(lambda: _hits(simulator, fault), 30, f"{entry.write} arrives")
+        self._stage.operator.kill()
+        before = self._lookups(entry)
+        self._held = re.match("foreman (create host|create hostgroup|start job) ", entry.write) is not None
+        self._start()
+        until(lambda: self._lookups(entry) > before, 60, f"the new process looks for {entry.write}")
+        simulator.control("DELETE", f"faults/{fault}")
+        self._held = False
+
+    def _lookups(self, entry: Entry) -> int:
+        wanted = next((path for words, path in LOOKUPS.items() if words in entry.write), "")
+        counted: dict[str, int] = self._stage.simulator.counters()["requests"]
+        return sum(
+            count
+            for name, count in counted.items()
+            if name.startswith("GET ") and wanted in name and not name.endswith(PROBES)
+        )
+
+
+def _hits(simulator: Simulator, fault: int) -> int:
+    return sum(one["hits"] for one in simulator.control("GET", "faults") if one["id"] == fault)
+
+
+def _owner(entry: Entry) -> str:
+    """The host or hostgroup that a write is about, for writes that are sent several at once."""
+    for words in ("foreman create host ", "foreman update host "):
+        if entry.raw.startswith(words):
+            return entry.raw.removeprefix(words)
+    words = "foreman create hostgroup "
+    return entry.raw.removeprefix(words).rpartition("/")[2] if entry.raw.startswith(words) else "*"
+
+
+def spare(_: Entry) -> None:
+    """The policy of the run without a crash."""
+
+
+# --- which points ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Point:
+    """The n-th time that a write is announced, and how it dies there."""
+
+    kill: Kill
+    write: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.kill} {self.write} #{self.nth}"
+
+    @property
+    def on_foreman(self) -> bool:
+        """Or on Kubernetes."""
+        return self.write.startswith("foreman ")
+
+
+def points(journal: list[Entry]) -> list[Point]:
+    """Every point of a run: three for each write to Foreman, two for each to Kubernetes."""
+    found: list[Point] = []
+    counted: Counter[str] = Counter()
+    for entry in journal:
+        if entry.moment == "before":
+            counted[entry.write] += 1
+            kinds = [Kill.BEFORE, Kill.IN_FLIGHT, Kill.AFTER] if entry.on_foreman else [Kill.BEFORE, Kill.AFTER]
+            found += [Point(kind, entry.write, counted[entry.write]) for kind in kinds]
+    return found
+
+
+class Once:
+    """Kills at one point."""
+
+    def __init__(self, point: Point) -> None:
+        self._point = point
+        self._counted = 0
+        self._over = False
+
+    def __call__(self, entry: Entry) -> Kill | None:
+        point = self._point
+        if self._over or entry.write != point.write:
+            return None
+        if entry.moment == "before":
+            self._counted += 1
+        wanted = "after" if point.kill is Kill.AFTER else "before"
+        if self._counted != point.nth or entry.moment != wanted:
+            return None
+        self._over = True
+        return point.kill
+
+
+class EachOnce:
+    """Kills at every write that is new, by turns in flight, after and before: one run dies many deaths.
+
+    A write of the deployment's status is new when the deployment has come further.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._known: set[str] = set()
+        self._turns: Counter[str] = Counter()
+        self._after = ""
+
+    def __call__(self, entry: Entry) -> Kill | None:
+        if entry.moment != "before":
+            due = entry.moment == "after" and entry.raw == self._after
+            self._after = "" if due else self._after
+            return Kill.AFTER if due else None
+        name = f"{entry.raw} {self._state()}" if " status stackdeployments/" in entry.write else entry.raw
+        if name in self._known:
+            return None
+        self._known.add(name)
+        turns = [Kill.IN_FLIGHT, Kill.AFTER, Kill.BEFORE] if entry.on_foreman else [Kill.AFTER, Kill.BEFORE]
+        kill = turns[self._turns[entry.kind] % len(turns)]
+        self._turns[entry.kind] += 1
+        if kill is Kill.AFTER:
+            self._after = entry.raw
+            return None
+        return kill
+
+    def _state(self) -> str:
+        """How far the deployment is, without what only tells of it."""
+        status = self._stage.status()
+        roles = [
+            [role.get("created"), role.get("built"), role.get("configured"), bool(role.get("creating"))]
+            for role in status.get("roles") or ()
+        ]
+        steps = [
+            [step["name"], step["state"], bool(step.get("run")), [done["indices"] for done in step.get("done") or ()]]
+            for step in status.get("steps") or ()
+        ]
+        return json.dumps([bool(status.get("plan")), bool(status.get("settledPlan")), roles, steps])
+
+
+# --- the end --------------------------------------------------------------------------------------------------
+
+
+def settled(stage: Stage) -> bool:
+    """Whether the deployment is Ready, every DeployedHost says so and no finalizer of ours is left: all is written."""
+    found = stage.get() or {}
+    status = found.get("status") or {}
+    ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions") or ())
+    server = stage.get(stage.server, "foremanservers")
+    if not ready or found["metadata"].get("finalizers") or server["metadata"].get("finalizers"):
+        return False
+    hosts = stage.api.call("GET", stage.path("deployedhosts"))["items"]
+    desired = sum(role["desired"] for role in status["roles"])
+    return len(hosts) == desired and all(host["status"]["state"] == "Ready" for host in hosts)
+
+
+def outcome(stage: Stage) -> dict[str, Any]:
+    """What is there in the end, from the simulator's rows and its audit log; equal for equal ends.
+
+    Lists keep doubles: two hosts of one name are two rows. Addresses are told by the host that has them, since they
+    follow the order in which hosts were made.
+    """
+    simulator = stage.simulator
+    hosts, audit, counters = simulator.rows("hosts"), simulator.audit(), simulator.counters()
+    found = {
+        **_rows(stage, hosts),
+        "jobs": _jobs(audit),
+        "runs": _runs(audit),
+        "unknown": counters["unknown"] + counters["dropped"],
+        "status": _status(stage),
+    }
+    text = json.dumps({name: sorted(rows, key=json.dumps) for name, rows in found.items()})
+    for row in hosts:
+        text = re.sub(rf'"{re.escape(row["ip"])}(?=[":])', f'"<{row["name"]}>', text)
+    told: dict[str, Any] = json.loads(text.replace(stage.namespace, "NAMESPACE"))
+    return told
+
+
+def _rows(stage: Stage, hosts: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    simulator = stage.simulator
+    groups, vms = simulator.rows("hostgroups"), simulator.rows("vms")
+    titles = {row["id"]: row["title"] for row in groups}
+    owners = {("host", row["id"]): row["name"] for row in hosts}
+    owners |= {("hostgroup", number): title for number, title in titles.items()}
+    keys = {row["id"]: row["parameter"] for row in simulator.rows("class_parameters")}
+    return {
+        "hosts": [[row["name"], titles.get(row["hostgroup_id"]), row["build"], *_facet(row)] for row in hosts],
+        "machines": [[row["name"], row["periodic"], row["disabled"]] for row in simulator.rows("machines")],
+        "vms": [[vm["name"], sum(row["uuid"] == vm["uuid"] for row in hosts)] for vm in vms],
+        "hostgroups": [[row["title"], *_facet(row)] for row in groups],
+        "parameters": [
+            [owners.get((row["owner_type"], row["owner_id"])), row["name"], _parameter(row)]
+            for row in simulator.rows("parameters")
+        ],
+        "values": [[keys[row["key_id"]], row["match"], row["value"]] for row in simulator.rows("override_values")],
+        "keys": [[row["parameter"], row["override"]] for row in simulator.rows("class_parameters")],
+    }
+
+
+def _facet(row: dict[str, Any]) -> list[Any]:
+    facet = row["facet"] or {}
+    return [facet.get("environment_id"), facet.get("puppetclass_ids")]
+
+
+def _parameter(row: dict[str, Any]) -> Any:
+    """A parameter's value; of the record without what counts attempts and without keyed digests."""
+    if row["name"] != "foreman_stacks_record":
+        return row["value"]
+    record = json.loads(row["value"])
+    steps = {name: [entry[:2] for entry in done] for name, done in record["steps"].items()}
+    return [record["roles"], steps, bool(record["settledPlan"])]
+
+
+def _jobs(audit: list[dict[str, Any]]) -> list[Any]:
+    """Jobs that were started twice under one token, and how often each step's job succeeded on each host."""
+    jobs = {line["job"]: line["description"].split() for line in audit if line["event"] == "job"}
+    tokens = Counter(words[-1] for words in jobs.values())
+    doubles = [["started", count, " ".join(words)] for words in jobs.values() if (count := tokens[words[-1]]) > 1]
+    ended = Counter(
+        (jobs[line["job"]][1], line["host"])
+        for line in audit
+        if line["event"] == "job_result" and line["result"] == "success"
+    )
+    return doubles + [[step, host, count] for (step, host), count in ended.items()]
+
+
+def _runs(audit: list[dict[str, Any]]) -> list[Any]:
+    """What triggered runs applied on each host, in order, and how many reports they gave."""
+    found: dict[str, list[Any]] = {}
+    for line in audit:
+        if line["cause"] == "triggered" and line["event"] in {"applied", "report"}:
+            found.setdefault(line["host"], []).append([line.get("class", "report"), line.get("parameters")])
+    return list(found.items())
+
+
+def _status(stage: Stage) -> list[Any]:
+    """What a user sees. Drift is told from the first resync on."""
+    status = stage.status()
+    roles = [
+        [role.get(name) for name in ("name", "created", "built", "configured", "creating")] for role in status["roles"]
+    ]
+    steps = [
+        [
+            step["name"],
+            step["state"],
+            [[done["role"], done["indices"]] for done in step.get("done") or ()],
+            step.get("run"),
+        ]
+        for step in status["steps"]
+    ]
+    conditions = [[entry["type"], entry["status"], entry["reason"]] for entry in status["conditions"]]
+    told = [entry for entry in conditions if entry != ["Drifted", "False", "InSync"]]
+    summary = {name: text for name, text in status["summary"].items() if name != "plan"}
+    return [summary, status["outputs"], *roles, *steps, *told]
+
+
+def difference(end: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """How an outcome differs from the one that should be: rows that are too much, and rows that are missing."""
+    lines = []
+    for name in wanted:
+        there, meant = (Counter(json.dumps(row) for row in found[name]) for found in (end, wanted))
+        lines += [f"{name}: too much: {row}" for row in (there - meant).elements()]
+        lines += [f"{name}: missing: {row}" for row in (meant - there).elements()]
+    return "\n".join(lines)
