@@ -8,7 +8,7 @@ from datetime import datetime
 
 from foreman_stacks.api.meta import RECONCILE_ANNOTATION
 from foreman_stacks.cluster.port import Cluster, Key, Object
-from foreman_stacks.errors import ClusterConflict
+from foreman_stacks.errors import ClusterConflict, ClusterError
 from foreman_stacks.reconcile import provision, status
 from foreman_stacks.reconcile.ending import Ending
 from foreman_stacks.reconcile.living import Living
@@ -48,6 +48,11 @@ class Deployments:
             found = await self._ending.end(run)
         except ClusterConflict:
             return Next(after=0.0)
+        except ClusterError:
+            raise
+        except Exception:
+            self._living.unfollowed(run)  # a defect of ours: the engine tells of it
+            raise
         if found.ended:
             self._forget(key)
         return found

@@ -65,6 +65,10 @@ class Living:
         self.forget(namespace, name)
         self._ledger.drop((namespace, name))
 
+    def unfollowed(self, run: Pass) -> None:
+        """Nobody follows a deployment's Puppet runs for the time being: they must not count for ever."""
+        self._ledger.drop(run.who)
+
     async def live(self, run: Pass) -> Next:
         """Accept, gather, decide, intend, act, report."""
         if (run.seen.get("status") or {}).get("observedGeneration", -1) == -1:
@@ -97,7 +101,7 @@ class Living:
     async def _without_plan(self, run: Pass, gathered: Gathered) -> Next:
         if gathered.unfollowed(run.progress, run.generation):
             return Next(after=self._settings.resync)
-        self._ledger.drop(run.who)
+        self.unfollowed(run)
         found = self._findings(run, None, gathered=gathered)
         await self._reporter.write(run, found)
         later = [wait.after for wait in found.waits if wait.after is not None]
@@ -268,7 +272,7 @@ class Living:
         )
 
     async def _stalled(self, run: Pass, stall: Stalled, plan: Plan | None = None) -> Next:
-        self._ledger.drop(run.who)  # nobody follows its runs: they must not count for ever
+        self.unfollowed(run)
         await self._reporter.write(run, replace(self._findings(run, plan), stalls=(stall,)))
         return Next(after=self._settings.recheck)
 

@@ -91,14 +91,13 @@ def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | 
     match step.action:
         case PuppetRun() as spec:
             root = world.seen[HostgroupNamed(root_title(scope))]
-            assert root is not None
             facts = world.facts(draft.progress)
             digests = {role: step_digest(world.plan, facts, step.name, role, world.key) for role in spec.roles}
             targets = _targets(world, scope.hosts, digests)
             begins = progress.run is None and pending(progress, puppet_run.chosen(spec, targets))
             if begins and not enc.verify(world, scope, frozenset(spec.roles), draft):
                 return None
-            before = (record.change(root, draft.progress),)
+            before = (record.change(root, draft.progress),) if root else ()
             return puppet_run.advance(spec, progress, targets, replace(context, before_run=before))
         case ParameterUpdate() as spec:
             waits = spec.parameter in scope.group(spec.hostgroup).pending
