@@ -70,7 +70,9 @@ class App:
             missing = KINDS - await cluster.served()
             if missing:
                 names = ", ".join(sorted(missing))
-                raise RuntimeError(f"the cluster does not serve {names}: install the CRDs first (kubectl apply -k crds)")
+                raise RuntimeError(
+                    f"the cluster does not serve {names}: install the CRDs first (kubectl apply -k crds)"
+                )
         except Exception:
             await cluster.close()
             raise
@@ -122,6 +124,14 @@ class App:
     def alive(self) -> bool:
         """Whether the process is worth keeping."""
         return self.engine is None or self.engine.alive
+
+
+async def _check_served(cluster: ClusterAdapter) -> None:
+    """Raise RuntimeError when the cluster does not know our kinds."""
+    missing = KINDS - await cluster.served()
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise RuntimeError(f"the cluster does not serve {names}: install the CRDs first (kubectl apply -k crds)")
 
 
 def login(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:

@@ -16,7 +16,9 @@ class Metrics:
             "foreman_stacks_foreman_request_seconds", "Requests to Foreman", ["method", "code"], registry=self.registry
         )
         self._cluster = Counter(
-            "foreman_stacks_cluster_requests", "Requests to the Kubernetes API", ["verb", "resource", "code"],
+            "foreman_stacks_cluster_requests",
+            "Requests to the Kubernetes API",
+            ["verb", "resource", "code"],
             registry=self.registry,
         )
         self._writes = Counter("foreman_stacks_writes", "Journal of writes", ["system", "what"], registry=self.registry)
@@ -25,14 +27,18 @@ class Metrics:
         )
         self.queue_depth = Gauge("foreman_stacks_queue_depth", "Keys that are due", registry=self.registry)
         self.queue_adds = Counter("foreman_stacks_queue_adds", "Keys enqueued", registry=self.registry)
-        self.queue_retries = Counter("foreman_stacks_queue_retries", "Passes put back after an error", registry=self.registry)
+        self.queue_retries = Counter(
+            "foreman_stacks_queue_retries", "Passes put back after an error", registry=self.registry
+        )
         self.polls = Counter("foreman_stacks_polls", "Polls of Foreman servers", registry=self.registry)
         self.missed_events = Counter(
             "foreman_stacks_missed_events", "Changes that no watch event told", ["kind"], registry=self.registry
         )
         self.loop_lag = Histogram(
-            "foreman_stacks_event_loop_lag_seconds", "How late the event loop comes to a turn, looked at each second",
-            buckets=LAGS, registry=self.registry,
+            "foreman_stacks_event_loop_lag_seconds",
+            "How late the event loop comes to a turn, looked at each second",
+            buckets=LAGS,
+            registry=self.registry,
         )
 
     def foreman_request(self, method: str, code: str, seconds: float) -> None:

@@ -69,7 +69,9 @@ class Api:
         entry = cluster_of(plane.kubeconfig)
         token = yaml.safe_load(plane.kubeconfig.read_text())["users"][0]["user"]["token"]
         ca = base64.b64decode(entry["certificate-authority-data"]).decode()
-        self._http = httpx.Client(base_url=entry["server"], headers={"Authorization": f"Bearer {token}"}, verify=_trust(ca))
+        self._http = httpx.Client(
+            base_url=entry["server"], headers={"Authorization": f"Bearer {token}"}, verify=_trust(ca)
+        )
 
     def close(self) -> None:
         """End the connections."""
@@ -110,7 +112,9 @@ def _trust(ca: str) -> ssl.SSLContext:
 class Simulator:
     """The simulator as a process of its own."""
 
-    def __init__(self, directory: Path, *arguments: str, speed: float = SPEED, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *arguments: str, speed: float = SPEED, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.log = directory / "simulator.log"
         command = [sys.executable, "-m", "foreman_simulator", "--port", "0", "--speed", str(speed), *arguments]
         env = {**os.environ, "PYTHONPATH": str(ROOT / "operator"), "FOREMAN_PASSWORD": PASSWORD, **(environment or {})}
@@ -186,7 +190,12 @@ class Operator:
     def start(self, **settings: str) -> Self:
         """Start it; settings are those of this and all later starts."""
         self.environment |= {f"FOREMAN_STACKS_{name.upper()}": value for name, value in settings.items()}
-        env = {**os.environ, **self.environment, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
+        env = {
+            **os.environ,
+            **self.environment,
+            "KUBECONFIG": str(self.kubeconfig),
+            "PYTHONPATH": str(ROOT / "operator"),
+        }
         env.pop("KUBERNETES_SERVICE_HOST", None)
         self.starts += 1
         with self.log.open("ab") as log:
@@ -238,7 +247,9 @@ class Stage:
 
     def apply(self, body: Mapping[str, Any], namespace: str = "") -> Any:
         """Apply one object of ours."""
-        plural = {"Stack": "stacks", "StackDeployment": "stackdeployments", "ForemanServer": "foremanservers"}[body["kind"]]
+        plural = {"Stack": "stacks", "StackDeployment": "stackdeployments", "ForemanServer": "foremanservers"}[
+            body["kind"]
+        ]
         return self.api.apply(self.path(plural, body["metadata"]["name"], namespace), body)
 
     def stack(self, file: str = "zookeeper", namespace: str = "", **changes: Any) -> dict[str, Any]:
@@ -248,7 +259,9 @@ class Stage:
         self.apply(body, namespace)
         return body
 
-    def deployment(self, name: str = "zookeeper", file: str = "zookeeper", namespace: str = "", **changes: Any) -> dict[str, Any]:
+    def deployment(
+        self, name: str = "zookeeper", file: str = "zookeeper", namespace: str = "", **changes: Any
+    ) -> dict[str, Any]:
         """Apply the deployment of an example on this stage's server, with changes to its spec."""
         body = example(file, "deployment.yaml", "StackDeployment")
         body["metadata"]["name"] = name
@@ -265,7 +278,9 @@ class Stage:
         found = self.get(name, plural, namespace)
         return (found or {}).get("status") or {}
 
-    def condition(self, kind: str, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = "") -> dict[str, Any]:
+    def condition(
+        self, kind: str, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = ""
+    ) -> dict[str, Any]:
         """A condition, an empty map when there is none."""
         conditions = self.status(name, plural, namespace).get("conditions") or []
         return next((entry for entry in conditions if entry["type"] == kind), {})
@@ -278,7 +293,10 @@ class Stage:
         """All that the operator shows to users in objects: the server, deployments, hosts and events."""
         found = [self.api.find(self.path("foremanservers", self.server))]
         for namespace in (self.namespace, *self.more, "default"):
-            found += [self.api.find(self.path(plural, namespace=namespace)) for plural in ("stackdeployments", "deployedhosts")]
+            found += [
+                self.api.find(self.path(plural, namespace=namespace))
+                for plural in ("stackdeployments", "deployedhosts")
+            ]
             found.append(self.api.find(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"))
         return found
 
@@ -289,7 +307,9 @@ class Stage:
 
         def look() -> bool:
             found = self.get(name, namespace=namespace) or {}
-            ready: dict[str, Any] = next((e for e in found.get("status", {}).get("conditions", []) if e["type"] == "Ready"), {})
+            ready: dict[str, Any] = next(
+                (e for e in found.get("status", {}).get("conditions", []) if e["type"] == "Ready"), {}
+            )
             return ready.get("status") == "True" and ready.get("observedGeneration") == found["metadata"]["generation"]
 
         try:
@@ -333,7 +353,9 @@ def staged(
     api = Api(plane)
     server = namespace
     own = simulator or Simulator(directory, speed=speed)
-    kubeconfig = serviceaccount_kubeconfig(plane.kubeconfig, SYSTEM, "foreman-stacks", directory / "operator.kubeconfig")
+    kubeconfig = serviceaccount_kubeconfig(
+        plane.kubeconfig, SYSTEM, "foreman-stacks", directory / "operator.kubeconfig"
+    )
     environment = {f"FOREMAN_STACKS_{name}": value for name, value in SETTINGS.items()}
     environment["FOREMAN_STACKS_INSTALLATION"] = namespace
     operator = Operator(kubeconfig, directory, environment)
@@ -349,7 +371,9 @@ def staged(
             "spec": {
                 "url": own.url,
                 "credentialsSecretRef": {"name": server},
-                "tenants": [{"namespaceSelector": {}, "organization": "Default Organization", "location": "Default Location"}],
+                "tenants": [
+                    {"namespaceSelector": {}, "organization": "Default Organization", "location": "Default Location"}
+                ],
             },
         }
     )

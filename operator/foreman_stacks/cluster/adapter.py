@@ -123,7 +123,9 @@ class ClusterAdapter:
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """See the port."""
         found = await self._find(f"/api/v1/namespaces/{namespace}/secrets/{name}", "secrets")
-        return None if found is None else {key: base64.b64decode(text) for key, text in (found.get("data") or {}).items()}
+        return (
+            None if found is None else {key: base64.b64decode(text) for key, text in (found.get("data") or {}).items()}
+        )
 
     async def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """See the port."""
@@ -154,7 +156,10 @@ class ClusterAdapter:
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{meta['name']}.{hashlib.sha256(told.encode()).hexdigest()[:16]}", "namespace": namespace},
+            "metadata": {
+                "name": f"{meta['name']}.{hashlib.sha256(told.encode()).hexdigest()[:16]}",
+                "namespace": namespace,
+            },
             "type": event.type,
             "reason": event.reason,
             "note": event.message[:1024],

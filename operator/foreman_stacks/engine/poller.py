@@ -123,7 +123,9 @@ class Poller:
         still = self._wanted()  # what nobody waits for any more must not be left to grow old
         connection.answers.update({query: answer for query, answer in fresh.items() if query in still})
 
-    def _not_due(self, wanted: set[Query[Any]], calm: set[Query[Any]], old: Mapping[Query[Any], Any]) -> set[Query[Any]]:
+    def _not_due(
+        self, wanted: set[Query[Any]], calm: set[Query[Any]], old: Mapping[Query[Any], Any]
+    ) -> set[Query[Any]]:
         """What is left out of this poll: builds keep their own pace while jobs are followed more often."""
         now = time.monotonic()
         if wanted == calm or now - self._calm_polled > self._builds - self._jobs / 2:

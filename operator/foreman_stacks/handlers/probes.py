@@ -13,7 +13,9 @@ from foreman_stacks.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 
-async def serve(host: str, port: int, metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]) -> web.AppRunner:
+async def serve(
+    host: str, port: int, metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]
+) -> web.AppRunner:
     """Start the server; the caller cleans the runner up."""
 
     async def livez(_: web.Request) -> web.Response:

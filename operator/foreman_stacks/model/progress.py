@@ -123,7 +123,11 @@ class Progress:
         now, index = self.role(host.role), frozenset({host.index})
         role = replace(now, created=now.created - index, built=now.built - index, configured=now.configured - index)
         steps = {
-            name: replace(step, done={ref: digest for ref, digest in step.done.items() if ref != host}, failed=step.failed - {host})
+            name: replace(
+                step,
+                done={ref: digest for ref, digest in step.done.items() if ref != host},
+                failed=step.failed - {host},
+            )
             for name, step in self.steps.items()
         }
         return replace(self, roles={**self.roles, host.role: role}, steps=steps)

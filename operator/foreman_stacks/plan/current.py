@@ -91,7 +91,9 @@ class Current:
         self._spent += cost
         if cost > MOST or self._spent > MOST_TOGETHER:
             alone = cost > MOST
-            what = f"{NEEDS} {MOST >> 20} MB" if alone else f"{NEEDS} {MOST_TOGETHER >> 20} MB with all other expressions"
+            what = (
+                f"{NEEDS} {MOST >> 20} MB" if alone else f"{NEEDS} {MOST_TOGETHER >> 20} MB with all other expressions"
+            )
             raise InvalidSpec([Problem(value.path, what, "let it make shorter texts and lists, or plan fewer hosts")])
 
     def _size(self, name: str, known: object) -> Size:

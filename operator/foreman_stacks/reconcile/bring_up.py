@@ -127,7 +127,11 @@ def _lost(world: World, draft: Draft) -> bool:
     epoch = found.epoch if found else 0
     gone = root is None and bool(world.progress.created())
     if gone or (root is not None and epoch < world.progress.recorded):
-        what = "is gone from Foreman, though hosts of it were created" if gone else "has an older record than we have read before"
+        what = (
+            "is gone from Foreman, though hosts of it were created"
+            if gone
+            else "has an older record than we have read before"
+        )
         mend = "nothing is created or deleted; if Foreman was restored from a backup, tell which state is true"
         draft.stall(Reason.FOREMAN_REWOUND, Problem(title, what, mend))
         return True
@@ -147,8 +151,13 @@ def _scaled_down(world: World, draft: Draft) -> bool:
         there = now.created | (now.creating.indices if now.creating else frozenset())
         surplus = there - {host.ref.index for host in role.hosts}
         if surplus:
-            problems.append(Problem(f"spec.roles[{role.name}].count", f"hosts {ranges(surplus)} exist and would be too many",
-                                    "raise the count again: hosts are not removed"))
+            problems.append(
+                Problem(
+                    f"spec.roles[{role.name}].count",
+                    f"hosts {ranges(surplus)} exist and would be too many",
+                    "raise the count again: hosts are not removed",
+                )
+            )
     problems += [
         Problem(f"spec.roles[{name}]", "hosts of this role exist and the Stack no longer has it", "put the role back")
         for name, role_progress in world.progress.roles.items()
@@ -220,4 +229,3 @@ def _settle(world: World, scope: Scope, draft: Draft) -> None:
         return
     draft.progress = settled
     draft.drift = ()  # all of it was just read: the first resync has nothing to add
-

@@ -65,7 +65,9 @@ class Deployments:
         asked = bool(request) and request != progress.handled
         edited = (seen.get("status") or {}).get("observedGeneration", -1) not in {-1, meta["generation"]}
         again = frozenset(host.name for host in progress.failed_hosts if asked and host.reason in provision.GONE)
-        if (edited or asked) and "deletionTimestamp" not in meta:  # deletion raises the generation too, and edits nothing
+        if (
+            edited or asked
+        ) and "deletionTimestamp" not in meta:  # deletion raises the generation too, and edits nothing
             progress = replace(progress if progress.settled_plan else retried(progress), handled=request)
             memory.refused.clear()
             memory.building.clear()

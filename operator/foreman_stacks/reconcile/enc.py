@@ -72,12 +72,18 @@ def _role(world: World, scope: Scope, role: str) -> tuple[list[Problem], list[Pr
     outer = scope.chain(hosts[0].group)[-1].outer_parent
     environment = environment_of(outer, scope.environment, world.seen) or ""
     keys = _keys(world, scope, hosts[0], environment)
-    suspects = [host for host in hosts[1:] if any(f"fqdn={world.fqdn(host)}" in found.matches for found in keys.values())]
+    suspects = [
+        host for host in hosts[1:] if any(f"fqdn={world.fqdn(host)}" in found.matches for found in keys.values())
+    ]
     asked = [(host, EncOf(row.id)) for host in (hosts[0], *suspects) if (row := world.row(host)) is not None]
     world.seen.need(query for _, query in asked)
-    missing = [problem for host, query in asked for problem in _missing(scope, host, world.fqdn(host), world.seen[query])]
+    missing = [
+        problem for host, query in asked for problem in _missing(scope, host, world.fqdn(host), world.seen[query])
+    ]
     shadowed = [
-        problem for host, query in asked for problem in _shadowed(scope, host, world.fqdn(host), world.seen[query], keys)
+        problem
+        for host, query in asked
+        for problem in _shadowed(scope, host, world.fqdn(host), world.seen[query], keys)
     ]
     return missing, shadowed
 

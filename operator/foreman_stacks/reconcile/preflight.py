@@ -50,22 +50,34 @@ def _parents(world: World, outer: list[str]) -> Iterator[Problem]:
     for title in outer:
         group = world.seen[HostgroupNamed(title)]
         if group is None:
-            yield Problem("spec.parentHostgroup", f"there is no hostgroup {title!r} in Foreman that we can see",
-                          "write its full title, or give our user view_hostgroups on it")
+            yield Problem(
+                "spec.parentHostgroup",
+                f"there is no hostgroup {title!r} in Foreman that we can see",
+                "write its full title, or give our user view_hostgroups on it",
+            )
         elif not group.domain:
-            yield Problem("spec.parentHostgroup", f"hostgroup {title!r} has no domain",
-                          "give it one in Foreman: hosts need a full name")
+            yield Problem(
+                "spec.parentHostgroup",
+                f"hostgroup {title!r} has no domain",
+                "give it one in Foreman: hosts need a full name",
+            )
     if not outer:
-        yield Problem("spec.parentHostgroup", "is missing",
-                      "name the Foreman hostgroup that brings operating system, domain and subnet")
+        yield Problem(
+            "spec.parentHostgroup",
+            "is missing",
+            "name the Foreman hostgroup that brings operating system, domain and subnet",
+        )
 
 
 def _taxonomies(world: World, scope: Scope) -> Iterator[Problem]:
     pairs = (("organizations", "organization", scope.organization), ("locations", "location", scope.location))
     for plural, field, name in pairs:
         if name and world.seen[TaxonomyNamed(plural, name)] is None:  # type: ignore[arg-type]  # one of the two
-            yield Problem(f"spec.{field}", f"there is no {field} {name!r} that we can see",
-                          "correct the name, or make our user a member of it")
+            yield Problem(
+                f"spec.{field}",
+                f"there is no {field} {name!r} that we can see",
+                "correct the name, or make our user a member of it",
+            )
 
 
 def _environments(world: World, scope: Scope) -> Iterator[Problem]:
@@ -74,8 +86,11 @@ def _environments(world: World, scope: Scope) -> Iterator[Problem]:
         yield Problem("spec.environment", f"there is no Puppet environment {named!r}", "import it, or name another")
     for outer in sorted({group.outer for group in wanted_groups(scope) if group.outer}):
         if world.seen[HostgroupNamed(outer)] is not None and environment_of(outer, named, world.seen) is None:
-            yield Problem("spec.environment", f"is missing, and hostgroup {outer!r} has no Puppet environment",
-                          "name one: without it Puppet would apply nothing")
+            yield Problem(
+                "spec.environment",
+                f"is missing, and hostgroup {outer!r} has no Puppet environment",
+                "name one: without it Puppet would apply nothing",
+            )
 
 
 def _sources(world: World, scope: Scope) -> Iterator[Problem]:
@@ -83,24 +98,33 @@ def _sources(world: World, scope: Scope) -> Iterator[Problem]:
         path = f"spec.roles[{role[0]}].sources[{role[1]}].computeResource"
         resource = world.seen[ComputeResourceNamed(source.compute_resource)]
         if resource is None:
-            yield Problem(f"{path}.name", f"there is no compute resource {source.compute_resource!r} that we can see",
-                          "correct the name, or give our user view_compute_resources")
+            yield Problem(
+                f"{path}.name",
+                f"there is no compute resource {source.compute_resource!r} that we can see",
+                "correct the name, or give our user view_compute_resources",
+            )
             continue
         if source.profile:
             profile = world.seen[ComputeProfileNamed(source.profile)]
             if profile is None:
                 yield Problem(f"{path}.profile", f"there is no compute profile {source.profile!r}", "correct the name")
             elif resource.id not in profile.compute_resources:
-                yield Problem(f"{path}.profile", f"profile {source.profile!r} has no attributes for {resource.name!r}",
-                              "set them in Foreman: without them it makes a host without a machine")
+                yield Problem(
+                    f"{path}.profile",
+                    f"profile {source.profile!r} has no attributes for {resource.name!r}",
+                    "set them in Foreman: without them it makes a host without a machine",
+                )
         if source.image:
             images = world.seen[ImagesOf(resource.id)]
             image = next((image for image in images if image.name == source.image), None)
             if image is None:
                 yield Problem(f"{path}.image", f"{resource.name!r} has no image {source.image!r}", "correct the name")
             elif not image.user_data:
-                yield Problem(f"{path}.image", f"image {source.image!r} needs an SSH finish script, which is not supported",
-                              "use an image with user data (cloud-init)")
+                yield Problem(
+                    f"{path}.image",
+                    f"image {source.image!r} needs an SSH finish script, which is not supported",
+                    "use an image with user data (cloud-init)",
+                )
 
 
 def _environment(world: World, scope: Scope, outer: str) -> str | None:
@@ -127,8 +151,11 @@ def _classes(world: World, scope: Scope) -> Iterator[Problem]:
     for (group_name, name), query in asked.items():
         if world.seen[query] is None:
             path = f"Stack spec.hostgroups[{group_name}].puppetClasses[{name}]"
-            yield Problem(path, f"environment {query.environment!r} has no class {name!r}",
-                          "import it in Foreman from the Puppet server, or choose another environment")
+            yield Problem(
+                path,
+                f"environment {query.environment!r} has no class {name!r}",
+                "import it in Foreman from the Puppet server, or choose another environment",
+            )
     gone = {name for (_, name), query in asked.items() if world.seen[query] is None}
     yield from _keys(world, {key: (query, keys[key].bound) for key, query in of.items() if key[1] not in gone})
 
@@ -139,14 +166,23 @@ def _keys(world: World, asked: Mapping[tuple[str, str, str], tuple[ClassKeys, Bo
         found = world.seen[query].get(key[2])
         path = f"override {key[1]}::{key[2]}"
         if found is None:
-            yield Problem(path, f"class {key[1]!r} has no parameter {key[2]!r} in {query.environment!r}",
-                          "correct the name, or import the class anew in Foreman")
+            yield Problem(
+                path,
+                f"class {key[1]!r} has no parameter {key[2]!r} in {query.environment!r}",
+                "correct the name, or import the class anew in Foreman",
+            )
         elif found.override and found.type != bound.type:
-            yield Problem(path, f"is shared on this server as {found.type}, not {bound.type}",
-                          f"declare type {found.type} in the Stack, or have the type changed in Foreman")
+            yield Problem(
+                path,
+                f"is shared on this server as {found.type}, not {bound.type}",
+                f"declare type {found.type} in the Stack, or have the type changed in Foreman",
+            )
         elif found.override and bound.sensitive and not found.hidden:
-            yield Problem(path, "is shared on this server in the clear, and our value is a secret",
-                          "have the parameter's values hidden in Foreman (Hidden Value of the smart class parameter)")
+            yield Problem(
+                path,
+                "is shared on this server in the clear, and our value is a secret",
+                "have the parameter's values hidden in Foreman (Hidden Value of the smart class parameter)",
+            )
 
 
 def _groups(world: World, scope: Scope) -> Iterator[Problem]:
@@ -155,8 +191,11 @@ def _groups(world: World, scope: Scope) -> Iterator[Problem]:
     for group in wanted:
         row = world.seen[HostgroupNamed(group.title)]
         if row is not None and (row.mark is None or row.mark.identity != str(world.plan.identity)):
-            yield Problem("metadata.name", f"hostgroup {group.title!r} is there already and not ours",
-                          "rename the deployment, or remove that hostgroup")
+            yield Problem(
+                "metadata.name",
+                f"hostgroup {group.title!r} is there already and not ours",
+                "rename the deployment, or remove that hostgroup",
+            )
 
 
 def _names(world: World, scope: Scope) -> Iterator[Problem]:
@@ -169,8 +208,11 @@ def _names(world: World, scope: Scope) -> Iterator[Problem]:
     ours = {host.name for host in world.seen[MarkedHosts(world.plan.identity)]}
     for host in fresh:
         if world.seen[queries[host.ref]] is not None and world.fqdn(host) not in ours:
-            yield Problem(f"spec.roles[{host.ref.role}].hostname", f"host {world.fqdn(host)} is there already and not ours",
-                          "choose another hostname or deployment name, or remove that host")
+            yield Problem(
+                f"spec.roles[{host.ref.role}].hostname",
+                f"host {world.fqdn(host)} is there already and not ours",
+                "choose another hostname or deployment name, or remove that host",
+            )
 
 
 def adopt(world: World, plan: Plan) -> Progress:

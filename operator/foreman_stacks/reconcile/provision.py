@@ -37,7 +37,9 @@ VALUES_AT_ONCE = 50
 
 def again(world: World, draft: Draft) -> bool:
     """Hosts that are gone and that a person wants to have again are no longer counted as created; whether there are any."""
-    hosts = [host for role in world.plan.roles for host in role.hosts if f"{host.label}.{world.domain()}" in world.again]
+    hosts = [
+        host for role in world.plan.roles for host in role.hosts if f"{host.label}.{world.domain()}" in world.again
+    ]
     names = {host.ref: f"{host.label}.{world.domain()}" for host in hosts if host.ref in draft.progress.created()}
     world.seen.need([HostNamed(name) for name in names.values()])
     gone = [ref for ref, name in names.items() if world.seen[HostNamed(name)] is None]
@@ -129,8 +131,14 @@ def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
     detail = row if row.parameters is not None else world.seen[HostDetail(row.id)]
     mark = detail.mark if detail else None
     if mark is None or mark.identity != str(world.plan.identity) or mark.ref != host.ref:
-        draft.stall(Reason.NAME_CONFLICT, Problem(f"spec.roles[{host.ref.role}].hostname",
-                    f"host {row.name} is there and not ours", "choose another hostname, or remove that host"))
+        draft.stall(
+            Reason.NAME_CONFLICT,
+            Problem(
+                f"spec.roles[{host.ref.role}].hostname",
+                f"host {row.name} is there and not ours",
+                "choose another hostname, or remove that host",
+            ),
+        )
         return
     role = draft.progress.role(host.ref.role)
     assert role.creating is not None
@@ -220,11 +228,23 @@ def build(world: World, scope: Scope, draft: Draft) -> None:
             role = draft.progress.role(host.ref.role)
             draft.progress = draft.progress.with_role(host.ref.role, replace(role, built=role.built | {host.ref.index}))
         elif name in broken:
-            _fail(draft, host, name, "BuildFailed", "its installation failed or its build token expired: build it again in Foreman")
+            _fail(
+                draft,
+                host,
+                name,
+                "BuildFailed",
+                "its installation failed or its build token expired: build it again in Foreman",
+            )
         elif unseen and name not in visible and not _patient(world, f"unseen {name}"):
             _unseen(world, draft, host, name)
         elif _overdue(world, name):
-            _fail(draft, host, name, "BuildTimeout", "its installation does not end: see its console; build it again in Foreman")
+            _fail(
+                draft,
+                host,
+                name,
+                "BuildTimeout",
+                "its installation does not end: see its console; build it again in Foreman",
+            )
         else:
             draft.wait(Wait(Reason.PROVISIONING, "hosts are being built"))
 
@@ -261,8 +281,16 @@ def _complete(world: World, host: HostScope, draft: Draft) -> bool:
     if row is None:
         return False
     if not row.complete:
-        lacks = ", ".join(word for word, value in (("machine", row.uuid), ("MAC", row.mac), ("address", row.ip)) if not value)
-        _fail(draft, host, name, "HostIncomplete", f"Foreman made it without {lacks}: remove it there, then request a reconcile")
+        lacks = ", ".join(
+            word for word, value in (("machine", row.uuid), ("MAC", row.mac), ("address", row.ip)) if not value
+        )
+        _fail(
+            draft,
+            host,
+            name,
+            "HostIncomplete",
+            f"Foreman made it without {lacks}: remove it there, then request a reconcile",
+        )
         return False
     return True
 
@@ -284,7 +312,9 @@ def place(world: World, scope: Scope, quiesced: frozenset[HostRef], draft: Draft
     They go together: by themselves they would only wait there for the others.
     """
     for group_name in dict.fromkeys(host.group for host in scope.hosts):
-        open_ = [host for host in scope.hosts if host.group == group_name and host.ref not in draft.progress.configured()]
+        open_ = [
+            host for host in scope.hosts if host.group == group_name and host.ref not in draft.progress.configured()
+        ]
         mine = [host for host in open_ if host.ref in quiesced]
         if mine and (len(mine) == len(open_) or len(mine) >= resource.MOVE_AT_ONCE):
             _place(world, scope, mine, draft)
@@ -302,9 +332,14 @@ def _place(world: World, scope: Scope, mine: Sequence[HostScope], draft: Draft) 
         world.seen.need([anywhere])
         bare = [world.fqdn(host) for host in outside if world.fqdn(host) in world.seen[anywhere]]
         if bare:
-            draft.stall(Reason.PREFLIGHT_FAILED, Problem("spec.environment",
-                        f"{', '.join(bare)} are in {group.title!r} but not in Puppet environment {environment!r}",
-                        "set the environment of these hosts in Foreman"))
+            draft.stall(
+                Reason.PREFLIGHT_FAILED,
+                Problem(
+                    "spec.environment",
+                    f"{', '.join(bare)} are in {group.title!r} but not in Puppet environment {environment!r}",
+                    "set the environment of these hosts in Foreman",
+                ),
+            )
             return
         rows = [row for host in outside if (row := world.row(host)) is not None]
         size = resource.MOVE_AT_ONCE

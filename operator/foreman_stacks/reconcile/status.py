@@ -146,7 +146,9 @@ def _role_status(name: str, role: RoleProgress, desired: int) -> api.RoleStatus:
         name=name,
         desired=desired,
         created=ranges(role.created),
-        creating=api.Creating(indices=ranges(role.creating.indices), since=role.creating.since) if role.creating else None,
+        creating=api.Creating(indices=ranges(role.creating.indices), since=role.creating.since)
+        if role.creating
+        else None,
         built=ranges(role.built),
         configured=ranges(role.configured),
         leader=min(role.created, default=None),
@@ -181,4 +183,6 @@ def _step_status(step: StepProgress) -> api.StepStatus:
 
 
 def _done(hosts: Mapping[HostRef, str]) -> tuple[api.DoneHosts, ...]:
-    return tuple(api.DoneHosts(role=role, indices=ranges(found), digest=digest) for role, digest, found in grouped(hosts))
+    return tuple(
+        api.DoneHosts(role=role, indices=ranges(found), digest=digest) for role, digest, found in grouped(hosts)
+    )

@@ -99,9 +99,7 @@ class PuppetRunJob:
         if result is not verdict.Result.SUCCESS:
             return verdict.unheard(result) or _refused(jobs.output_of(target, job, context), context)
         query = ReportsSince(target.host_id, run.baseline)
-        recent = [
-            report for report in context.seen[query] if job.start_at is None or report.created_at >= job.start_at
-        ]
+        recent = [report for report in context.seen[query] if job.start_at is None or report.created_at >= job.start_at]
         reports = [report for report in recent if _ours(report, target, (run, job), context)]
         bad = next((report for report in reports if not report.good), None)
         if bad is not None:
@@ -146,7 +144,9 @@ def _refused(output: str, context: Context) -> verdict.Verdict:
         return verdict.Bad(
             "PuppetDisabled", f"Puppet is administratively disabled: {disabled['reason'] or 'no reason given'}"
         )
-    return verdict.unreachable(output) or verdict.Bad("RunFailed", verdict.cause_in(output) or "the run failed without output")
+    return verdict.unreachable(output) or verdict.Bad(
+        "RunFailed", verdict.cause_in(output) or "the run failed without output"
+    )
 
 
 def chosen(spec: PuppetRun, targets: Sequence[Target]) -> tuple[Target, ...]:

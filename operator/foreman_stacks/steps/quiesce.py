@@ -58,7 +58,9 @@ class Script:
         if unreachable is None:
             return verdict.Bad("ScriptFailed", verdict.cause_in(output) or "the script failed without output")
         began = self.since.started_at or run.since
-        if unreachable.reason == "HostUnreachable" and context.now < began + timedelta(seconds=context.settings.boot_timeout):
+        if unreachable.reason == "HostUnreachable" and context.now < began + timedelta(
+            seconds=context.settings.boot_timeout
+        ):
             return verdict.Again(f"{target.fqdn} cannot be reached yet", context.settings.boot_retry)
         return unreachable
 
