@@ -67,12 +67,7 @@ class App:
         api = await connect(os.environ.get("KUBECONFIG"))
         cluster = ClusterAdapter(api, self._journal, self.metrics)
         try:
-            missing = KINDS - await cluster.served()
-            if missing:
-                names = ", ".join(sorted(missing))
-                raise RuntimeError(
-                    f"the cluster does not serve {names}: install the CRDs first (kubectl apply -k crds)"
-                )
+            await _check_served(cluster)
         except Exception:
             await cluster.close()
             raise
