@@ -203,6 +203,7 @@ class Living:
         await self._project(run, world, found, connection)
         if settled_now and not found.stalls:
             await self._release(run, connection)
+            run.memory.rest()
         return Next(
             after=self._after(draft, settled_now),
             polls=tuple(dict.fromkeys(draft.polls)),

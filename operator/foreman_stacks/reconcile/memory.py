@@ -160,3 +160,14 @@ class Memory:
         sure: tuple[type[Query[Any]], ...] = (port.Written,) if hosts else (port.Written, port.HostNamed)
         self.kept = {query: answer for query, answer in self.kept.items() if isinstance(query, sure)}
         self.verified.clear()
+
+    def rest(self) -> None:
+        """The deployment is settled: what brought it here is needed no more, and a resync looks anew at everything.
+
+        There may be thousands of such deployments.
+        """
+        self.doubt()
+        for known in (self.names, self.sent, self.unsent, self.missing, self.sighted, self.building, self.projected):
+            known.clear()
+        if self.plan is not None:
+            self.plan.memo.clear()
