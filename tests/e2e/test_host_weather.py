@@ -23,6 +23,7 @@ from tests.e2e.weather import (
     request,
     step,
     succeeded,
+    was_ready,
 )
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("host-weather")]
@@ -61,6 +62,7 @@ def weather(shared_stage: Stage) -> Weather:
     ):
         made.faults[name] = fault(stage, kind, host=fqdn(name), count=1)
     made.faults["endless"] = fault(stage, "build_late", host="endless-*", seconds=1e9)
+    fault(stage, "build_late", host="called-off-*", seconds=1e9)
     made.faults["gone"] = fault(stage, "build_late", host="gone-*", seconds=1e9)
     made.faults["refused"] = fault(
         stage, "status", method="POST", path=HOSTS, host="refused-app-1", status=422, body={"error": REFUSED}
@@ -68,12 +70,14 @@ def weather(shared_stage: Stage) -> Weather:
     made.faults["lost"] = fault(stage, "reply_lost", method="POST", path=HOSTS, host="lost-app-1", count=1)
     fault(stage, "reply_lost", method="POST", path=HOSTGROUPS, host="*.lost)", count=1)
     fault(stage, "reply_lost", method="POST", path=JOBS, count=1)
-    names = ("no-vm", "no-address", "no-type", "unbuilt", "refused", "endless", "gone", "lost")
+    names = ("no-vm", "no-address", "no-type", "unbuilt", "refused", "endless", "called-off", "gone", "lost")
     made.posts = {fqdn(name): count(stage, HOSTS, f"{name}-app-1") for name in names}
     stage.operator.start(build_timeout="20", host_create_timeout="2", recheck="1")
+    two = {"spec": {"limits": {"provisioning": 2}}}
+    stage.api.call("PATCH", stage.path("foremanservers", stage.server), two, "application/merge-patch+json")
     for name in names:
-        if name == "unbuilt":
-            deploy(stage, name, puppet_run("run"), puppet_run("other", role="web"), app=1, web=1)
+        if name in {"unbuilt", "refused"}:  # of two roles, the second one in a batch of its own
+            deploy(stage, name, puppet_run("run"), puppet_run("other", role="web"), app=2, web=1)
         else:
             deploy(stage, name, app=2 if name in {"no-vm", "no-address", "no-type", "lost"} else 1)
     return made
@@ -99,8 +103,19 @@ def test_host_that_was_answered_but_is_not_whole_is_named(weather: Weather, name
     assert weather.posted(name) == 1
 
 
+def test_build_flag_that_somebody_took_off_is_no_build(weather: Weather) -> None:
+    """`build: false` alone looks installed in Foreman, whatever happened before."""
+    until(lambda: hosts(weather.stage, "called-off"), 60, "the host")
+    weather.stage.simulator.send("PUT", f"{HOSTS}/{fqdn('called-off')}", {"host": {"build": False}})
+    weather.stalled("ProvisioningFailed", "called-off")
+    assert failed(weather.stage, "called-off")[fqdn("called-off")]["reason"] == "BuildTimeout"
+    assert weather.stage.status("called-off")["summary"]["hosts"] == "0/1"
+    assert not was_ready(weather.stage, "called-off")
+
+
 def test_host_without_a_machine_is_made_again_once_it_was_removed(weather: Weather) -> None:
     weather.stalled("ProvisioningFailed", "no-vm")
+    assert not was_ready(weather.stage, "no-vm")
     weather.stage.simulator.send("DELETE", f"{HOSTS}/{fqdn('no-vm')}")
     request(weather.stage, "no-vm")
     weather.stage.ready("no-vm")
@@ -108,11 +123,12 @@ def test_host_without_a_machine_is_made_again_once_it_was_removed(weather: Weath
     assert hosts(weather.stage, "no-vm") == [fqdn("no-vm"), fqdn("no-vm", 2)]
 
 
-def test_failed_build_is_named_and_other_roles_go_on(weather: Weather) -> None:
-    assert fqdn("unbuilt") in weather.stalled("ProvisioningFailed", "unbuilt")
-    assert failed(weather.stage, "unbuilt")[fqdn("unbuilt")]["reason"] == "BuildFailed"
-    until(lambda: step(weather.stage, "unbuilt", "other").get("state") == "Done", 60, "the other role's step")
-    assert step(weather.stage, "unbuilt", "run")["state"] == "Pending"
+@pytest.mark.parametrize("name,reason", [("unbuilt", "BuildFailed"), ("refused", "CreateRefused")])
+def test_host_that_failed_is_named_and_other_roles_go_on(weather: Weather, name: str, reason: str) -> None:
+    assert fqdn(name) in weather.stalled("ProvisioningFailed", name)
+    assert failed(weather.stage, name)[fqdn(name)]["reason"] == reason
+    until(lambda: step(weather.stage, name, "other").get("state") == "Done", 60, "the other role's step")
+    assert step(weather.stage, name, "run")["state"] == "Pending"
 
 
 def test_failed_build_that_is_built_again_goes_on_by_itself(weather: Weather) -> None:
@@ -126,7 +142,7 @@ def test_failed_build_that_is_built_again_goes_on_by_itself(weather: Weather) ->
 def test_refused_host_is_named_with_the_provider_s_words_and_waits_for_a_person(weather: Weather) -> None:
     assert "quota exceeded" in weather.stalled("ProvisioningFailed", "refused")
     assert "quota exceeded" in failed(weather.stage, "refused")[fqdn("refused")]["cause"]
-    assert hosts(weather.stage, "refused") == []
+    assert fqdn("refused") not in hosts(weather.stage, "refused")
     assert weather.posted("refused") == 1
     clear(weather.stage, weather.faults["refused"])
     request(weather.stage, "refused")

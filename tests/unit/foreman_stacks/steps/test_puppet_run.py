@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from foreman_stacks.foreman.port import NewestReport, ReportsSince, Unread
+from foreman_stacks.foreman.port import NewestReport, ReportsSince, ReportVersion, Unread
 from foreman_stacks.model.outcome import Failed
 from foreman_stacks.model.progress import StepProgress, StepState
 from foreman_stacks.steps import puppet_run
@@ -91,6 +91,33 @@ def test_a_report_that_has_not_come_is_waited_for_until_the_grace_is_over() -> N
     over = judged(seen=nothing, now=later(120), run={"ended": NOW})
     assert isinstance(over, Bad)
     assert over.reason == "ReportMissing"
+
+
+TOLD = "Info: Applying configuration version '1795403876'\nNotice: Applied catalog in 0.03 seconds\nExit status: 0"
+
+
+@pytest.mark.parametrize("version, ours", [("1795403876", True), ("1795400000", False), (None, False)])
+@pytest.mark.parametrize(
+    "began, run", [(-30, {}), (5, {"ended": NOW})], ids=["began before our job", "after our result"]
+)
+def test_a_report_that_may_be_somebody_elses_must_name_the_version_that_our_run_told(
+    version: str | None, ours: bool, began: float, run: dict[str, Any]
+) -> None:
+    found = replace(report(1, 50), reported_at=later(began))
+    seen = seen_reports({1: [found]}) | seen_outputs({1: TOLD}) | {ReportVersion(50): version}
+    verdict = judged(seen=seen, now=later(10), run=run)
+    assert (verdict == Good()) is ours
+    assert isinstance(verdict, Good | Undecided)
+
+
+def test_a_run_that_told_no_version_leaves_nothing_to_compare() -> None:
+    found = replace(report(1, 50), reported_at=later(-30))
+    assert judged(seen=seen_reports({1: [found]}) | seen_outputs({1: "Exit status: 0"})) == Good()
+
+
+def test_a_report_that_came_well_before_our_result_needs_no_proof_though_another_is_late() -> None:
+    found = replace(report(1, 50, after=5), reported_at=later(3))
+    assert judged(seen=seen_reports({1: [found]}), now=later(120), run={"ended": later(100)}) == Good()
 
 
 def test_without_a_log_the_counts_say_what_failed() -> None:
