@@ -48,7 +48,6 @@ class Reason(StrEnum):
     WAITING_FOR_SECRET = "WaitingForSecret"
     SERVER_NOT_READY = "ServerNotReady"
     FOREMAN_UNREACHABLE = "ForemanUnreachable"
-    CLUSTER_UNAVAILABLE = "ClusterUnavailable"
     # A defect of ours
     INTERNAL_ERROR = "InternalError"
     # A person must act: deployments and Stacks
