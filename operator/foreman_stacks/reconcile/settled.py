@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import HostgroupNamed, HostsWithEnvironment, HostTaken, OverrideOf
@@ -21,7 +22,7 @@ def watch_over(world: World) -> Draft:
     draft = refused(world)
     if draft is None:
         every = world.settings.override_resync_every
-        draft = Draft(world.progress)
+        draft = Draft(replace(world.progress, settled_generation=world.generation))
         draft.drift = tuple(drift(world, overrides=world.memory.resyncs % every == 0))
     return draft
 

@@ -1,0 +1,376 @@
+"""Whole lives of a deployment, pass by pass: what is written when, and what an accident between two writes does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from foreman_stacks.api.meta import FINALIZER, RECONCILE_ANNOTATION
+from foreman_stacks.errors import ForemanError, ForemanRefused, ForemanUnreachable
+from foreman_stacks.foreman.port import Change, HostgroupNamed
+from foreman_stacks.model.identity import indices
+from foreman_stacks.reconcile import record
+from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
+from tests.unit.foreman_stacks.reconcile.desk import KEY, STACK, Desk, at_desk
+
+ROOT = "Base/Debian 12/zk (ops.ring)"
+STAGING = "Base/Debian 12/zk staging (ops.ring)"
+ONE_RUN = {"steps": [{"name": "first", "puppetRun": {"roles": ["zk"]}}], "periodicPuppet": "Disabled"}
+"""A shorter life: one run, and periodic Puppet stays off."""
+
+
+def is_ready(desk: Desk) -> bool:
+    return desk.ready == "True/Ready"
+
+
+def hosts(desk: Desk) -> list[str]:
+    return sorted(row["name"] for row in desk.lab.rows("hosts"))
+
+
+def posts(desk: Desk) -> Counter[str]:
+    """How often each host was POSTed and each job started."""
+    return Counter(text for text in desk.wrote if text.startswith(("create host ", "start job ")))
+
+
+def intended(desk: Desk, change: Change) -> bool:
+    """Whether the status, as it is stored, holds the intent of a host or a job."""
+    if change.resource == "job":
+        return any((step.get("run") or {}).get("token") == change.key for step in desk.status["steps"])
+    (role,) = desk.status["roles"]
+    index = int(change.key.partition(".")[0].rpartition("-")[2])
+    return index in indices((role.get("creating") or {}).get("indices", ""))
+
+
+# --- fair weather ------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_from_nothing_to_ready_in_order_with_every_intent_before_its_act() -> None:
+    async def story(desk: Desk) -> None:
+        epochs: list[int] = []
+
+        def check(change: Change) -> ForemanError | None:
+            assert not change.intent or intended(desk, change), change
+            assert FINALIZER in desk.kube.objects[KEY]["metadata"]["finalizers"]
+            epochs.append(desk.status["epoch"])
+            return None
+
+        desk.fails = check
+        await desk.until(lambda: is_ready(desk))
+        assert epochs == sorted(epochs)
+        kinds = [text.split(" ")[:2] for text in desk.wrote]
+        first = {" ".join(kind): position for position, kind in reversed(list(enumerate(kinds)))}
+        order = ["update class_key", "create hostgroup", "create host", "start job", "move host", "update host"]
+        assert [name for name in sorted(first, key=lambda name: first[name]) if name in order] == order
+        assert sorted(text for text in desk.wrote if "create hostgroup " in text) == [
+            f"create hostgroup {ROOT}",
+            f"create hostgroup {STAGING}",
+        ]
+        assert desk.wrote[-2:] == [
+            f"delete hostgroup {STAGING}",
+            f"update hostgroup_parameter {ROOT} foreman_stacks_record",
+        ]
+        assert set(posts(desk).values()) == {1}
+        assert FINALIZER not in desk.kube.objects[KEY]["metadata"].get("finalizers", ()), "settled and Retain has none"
+        group = await desk.lab.ask(HostgroupNamed(ROOT))
+        found = record.read(group)
+        assert found is not None
+        assert found.settled_plan == desk.status["settledPlan"]
+        addresses = [f"{row['ip']}:2181" for row in sorted(desk.lab.rows("hosts"), key=lambda row: row["name"])]
+        assert desk.status["outputs"] == [{"name": "servers", "type": "array", "value": addresses, "sensitive": False}]
+        assert desk.status["summary"]["hosts"] == "2/2"
+
+    at_desk(story)
+
+
+def test_a_settled_deployment_is_watched_and_nothing_is_written_whatever_is_edited() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        plan = desk.status["settledPlan"]
+        desk.lab.forget()
+        for _ in range(2):
+            desk.restart()
+            desk.lab.entries.clear()
+            found = await desk.look()
+            assert desk.lab.entries == [], "neither to Foreman nor to Kubernetes"
+            assert 0.8 * desk.settings.resync <= (found.after or 0) <= 1.2 * desk.settings.resync
+        await refused_until_undone(desk, plan)
+        for edit in ("another hostgroup", "broken", "gone"):
+            for again in (False, True):
+                await unfollowed(desk, edit, again=again)
+        desk.stack(**ONE_RUN)
+        assert not any(name.startswith(("POST", "PUT", "DELETE")) for name in desk.lab.requests)
+        await drifted(desk)
+
+    at_desk(story)
+
+
+async def refused_until_undone(desk: Desk, plan: str) -> None:
+    """An edit of the deployment would change the settled plan: it says so, keeps the plan, and heals when it is undone."""
+    desk.deployment(count=3)
+    await desk.look()
+    assert (desk.ready, desk.conditions["Stalled"]) == ("False/ChangeNotSupported", "True/ChangeNotSupported")
+    assert desk.status["settledPlan"] == plan
+    desk.deployment(count=2)
+    await desk.look()
+    assert is_ready(desk)
+
+
+async def unfollowed(desk: Desk, edit: str, *, again: bool) -> None:
+    """The Stack of a settled deployment is not followed, by this process or by another one."""
+    if edit == "gone":
+        desk.kube.objects.pop(STACK, None)
+    else:
+        wrong = {"name": "x", "expression": "nonsense("}
+        parameters = [{"name": "x", "value": 1} if edit == "another hostgroup" else wrong]
+        groups: list[dict[str, Any]] = [*ZOOKEEPER["hostgroups"], {"name": "more", "parameters": parameters}]
+        desk.stack(**ONE_RUN, hostgroups=groups)
+    if again:
+        desk.restart()
+    for _ in range(2):
+        await desk.look()
+        desk.wait(600.0)
+    assert is_ready(desk), (edit, again, desk.message())
+    assert desk.conditions.get("Drifted", "False/InSync") == "False/InSync", (edit, again)
+
+
+async def drifted(desk: Desk) -> None:
+    """What somebody changed in Foreman is told, and not mended."""
+    group = await desk.lab.ask(HostgroupNamed(ROOT))
+    body = {"value": '["10.9.9.9"]', "parameter_type": "array"}
+    await desk.lab.foreman.write(Change("update", "hostgroup_parameter", "x", body, (group.id, "servers")))
+    host = desk.lab.rows("hosts")[0]
+    await desk.lab.foreman.write(Change("update", "host", "x", {"hostgroup_id": 2}, (host["id"],)))
+    desk.lab.forget()
+    await desk.look()
+    assert desk.conditions["Drifted"] == "True/Drifted"
+    assert "servers" in desk.message("Drifted")
+    assert host["name"] in desk.message("Drifted")
+    assert is_ready(desk)
+    assert desk.wrote == []
+
+
+# --- accidents -----------------------------------------------------------------------------------------------------------
+
+
+def test_another_process_at_every_other_pass_repeats_nothing_and_ends_the_same() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        for _ in range(100):
+            if is_ready(desk):
+                break
+            desk.restart()
+            for _ in range(2):  # nothing can be waited for by one that dies at once
+                await desk.look()
+                desk.wait(15.0)
+        assert is_ready(desk)
+        assert set(posts(desk).values()) == {1}
+        assert len(hosts(desk)) == 2
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+def test_a_host_whose_reply_was_lost_is_looked_up_and_not_made_again() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.lab.world.faults.add({"kind": "reply_lost", "method": "POST", "path": "/api/v2/hosts", "count": 2})
+        await desk.until(lambda: desk.role("created") == {1, 2})
+        assert len(hosts(desk)) == 2
+        assert posts(desk) == Counter(), "no answer ever came"
+        assert desk.lab.requests["POST /api/v2/hosts"] == 2
+
+    at_desk(story)
+
+
+def test_a_host_that_surely_was_not_made_is_made_at_once_and_another_one_only_when_it_cannot_appear_any_more() -> None:
+    async def story(desk: Desk) -> None:
+        failures: list[ForemanError] = [ForemanUnreachable("no route", sent=False), ForemanUnreachable("silent")]
+        sent: list[float] = []
+
+        def fail(change: Change) -> ForemanError | None:
+            if change.resource != "host" or change.verb != "create":
+                return None
+            sent.append(desk.seconds)
+            return failures.pop(0) if failures else None
+
+        desk.fails = fail
+        desk.deployment(count=3)
+        await desk.until(lambda: desk.role("created") == {1, 2, 3})
+        assert len(sent) == 5
+        assert sent[3] - sent[0] < 60, "the one that could not be sent"
+        assert sent[4] - sent[1] >= 90, "the one that may have been"
+
+    at_desk(story, host_create_timeout=90.0)
+
+
+def test_whatever_fails_once_an_epoch_is_never_taken_back_and_nothing_is_made_twice() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        failed: set[str] = set()
+
+        def fail(change: Change) -> ForemanError | None:
+            if str(change) in failed:
+                return None
+            failed.add(str(change))
+            return ForemanRefused(f"{change}: 500 oops", status=500)
+
+        desk.fails = fail
+        last = 0
+        for _ in range(200):
+            if is_ready(desk):
+                break
+            await desk.look()
+            desk.wait(15.0)
+            assert desk.status["epoch"] >= last, "Foreman's record may have it already"
+            last = desk.status["epoch"]
+        assert is_ready(desk)
+        assert len(failed) > 10
+        assert len(hosts(desk)) == 2
+        assert set(posts(desk).values()) == {1}
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+def test_failed_hosts_stall_the_step_until_the_stack_is_mended() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.lab.world.faults.add({"kind": "run_fails", "host": "ring-zk-2*"})
+        await desk.until(lambda: desk.ready == "False/StepFailed")
+        assert [host["name"] for host in desk.status["failedHosts"]] == ["ring-zk-2.lab.example.com"]
+        assert desk.status["failedHosts"][0]["reportURL"].startswith("https://foreman.example.com/config_reports/")
+        attempts = sum(posts(desk).values())
+        for _ in range(3):
+            await desk.look()
+            desk.wait(60.0)
+        assert sum(posts(desk).values()) == attempts, "not again unasked"
+        desk.lab.world.faults.clear()
+        run = {"name": "first", "puppetRun": {"roles": ["zk"], "runs": 2}}
+        desk.stack(steps=[run], periodicPuppet="Disabled")
+        await desk.until(lambda: is_ready(desk))
+        assert desk.status.get("failedHosts", []) == []
+
+    at_desk(story)
+
+
+def test_a_person_may_ask_for_another_try() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        fault = {"kind": "status", "method": "POST", "path": "/api/v2/hosts", "status": 422}
+        desk.lab.world.faults.add({**fault, "body": {"error": {"message": "no room"}}})
+        await desk.until(lambda: desk.ready == "False/ProvisioningFailed")
+        assert "no room" in desk.message()
+        sent = desk.lab.requests["POST /api/v2/hosts"]
+        await desk.look()
+        assert desk.lab.requests["POST /api/v2/hosts"] == sent, "refused for good"
+        desk.lab.world.faults.clear()
+        desk.kube.put(KEY, metadata={"annotations": {RECONCILE_ANNOTATION: "1"}})
+        await desk.until(lambda: desk.role("created") == {1, 2})
+        assert desk.status["lastHandledReconcileAt"] == "1"
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+# --- edits -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("busy", ["creating", "run"])
+def test_an_edit_waits_for_the_act_under_way_and_is_the_plan_then(busy: str) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+
+        def at_work() -> bool:
+            if busy == "creating":
+                return any("creating" in role for role in desk.status.get("roles", ()))
+            return "run" in desk.step("first")
+
+        await desk.until(at_work)
+        before = desk.status["plan"]
+        desk.deployment(count=3)
+        await desk.look()
+        assert desk.status["observedGeneration"] == 2
+        await desk.until(lambda: desk.status["plan"] != before)
+        assert not any("run" in step for step in desk.status["steps"])
+        await desk.until(lambda: desk.role("created") == {1, 2, 3})
+        assert len(hosts(desk)) == 3
+        assert set(posts(desk).values()) == {1}
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+def test_fewer_hosts_are_refused_until_they_are_wanted_again() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(count=3)
+        await desk.until(lambda: desk.role("created") == {1, 2, 3})
+        desk.deployment(count=2)
+        await desk.until(lambda: desk.ready == "False/ScaleDownRefused")
+        desk.deployment(count=3)
+        await desk.look()
+        assert "Stalled" not in desk.conditions
+        assert len(hosts(desk)) == 3
+
+    at_desk(story)
+
+
+def test_a_paused_deployment_ends_what_it_began_and_begins_nothing() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: "run" in desk.step("first") and "job" in desk.step("first")["run"])
+        desk.deployment(paused=True)
+        await desk.look()
+        desk.lab.forget()
+        await desk.until(lambda: "run" not in desk.step("first"))
+        for _ in range(3):
+            await desk.look()
+            desk.wait(60.0)
+        assert desk.wrote == []
+        assert desk.conditions["Paused"] == "True/Paused"
+        desk.deployment(paused=False)
+        await desk.until(lambda: is_ready(desk))
+
+    at_desk(story)
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------------
+
+
+def test_retain_leaves_everything_and_the_same_name_made_again_takes_it_over() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        before = hosts(desk)
+        desk.kube.remove(KEY)
+        assert KEY not in desk.kube.objects, "nothing holds it"
+        await desk.look()
+        desk.lab.forget()
+        desk.deployment()
+        await desk.until(lambda: is_ready(desk))
+        assert hosts(desk) == before
+        assert desk.wrote == []
+        assert desk.role("configured") == {1, 2}
+
+    at_desk(story)
+
+
+@pytest.mark.parametrize("when", ["created", "settled"])
+def test_delete_removes_what_is_ours_and_lets_go(when: str) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(deletionPolicy="Delete")
+        groups = len(desk.lab.rows("hostgroups"))
+        moments = {
+            "created": lambda: bool(desk.role("created")),
+            "settled": lambda: is_ready(desk),
+        }
+        await desk.until(moments[when])
+        desk.kube.remove(KEY)
+        del desk.kube.objects[STACK]
+        await desk.until(lambda: KEY not in desk.kube.objects)
+        assert hosts(desk) == []
+        assert len(desk.lab.rows("hostgroups")) == groups
+        assert not desk.lab.world.vms
+        assert (await desk.look()).after is None
+
+    at_desk(story, host_create_timeout=10.0)
