@@ -44,7 +44,7 @@ def _chosen(lab: Lab) -> list[Point]:
     return [piles[number % len(piles)][number // len(piles)] for number in range(SINGLES)]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_a_deployment_that_dies_at_each_of_its_writes_ends_as_if_nothing_had_been(lab: Lab) -> None:
     reference = lab.reference(hosts=4)
     with lab.stage() as stage:
@@ -56,7 +56,7 @@ def test_a_deployment_that_dies_at_each_of_its_writes_ends_as_if_nothing_had_bee
     assert {entry.kind for _, entry in killer.kills} >= {entry.kind for entry in reference.journal}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", range(SINGLES))
 def test_a_single_death_changes_nothing(lab: Lab, number: int) -> None:
     wrong = _die(lab, _chosen(lab)[number])
