@@ -52,7 +52,7 @@ def _accept(world: World, draft: Draft) -> None:
     draft.stalls += preflight(world)
     if draft.stalls:
         return
-    world.memory.refused.clear()
+    world.memory.forgive()
     draft.progress = replace(steps.retried(adopt(world, world.plan)), plan=world.plan_id)
     draft.wait(Wait(Reason.ACCEPTED, "the plan is accepted", after=0.0))
 
@@ -175,14 +175,22 @@ def _configure(world: World, scope: Scope, draft: Draft) -> bool:
         world.seen.need(kind.queries(wanted))
         changes = list(kind.changes(wanted, world.seen))
         if changes:
+            vain = [change for change in changes if world.memory.vain(change)]
             ripe = [change for change in changes if not _may_appear(world, change)]
-            if ripe:
+            if vain:
+                draft.stall(Reason.FOREMAN_REFUSED, *map(_in_vain, vain))
+            elif ripe:
                 draft.act(ripe, Reason.CONFIGURING)
             else:
                 message = f"looks whether {changes[0].key} was created"
                 draft.wait(Wait(Reason.CONFIGURING, message, after=world.settings.lookup_every))
             return True
     return False
+
+
+def _in_vain(change: Change) -> Problem:
+    what = "was written several times, and Foreman takes it and shows another value"
+    return Problem(change.key, what, "see in Foreman what becomes of it, then request a reconcile")
 
 
 def _may_appear(world: World, change: Change) -> bool:

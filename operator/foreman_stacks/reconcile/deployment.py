@@ -69,8 +69,7 @@ class Deployments:
             edited or asked
         ) and "deletionTimestamp" not in meta:  # deletion raises the generation too, and edits nothing
             progress = replace(progress if progress.settled_plan else retried(progress), handled=request)
-            memory.refused.clear()
-            memory.building.clear()
+            memory.forgive()
             memory.doubt()
         return Pass(key, seen, memory, progress, meta["generation"], again)
 

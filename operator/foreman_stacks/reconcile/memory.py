@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 from foreman_stacks.foreman import port
 from foreman_stacks.foreman.port import Change, Query, Snapshot
 from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.values import canonical
 from foreman_stacks.plan.model import Plan
 
 _KEPT: tuple[type[Query[Any]], ...] = (
@@ -34,6 +36,14 @@ _KEPT: tuple[type[Query[Any]], ...] = (
 """Answers that stay true until we write or an error makes us doubt; "there is none" is asked anew in every pass."""
 
 
+OFTEN = 3
+"""Times that one and the same value is written before we give up."""
+
+
+def _content(change: Change) -> tuple[str, int]:
+    return str(change), hash(canonical(port.reveal(change.body)))
+
+
 @dataclass
 class Memory:
     """The memory of one deployment."""
@@ -51,6 +61,8 @@ class Memory:
     """Titles of hostgroups that this process posted without an answer."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why Foreman refused a key for good."""
+    written: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How often a write succeeded, by what it is and a hash of its body."""
     anchored: bool = False
     """Whether this process has seen our finalizer on the server: without it the server may go before its deployments."""
     rebuffed: bool = False
@@ -116,9 +128,20 @@ class Memory:
     def done(self, change: Change, row: Any) -> None:
         """A change succeeded."""
         self.posting.pop(change.key, None)
+        self.written[_content(change)] += 1
         self.kept.update(change.settles)
         if change.answers is not None and row is not None:
             self.kept[change.answers] = row
+
+    def vain(self, change: Change) -> bool:
+        """Whether just this was written often enough already: Foreman takes it and shows something else."""
+        return self.written[_content(change)] >= OFTEN
+
+    def forgive(self) -> None:
+        """A person has mended something: what was refused, in vain or too slow may be tried again."""
+        self.refused.clear()
+        self.written.clear()
+        self.building.clear()
 
     def sight(self, names: Iterable[str]) -> None:
         """A search shows these hosts."""

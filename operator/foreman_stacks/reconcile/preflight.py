@@ -41,7 +41,7 @@ def preflight(world: World) -> list[Stalled]:
     world.seen.need([*hosts.queries(scope), *taxonomies(scope.organization, scope.location), *named])
     problems += [*_taxonomies(world, scope), *_environments(world, scope), *_sources(world, scope)]
     problems += _classes(world, scope)
-    conflicts = [*_groups(world, scope), *(_names(world, scope) if world.domain() else ())]
+    conflicts = [*_groups(world, scope), *((*_names(world, scope), *_renamed(world, scope)) if world.domain() else ())]
     found = [Stalled(Reason.PREFLIGHT_FAILED, tuple(problems))] if problems else []
     return found + ([Stalled(Reason.NAME_CONFLICT, tuple(conflicts))] if conflicts else [])
 
@@ -61,6 +61,20 @@ def _parents(world: World, outer: list[str]) -> Iterator[Problem]:
                 f"hostgroup {title!r} has no domain",
                 "give it one in Foreman: hosts need a full name",
             )
+        elif group.domain != group.domain.lower():
+            yield Problem(
+                "spec.parentHostgroup",
+                f"domain {group.domain!r} of hostgroup {title!r} has capitals",
+                "write it small in Foreman: names of hosts are, and would not be found again",
+            )
+    rows = [row for title in outer if (row := world.seen[HostgroupNamed(title)]) is not None]
+    domains = sorted({row.domain for row in rows if row.domain})
+    if len(domains) > 1:
+        yield Problem(
+            "spec.hostgroups",
+            f"the parents have different domains: {', '.join(domains)}",
+            "name parents of one domain, or make a deployment for each",
+        )
     if not outer:
         yield Problem(
             "spec.parentHostgroup",
@@ -212,6 +226,19 @@ def _names(world: World, scope: Scope) -> Iterator[Problem]:
                 f"spec.roles[{host.ref.role}].hostname",
                 f"host {world.fqdn(host)} is there already and not ours",
                 "choose another hostname or deployment name, or remove that host",
+            )
+
+
+def _renamed(world: World, scope: Scope) -> Iterator[Problem]:
+    """Hosts are not renamed. One that is not there may be gone; when none of its role is, the names are others now."""
+    created = world.progress.created()
+    for role in world.plan.roles:
+        known = [host for host in scope.hosts if host.ref.role == role.name and host.ref in created]
+        if known and all(world.row(host) is None for host in known):
+            yield Problem(
+                f"spec.roles[{role.name}].hostname",
+                f"would rename hosts that exist: there is no {world.fqdn(known[0])}",
+                "put it back: hosts keep their names",
             )
 
 

@@ -25,7 +25,7 @@ from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
 KEY = Key("stackdeployments", "ops", "ring")
 STACK = Key("stacks", "ops", "s")
 SERVER = Key("foremanservers", "", "f")
-SOURCE = {"name": "lab", "computeResource": {"name": "libvirt-test", "profile": "1-Small"}}
+SOURCE: dict[str, Any] = {"name": "lab", "computeResource": {"name": "libvirt-test", "profile": "1-Small"}}
 
 
 class Kube:
@@ -135,6 +135,8 @@ class Desk:
     seconds: float = 0.0
     fails: Callable[[Change], ForemanError | None] = lambda _: None
     """What becomes of a write instead of being done."""
+    after: Callable[[Change], Awaitable[None]] | None = None
+    """What somebody else does right after a write."""
 
     def __post_init__(self) -> None:
         self.kube = Kube(self.lab.entries)
@@ -240,7 +242,10 @@ class _Failing:
         error = self._desk.fails(change)
         if error is not None:
             raise error
-        return await self._desk.lab.foreman.write(change)
+        row = await self._desk.lab.foreman.write(change)
+        if self._desk.after is not None:
+            await self._desk.after(change)
+        return row
 
     async def close(self) -> None:
         return

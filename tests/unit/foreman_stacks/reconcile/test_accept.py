@@ -1,0 +1,186 @@
+"""Before anything is written: every problem at once, each with what to do; and what is written in vain."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from foreman_stacks.cluster.port import Key
+from foreman_stacks.foreman.port import Change, ClassKeys, HostgroupNamed
+from foreman_stacks.model.identity import MARK_PARAMETER
+from tests.unit.foreman_stacks.lab import ENVIRONMENT, OUTER, Lab
+from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
+from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, Desk, at_desk
+
+ROOT = f"{OUTER}/zk (ops.ring)"
+
+
+async def settle(desk: Desk, passes: int = 6) -> str:
+    """What the deployment says after some passes."""
+    for _ in range(passes):
+        await desk.look()
+        desk.wait(1.0)
+    return desk.message()
+
+
+def source(**fields: Any) -> dict[str, Any]:
+    """Roles of a deployment whose hosts come from another place."""
+    place = {**SOURCE["computeResource"], **fields}
+    return {"roles": [{"name": "zk", "count": 2, "sources": [{"name": "lab", "computeResource": place}]}]}
+
+
+def test_every_problem_is_told_at_once_and_nothing_is_written() -> None:
+    async def story(desk: Desk) -> None:
+        groups = copy.deepcopy(ZOOKEEPER["hostgroups"])
+        groups[0]["puppetClasses"][0]["overrides"].append({"name": "colour", "value": "blue"})
+        groups[0]["puppetClasses"].append({"name": "no_such_class"})
+        desk.stack(hostgroups=groups)
+        desk.deployment(organization="Nobody", location="Nowhere", **source(profile="3-Large", image="debian-9"))
+        message = await settle(desk)
+        assert desk.ready == "False/PreflightFailed"
+        for words in ("Nobody", "Nowhere", "3-Large", "debian-9", "no_such_class", "zookeeper::colour"):
+            assert words in message, words
+        assert desk.wrote == []
+        desk.stack()
+        desk.deployment()
+        await settle(desk)
+        assert desk.wrote, "mended, it goes on by itself"
+
+    at_desk(story)
+
+
+@pytest.mark.parametrize(
+    "spec, words",
+    [
+        ({"parentHostgroup": "Base/Nothing"}, "no hostgroup 'Base/Nothing'"),
+        ({"parentHostgroup": "Base"}, "'Base' has no domain"),
+        ({"environment": "mars"}, "no Puppet environment 'mars'"),
+        (source(name="cloud nine"), "no compute resource 'cloud nine'"),
+        (source(profile="9-Huge"), "no compute profile '9-Huge'"),
+        (source(name="cloud-test", profile="2-Medium"), "no attributes for 'cloud-test'"),
+        (source(name="cloud-test", image="debian-12-ssh"), "SSH finish script"),
+    ],
+)
+def test_what_foreman_lacks_is_named_with_what_to_do(spec: Mapping[str, Any], words: str) -> None:
+    async def story(desk: Desk) -> None:
+        desk.deployment(**spec)
+        assert words in await settle(desk, 3)
+        assert desk.ready == "False/PreflightFailed"
+        assert desk.wrote == []
+
+    at_desk(story)
+
+
+def test_parents_without_environment_of_other_domains_or_with_capitals() -> None:
+    async def story(desk: Desk) -> None:
+        place = {"domain": "other.example.com", "compute_resource": "libvirt-test", "subnet": "lab"}
+        desk.lab.plant("domains", name="other.example.com")
+        desk.lab.plant("domains", name="Loud.example.com")
+        desk.lab.plant("hostgroups", name="Other", **place)
+        desk.lab.plant("hostgroups", name="Loud", **{**place, "domain": "Loud.example.com"})
+        groups = [*ZOOKEEPER["hostgroups"], {"name": "more"}, {"name": "loud"}]
+        desk.stack(hostgroups=groups)
+        desk.deployment(hostgroups=[{"name": "more", "parent": "Other"}, {"name": "loud", "parent": "Loud"}])
+        message = await settle(desk, 3)
+        assert "hostgroup 'Other' has no Puppet environment" in message
+        assert "different domains: Loud.example.com, lab.example.com, other.example.com" in message
+        assert "'Loud.example.com' of hostgroup 'Loud' has capitals" in message
+        assert desk.wrote == []
+
+    at_desk(story)
+
+
+async def _shared(lab: Lab, **fields: Any) -> None:
+    key = (await lab.ask(ClassKeys(ENVIRONMENT, "zookeeper")))["java_package"]
+    body = {"override": True, "omit": True, **fields}
+    await lab.foreman.write(Change("update", "class_key", "x", body, (key.id,)))
+
+
+def test_a_key_that_is_shared_with_another_type_is_not_touched() -> None:
+    async def story(desk: Desk) -> None:
+        await _shared(desk.lab, parameter_type="array")
+        desk.lab.forget()
+        assert "is shared on this server as array, not string" in await settle(desk, 3)
+        assert desk.wrote == []
+
+    at_desk(story)
+
+
+@pytest.mark.parametrize("mark", [None, "v1 i/ops/other Created group=zk"])
+def test_a_hostgroup_or_host_of_others_is_a_conflict_and_stays_as_it_is(mark: str | None) -> None:
+    async def story(desk: Desk) -> None:
+        outer = await desk.lab.ask(HostgroupNamed(OUTER))
+        own = [{"name": MARK_PARAMETER, "value": mark, "parameter_type": "string"}] if mark else []
+        body = {"name": "zk (ops.ring)", "parent_id": outer.id, "group_parameters_attributes": own}
+        await desk.lab.foreman.write(Change("create", "hostgroup", ROOT, body))
+        desk.lab.plant("hosts", name="ring-zk-2.lab.example.com", machine="none", ip="198.18.9.9")
+        desk.lab.forget()
+        message = await settle(desk, 3)
+        assert desk.ready == "False/NameConflict"
+        assert f"hostgroup {ROOT!r} is there already and not ours" in message
+        assert "host ring-zk-2.lab.example.com is there already and not ours" in message
+        assert "ring-zk-1" not in message
+        assert desk.wrote == []
+
+    at_desk(story)
+
+
+def test_hosts_that_exist_are_not_renamed() -> None:
+    async def story(desk: Desk) -> None:
+        await desk.until(lambda: desk.role("created") == {1, 2})
+        roles = [{"name": "zk", "count": 2, "hostname": "other-{index}", "sources": [SOURCE]}]
+        desk.deployment(roles=roles)
+        await desk.until(lambda: desk.ready == "False/NameConflict")
+        assert "would rename hosts that exist: there is no other-1.lab.example.com" in desk.message()
+        desk.deployment()
+        await desk.until(lambda: "Stalled" not in desk.conditions)
+        assert len(desk.lab.rows("hosts")) == 2
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+def test_what_foreman_takes_and_does_not_keep_is_not_written_for_ever() -> None:
+    async def story(desk: Desk) -> None:
+        await desk.until(lambda: desk.role("created") == {1, 2})
+        group = await desk.lab.ask(HostgroupNamed(ROOT))
+
+        async def undo(change: Change) -> None:
+            """Foreman takes any value and keeps its own."""
+            if change.resource == "hostgroup_parameter" and change.address[-1] == "servers":
+                body = {"value": '["kept"]', "parameter_type": "array"}
+                await desk.lab.foreman.write(Change("update", "hostgroup_parameter", "x", body, (group.id, "servers")))
+
+        desk.after = undo
+        await undo(Change("update", "hostgroup_parameter", "x", address=(1, "servers")))
+        desk.restart()
+        desk.lab.forget()
+        await desk.until(lambda: desk.ready == "False/ForemanRefused", passes=30)
+        assert f"{ROOT} servers" in desk.message()
+        assert desk.wrote.count(f"update hostgroup_parameter {ROOT} servers") == 3
+
+    at_desk(story)
+
+
+def test_of_two_that_want_one_name_the_accepted_one_keeps_it_over_a_restart() -> None:
+    """Whoever is looked at first after a start: the other one waits until all must have been seen."""
+
+    async def story(desk: Desk) -> None:
+        await desk.until(lambda: bool(desk.status.get("plan")))
+        rival = Key("stackdeployments", "ops", "rival")
+        roles = [{"name": "zk", "count": 2, "hostname": "ring-zk-{index}", "sources": [SOURCE]}]
+        spec = {**desk.kube.objects[KEY]["spec"], "roles": roles}
+        desk.kube.put(rival, spec=spec, metadata={"creationTimestamp": "2020-01-01T00:00:00Z"})
+        desk.restart()
+        await desk.look(key=rival)
+        assert not desk.kube.objects[rival]["status"].get("plan"), "older, but not accepted: it waits"
+        await desk.look()
+        desk.wait(5.0)
+        for _ in range(3):
+            await desk.look(key=rival)
+        conditions = desk.kube.objects[rival]["status"]["conditions"]
+        assert {entry["reason"] for entry in conditions if entry["type"] == "Stalled"} == {"NameConflict"}
+
+    at_desk(story, claim_grace=2.0)
