@@ -11,7 +11,7 @@ from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress, Run, StepProgress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.reconcile import enc, provision, record, steps
+from foreman_stacks.reconcile import building, creation, enc, placing, record, steps
 from foreman_stacks.reconcile.preflight import adopt, preflight
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import KINDS
@@ -24,17 +24,17 @@ def bring_up(world: World) -> Draft:
     if world.progress.plan != world.plan_id:
         _accept(world, draft)
         return draft
-    if _lost(world, draft) or _scaled_down(world, draft) or provision.again(world, draft):
+    if _lost(world, draft) or _scaled_down(world, draft) or creation.again(world, draft):
         return draft
     scope = draft.scope = world.scope()
     if _configure(world, scope, draft):
         return draft
-    provision.create(world, scope, draft)
-    lost = provision.missing(world, scope, draft)
-    provision.build(world, scope, draft)
-    provision.intend(world, scope, draft)
+    creation.create(world, scope, draft)
+    lost = building.missing(world, scope, draft)
+    building.build(world, scope, draft)
+    creation.intend(world, scope, draft)
     quiesced = steps.run_quiesce(world, scope, draft, lost)
-    provision.place(world, scope, quiesced, draft)
+    placing.place(world, scope, quiesced, draft)
     if steps.run_steps(world, scope, draft, lost) and draft.idle and steps.run_periodic(world, scope, draft):
         _settle(world, scope, draft)
     return draft
@@ -85,11 +85,11 @@ def _finish(world: World, draft: Draft) -> None:
     draft.paused = draft.finishing = True
     scope = world.scope()
     if draft.progress.creating():
-        provision.create(world, scope, draft)
+        creation.create(world, scope, draft)
     for step in world.progress.steps.values():
         if step.run is not None and step.name not in {*world.plan.order, "Quiesce", "PeriodicPuppet"}:
             _finish_removed(world, draft, step.name, step.run)
-    lost = provision.missing(world, scope, draft)
+    lost = building.missing(world, scope, draft)
     steps.run_quiesce(world, scope, draft, lost)
     steps.run_steps(world, scope, draft, lost)
     if any(step.run for name, step in draft.progress.steps.items() if name == "PeriodicPuppet"):

@@ -9,7 +9,7 @@ from datetime import datetime
 from foreman_stacks.api.meta import RECONCILE_ANNOTATION
 from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.errors import ClusterConflict, ClusterError
-from foreman_stacks.reconcile import provision, status
+from foreman_stacks.reconcile import building, status
 from foreman_stacks.reconcile.ending import Ending
 from foreman_stacks.reconcile.living import Living
 from foreman_stacks.reconcile.memory import Memory
@@ -64,7 +64,7 @@ class Deployments:
         request = (meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, "")[:MAX_REQUEST]
         asked = bool(request) and request != progress.handled
         edited = (seen.get("status") or {}).get("observedGeneration", -1) not in {-1, meta["generation"]}
-        again = frozenset(host.name for host in progress.failed_hosts if asked and host.reason in provision.GONE)
+        again = frozenset(host.name for host in progress.failed_hosts if asked and host.reason in building.GONE)
         if (
             edited or asked
         ) and "deletionTimestamp" not in meta:  # deletion raises the generation too, and edits nothing

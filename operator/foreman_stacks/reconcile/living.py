@@ -15,7 +15,6 @@ from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.errors import (
     ForemanError,
     ForemanForbidden,
-    ForemanStale,
     ForemanUnauthorized,
     ForemanUnreachable,
     InvalidSpec,
@@ -36,6 +35,7 @@ from foreman_stacks.reconcile.ledger import Ledger, Share, under_way
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
 from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.servers import Connection, Servers
+from foreman_stacks.reconcile.trouble import trouble
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.settings import Settings
 
@@ -280,25 +280,11 @@ class Living:
     async def _foreman_failed(self, run: Pass, plan: Plan, connection: Connection, error: ForemanError) -> Next:
         """Foreman could not be asked or refused: say so, doubt what we remember, and come again with back-off."""
         run.memory.doubt(hosts=not isinstance(error, ForemanUnreachable))
-        found = self._findings(run, plan)
         if isinstance(error, ForemanUnauthorized):
-            connection.ready = False
-            connection.message = str(error)
-            found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, str(error)),))
-        elif isinstance(error, ForemanForbidden):  # for one object or for all: the server's probe tells
-            needs = ", ".join(error.permissions) or "what this call needs"
-            problem = Problem("", str(error), f"give our user {needs} (docs/foreman.md)")
-            found = replace(found, stalls=(Stalled(Reason.FORBIDDEN, (problem,)),))
-        elif isinstance(error, ForemanUnreachable) or error.status >= 500:
-            found = replace(found, waits=(Wait(Reason.FOREMAN_UNREACHABLE, str(error)),))
-        elif isinstance(error, ForemanStale):
-            found = replace(found, waits=(Wait(Reason.RETRYING, str(error)),))
-        elif not run.memory.rebuffed:  # a write of our own, sent before a crash, may have come first: look again
-            run.memory.rebuffed = True
-            found = replace(found, waits=(Wait(Reason.RETRYING, str(error)),))
-        else:
-            problem = Problem("", str(error), "see the message; it is tried again with growing pauses")
-            found = replace(found, stalls=(Stalled(Reason.FOREMAN_REFUSED, (problem,)),))
+            connection.ready, connection.message = False, str(error)
+        told = trouble(error, run.memory)
+        found = self._findings(run, plan)
+        found = replace(found, waits=(told,)) if isinstance(told, Wait) else replace(found, stalls=(told,))
         await self._reporter.write(run, found)
         probe = isinstance(error, ForemanUnauthorized | ForemanForbidden)
         return Next(error=True, server=connection.server.metadata.name, probe=probe)

@@ -40,7 +40,6 @@ class WantedGroup:
     mark: Mark
     description: str = ""
     staging: bool = False
-    root: bool = False
     parameters: tuple[Bound, ...] = ()
     classes: tuple[ClassScope, ...] = ()
     held: bool = False
@@ -121,45 +120,43 @@ def inherited_classes(outer: str, seen: Snapshot) -> frozenset[str]:
 
 def wanted_groups(scope: Scope) -> Sequence[WantedGroup]:
     """The Stack's groups, parents first, then a staging twin for each that hosts belong to."""
-    shared: dict[str, Any] = {
-        "organization": scope.organization,
-        "location": scope.location,
-        "environment": scope.environment,
-    }
-    found = [
-        WantedGroup(
-            name=group.label,
-            group=group.name,
-            parent=title_of(scope, group.parent) if group.parent else group.outer_parent,
-            outer=_outer(scope, group),
-            mark=Mark(str(scope.identity), group=group.name),
-            description=group.description,
-            root=position == 0,
-            parameters=group.parameters,
-            classes=group.classes,
-            held=group.parent is None and group.outer_parent in scope.held,
-            freed=group.parent is None and group.outer_parent in scope.freed,
-            **shared,
-        )
-        for position, group in enumerate(scope.groups)
-    ]
-    for name in sorted(scope.staging):
-        group = scope.group(name)
-        found.append(
-            WantedGroup(
-                name=_staging_name(group, scope.identity),
-                group=name,
-                parent=_outer(scope, group),
-                outer=_outer(scope, group),
-                mark=Mark(str(scope.identity), group=name, staging=True),
-                description=f"Hosts of {title_of(scope, name)} while they are built",
-                staging=True,
-                parameters=_flattened(scope, name),
-                held=_outer(scope, group) in scope.held,
-                **shared,
-            )
-        )
-    return found
+    twins = (scope.group(name) for name in sorted(scope.staging))
+    return [*(_wanted(scope, group) for group in scope.groups), *(_twin(scope, group) for group in twins)]
+
+
+def _wanted(scope: Scope, group: GroupScope) -> WantedGroup:
+    return WantedGroup(
+        name=group.label,
+        group=group.name,
+        parent=title_of(scope, group.parent) if group.parent else group.outer_parent,
+        outer=_outer(scope, group),
+        environment=scope.environment,
+        mark=Mark(str(scope.identity), group=group.name),
+        description=group.description,
+        parameters=group.parameters,
+        classes=group.classes,
+        held=group.parent is None and group.outer_parent in scope.held,
+        freed=group.parent is None and group.outer_parent in scope.freed,
+        organization=scope.organization,
+        location=scope.location,
+    )
+
+
+def _twin(scope: Scope, group: GroupScope) -> WantedGroup:
+    return WantedGroup(
+        name=_staging_name(group, scope.identity),
+        group=group.name,
+        parent=_outer(scope, group),
+        outer=_outer(scope, group),
+        environment=scope.environment,
+        mark=Mark(str(scope.identity), group=group.name, staging=True),
+        description=f"Hosts of {title_of(scope, group.name)} while they are built",
+        staging=True,
+        parameters=_flattened(scope, group.name),
+        held=_outer(scope, group) in scope.held,
+        organization=scope.organization,
+        location=scope.location,
+    )
 
 
 def taxonomies(organization: str | None, location: str | None) -> list[Query[Any]]:

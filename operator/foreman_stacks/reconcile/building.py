@@ -1,0 +1,143 @@
+"""Hosts from their creation until they are really built, and hosts that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import Hostgroup, HostgroupNamed, HostNamed, HostsIn
+from foreman_stacks.model.outcome import Wait
+from foreman_stacks.model.progress import FailedHost
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.resources.groups import staging_title, title_of
+
+GONE = frozenset({"HostMissing", "HostUnseen", "HostIncomplete"})
+"""Reasons of a failed host that a person may mend by having it made again."""
+FAILED = "its installation failed or its build token expired: build it again in Foreman"
+ENDLESS = "its installation does not end: see its console; build it again in Foreman"
+
+
+def staging_of(world: World, scope: Scope, host: HostScope) -> Hostgroup:
+    """The staging group that a host is made in."""
+    group = world.seen[HostgroupNamed(staging_title(scope, host.group))]
+    assert group is not None, "staging groups are made before hosts"
+    return group
+
+
+def missing(world: World, scope: Scope, draft: Draft) -> frozenset[str]:
+    """The roles of which a host that was created is not to be seen: nothing of them goes on."""
+    created = [host for host in scope.hosts if host.ref in draft.progress.created()]
+    world.seen.need([HostNamed(world.fqdn(host)) for host in created])
+    return frozenset(host.ref.role for host in created if not _there(world, host, draft))
+
+
+def _there(world: World, host: HostScope, draft: Draft) -> bool:
+    name = world.fqdn(host)
+    if world.row(host) is not None:
+        world.memory.missing.pop(name, None)
+        return True
+    if _patient(world, name):
+        draft.wait(Wait(Reason.PROVISIONING, f"{name} is not to be seen", after=world.settings.lookup_every))
+        return False
+    _gone(draft, host, name)
+    return False
+
+
+def _gone(draft: Draft, host: HostScope, name: str) -> None:
+    draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
+    mend = "it is not made again unasked, since its machine may live: request a reconcile to have it made again"
+    draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman", mend))
+
+
+def build(world: World, scope: Scope, draft: Draft) -> None:
+    """Watch the hosts that are created until they are really built."""
+    waiting = draft.progress.created() - draft.progress.built() - draft.progress.configured()
+    if not waiting:
+        return
+    present = [host for host in scope.hosts if host.ref in waiting and _complete(world, host, draft)]
+    staged, placed = _split(world, scope, present)
+    groups = sorted({staging_of(world, scope, host).id for host in staged})
+    built = [HostsIn(group, "built") for group in groups]
+    failed = [HostsIn(group, "failed") for group in groups]
+    unseen = [HostsIn(group, "any") for group in groups] if not draft.progress.creating() else []
+    world.seen.need([*built, *failed, *unseen])
+    draft.polls += [*built, *failed, *unseen]
+    settled = frozenset(world.fqdn(host) for host in placed)
+    done = settled.union(*(world.seen[query] for query in built))
+    broken = frozenset().union(*(world.seen[query] for query in failed))
+    visible = settled.union(*(world.seen[query] for query in unseen))
+    world.memory.sight(visible)
+    for host in present:
+        name = world.fqdn(host)
+        if name in done:
+            role = draft.progress.role(host.ref.role)
+            draft.progress = draft.progress.with_role(host.ref.role, replace(role, built=role.built | {host.ref.index}))
+        elif name in broken:
+            _fail(draft, host, name, "BuildFailed", FAILED)
+        elif unseen and name not in visible and not _patient(world, f"unseen {name}"):
+            _unseen(world, draft, host, name)
+        elif _overdue(world, name):
+            _fail(draft, host, name, "BuildTimeout", ENDLESS)
+        else:
+            draft.wait(Wait(Reason.PROVISIONING, "hosts are being built"))
+
+
+def _unseen(world: World, draft: Draft, host: HostScope, name: str) -> None:
+    """It was made, and no search shows it: gone, or a row without a type, which Foreman hides (foreman-measured §1.9)."""
+    if name in world.memory.sighted:
+        _gone(draft, host, name)
+    else:
+        _fail(draft, host, name, "HostUnseen", "Foreman answered it as created and shows no such host")
+
+
+def _overdue(world: World, name: str) -> bool:
+    """Whether the installation has taken too long, as far as this process has seen."""
+    began = world.memory.building.setdefault(name, world.now)
+    return world.now >= began + timedelta(seconds=world.settings.build_timeout)
+
+
+def _split(world: World, scope: Scope, present: Iterable[HostScope]) -> tuple[list[HostScope], list[HostScope]]:
+    """Hosts in staging, and those that are in their place already: taken over, so built and quiesced before."""
+    staged: list[HostScope] = []
+    placed: list[HostScope] = []
+    for host in present:
+        group = world.seen[HostgroupNamed(title_of(scope, host.group))]
+        row = world.row(host)
+        inside = row is not None and group is not None and row.hostgroup_id == group.id
+        (placed if inside else staged).append(host)
+    return staged, placed
+
+
+def _complete(world: World, host: HostScope, draft: Draft) -> bool:
+    """Whether there is a machine with an address behind the host."""
+    row, name = world.row(host), world.fqdn(host)
+    if row is None:
+        return False
+    if not row.complete:
+        lacks = ", ".join(
+            word for word, value in (("machine", row.uuid), ("MAC", row.mac), ("address", row.ip)) if not value
+        )
+        _fail(
+            draft,
+            host,
+            name,
+            "HostIncomplete",
+            f"Foreman made it without {lacks}: remove it there, then request a reconcile",
+        )
+        return False
+    return True
+
+
+def _patient(world: World, name: str) -> bool:
+    """Two looks, some seconds apart, before we believe that a host is gone."""
+    first = world.memory.missing.setdefault(name, world.now)
+    return world.now < first + timedelta(seconds=2 * world.settings.lookup_every)
+
+
+def _fail(draft: Draft, host: HostScope, name: str, reason: str, cause: str) -> None:
+    draft.failures[host.ref] = FailedHost(name, reason, cause)
+    draft.stall(Reason.PROVISIONING_FAILED, Problem(name, reason, cause))

@@ -1,0 +1,158 @@
+"""Hosts are created: intents in batches, POSTs that were intended, and what becomes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import HostDetail, HostNamed, HostRow
+from foreman_stacks.model.outcome import Wait
+from foreman_stacks.model.progress import Creating, FailedHost
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.reconcile.building import staging_of
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.resources import host as resource
+
+TAKEN = "has already been taken"
+"""Foreman's words for a name that exists, seen or unseen (foreman-measured §2)."""
+
+
+def again(world: World, draft: Draft) -> bool:
+    """Hosts that are gone and that a person wants to have again are no longer counted as created; whether there are any."""
+    hosts = [
+        host for role in world.plan.roles for host in role.hosts if f"{host.label}.{world.domain()}" in world.again
+    ]
+    names = {host.ref: f"{host.label}.{world.domain()}" for host in hosts if host.ref in draft.progress.created()}
+    world.seen.need([HostNamed(name) for name in names.values()])
+    gone = [ref for ref, name in names.items() if world.seen[HostNamed(name)] is None]
+    for ref in gone:
+        world.memory.missing.pop(names[ref], None)
+        draft.progress = draft.progress.without(ref)
+        draft.wait(Wait(Reason.PROVISIONING, f"{names[ref]} is made again, as asked", after=0.0))
+    return bool(gone)
+
+
+def create(world: World, scope: Scope, draft: Draft) -> None:
+    """Follow the POSTs that were intended: a name that was never sent is sent, without a look whether it is there.
+
+    What is not in flight is given up when the plan has changed, or when another host of its role was refused.
+    """
+    intended = [host for host in scope.hosts if host.ref in draft.progress.creating()]
+    if not intended:
+        return
+    sent = [host for host in intended if world.fqdn(host) not in world.memory.unsent]
+    world.seen.need([*resource.queries(scope), *(HostNamed(world.fqdn(host)) for host in sent)])
+    due = [host for host in intended if _due(world, host, draft)]
+    stuck = {ref.role for ref in draft.failures}
+    for host in due:
+        if draft.finishing or host.ref.role in stuck:
+            _withdraw(host, draft)
+    posts = [
+        resource.create(host, scope, staging_of(world, scope, host), world.seen)
+        for host in due
+        if host.ref in draft.progress.creating()
+    ]
+    if posts:
+        draft.act(posts, Reason.PROVISIONING, f"creates {', '.join(post.key for post in posts)}")
+
+
+def _due(world: World, host: HostScope, draft: Draft) -> bool:
+    """Whether the host is to be POSTed now: nobody has sent it yet, or what was sent cannot appear any more."""
+    fqdn = world.fqdn(host)
+    if fqdn in world.memory.unsent:
+        return True
+    row = world.seen[HostNamed(fqdn)]
+    role = draft.progress.role(host.ref.role)
+    assert role.creating is not None
+    if row is not None:
+        _seen(world, host, row, draft)
+        return False
+    if fqdn in world.memory.refused:
+        if draft.finishing:
+            return True  # there is nothing of it, and nothing more is tried
+        _refused(host, fqdn, world.memory.refused[fqdn], draft)
+        return False
+    if world.now >= _settled_at(world, fqdn, role.creating):
+        return True
+    draft.wait(Wait(Reason.PROVISIONING, f"looks whether {fqdn} was created", after=world.settings.lookup_every))
+    return False
+
+
+def _withdraw(host: HostScope, draft: Draft) -> None:
+    role = draft.progress.role(host.ref.role)
+    assert role.creating is not None
+    left = role.creating.indices - {host.ref.index}
+    role = replace(role, creating=replace(role.creating, indices=left) if left else None)
+    draft.progress = draft.progress.with_role(host.ref.role, role)
+
+
+def _refused(host: HostScope, fqdn: str, message: str, draft: Draft) -> None:
+    """Foreman said no. A name that is taken though nobody can be seen with it belongs to a host that is hidden from us."""
+    if TAKEN in message:
+        what = f"the name {fqdn} is taken by a host that we cannot see (another organization, or a discovered host)"
+        mend = "choose another hostname or deployment name, or have that host removed"
+        draft.stall(Reason.NAME_CONFLICT, Problem(f"spec.roles[{host.ref.role}].hostname", what, mend))
+        return
+    draft.failures[host.ref] = FailedHost(fqdn, "CreateRefused", message)
+    mend = "mend the cause, then request a reconcile"
+    draft.stall(Reason.PROVISIONING_FAILED, Problem(fqdn, f"Foreman refused it: {message}", mend))
+
+
+def _settled_at(world: World, fqdn: str, creating: Creating) -> datetime:
+    return world.memory.settled_at(fqdn, creating.since, world.settings.host_create_timeout)
+
+
+def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
+    """A host of this name is there: ours by its own mark, or somebody else's."""
+    detail = row if row.parameters is not None else world.seen[HostDetail(row.id)]
+    mark = detail.mark if detail else None
+    if mark is None or mark.identity != str(world.plan.identity) or mark.ref != host.ref:
+        draft.stall(
+            Reason.NAME_CONFLICT,
+            Problem(
+                f"spec.roles[{host.ref.role}].hostname",
+                f"host {row.name} is there and not ours",
+                "choose another hostname, or remove that host",
+            ),
+        )
+        return
+    role = draft.progress.role(host.ref.role)
+    assert role.creating is not None
+    left = role.creating.indices - {host.ref.index}
+    moved = replace(
+        role, created=role.created | {host.ref.index}, creating=replace(role.creating, indices=left) if left else None
+    )
+    draft.progress = draft.progress.with_role(host.ref.role, moved)
+    draft.wait(Wait(Reason.PROVISIONING, f"{row.name} is created", after=0.0))
+
+
+def intend(world: World, scope: Scope, draft: Draft) -> None:
+    """While a batch is sent, write the next one into the status; it is POSTed in a later pass.
+
+    A role with a host that failed gets no more of them; other roles go on.
+    """
+    creating, memory = draft.progress.creating(), world.memory
+    names = {host.ref: world.fqdn(host) for host in scope.hosts if host.ref in creating}
+    if any(name not in memory.refused and name not in memory.unsent for name in names.values()):
+        return
+    stuck = {ref.role for ref in draft.failures} | {ref.role for ref, name in names.items() if name in memory.refused}
+    known = draft.progress.created() | creating
+    fresh = [host for host in scope.hosts if host.ref not in known and host.ref.role not in stuck]
+    if not fresh:
+        return
+    if draft.paused:
+        draft.wait(Wait(Reason.PAUSED, f"paused before creating {world.fqdn(fresh[0])}"))
+        return
+    batch = fresh[: world.provisioning]
+    progress = replace(draft.progress, epoch=draft.progress.epoch + 1)
+    for role in {host.ref.role for host in batch}:
+        indices = frozenset(host.ref.index for host in batch if host.ref.role == role)
+        now = progress.role(role)
+        indices |= now.creating.indices if now.creating else frozenset()
+        progress = progress.with_role(role, replace(now, creating=Creating(indices, world.now)))
+    draft.progress = progress
+    memory.names |= {host.ref: world.fqdn(host) for host in batch}
+    draft.intents |= {world.fqdn(host) for host in batch}
+    draft.wait(Wait(Reason.PROVISIONING, f"will create {', '.join(world.fqdn(host) for host in batch)}", after=0.0))

@@ -1,0 +1,83 @@
+"""Hosts into their place: moved into their hostgroup once they are quiet, with all their own values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import Change, HostDetail, HostgroupNamed, HostsOf, HostsWithEnvironment
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.outcome import Wait
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.resources import host as resource
+from foreman_stacks.resources.groups import environment_of, title_of
+
+VALUES_AT_ONCE = 50
+"""Hosts whose own values are written in one pass: the status follows in such portions."""
+
+
+def place(world: World, scope: Scope, quiesced: frozenset[HostRef], draft: Draft) -> None:
+    """Move quiesced hosts into their role hostgroup, prove it, and set the values that needed their address.
+
+    They go together: by themselves they would only wait there for the others.
+    """
+    for group_name in dict.fromkeys(host.group for host in scope.hosts):
+        open_ = [
+            host for host in scope.hosts if host.group == group_name and host.ref not in draft.progress.configured()
+        ]
+        mine = [host for host in open_ if host.ref in quiesced]
+        if mine and (len(mine) == len(open_) or len(mine) >= resource.MOVE_AT_ONCE):
+            _place(world, scope, mine, draft)
+
+
+def _place(world: World, scope: Scope, mine: Sequence[HostScope], draft: Draft) -> None:
+    group = world.seen[HostgroupNamed(title_of(scope, mine[0].group))]
+    assert group is not None
+    outer = scope.chain(mine[0].group)[-1].outer_parent
+    environment = environment_of(outer, scope.environment, world.seen) or ""
+    proof = HostsWithEnvironment(group.id, environment)
+    inside, anywhere = world.seen[proof], HostsOf(group.id)
+    outside = [host for host in mine if world.fqdn(host) not in inside]
+    if outside:
+        world.seen.need([anywhere])
+        bare = [world.fqdn(host) for host in outside if world.fqdn(host) in world.seen[anywhere]]
+        if bare:
+            draft.stall(
+                Reason.PREFLIGHT_FAILED,
+                Problem(
+                    "spec.environment",
+                    f"{', '.join(bare)} are in {group.title!r} but not in Puppet environment {environment!r}",
+                    "set the environment of these hosts in Foreman",
+                ),
+            )
+            return
+        rows = [row for host in outside if (row := world.row(host)) is not None]
+        size = resource.MOVE_AT_ONCE
+        moves = [resource.move(rows[at : at + size], group, scope, world.seen) for at in range(0, len(rows), size)]
+        draft.act([replace(move, stales=(proof,)) for move in moves], Reason.MOVING)
+        return
+    _values(world, mine[:VALUES_AT_ONCE], environment, draft)
+
+
+def _values(world: World, portion: Sequence[HostScope], environment: str, draft: Draft) -> None:
+    changes: list[Change] = []
+    for host in portion:
+        row = world.row(host)
+        if row is None:
+            continue
+        if host.parameters and row.parameters is None:
+            row = world.seen[HostDetail(row.id)] or row
+        missing = resource.remaining(host, row, environment, world.seen)
+        changes += missing
+        if host.pending:
+            draft.wait(Wait(Reason.MOVING, f"{row.name} waits for {', '.join(sorted(host.pending))}"))
+        elif not missing:
+            role = draft.progress.role(host.ref.role)
+            moved = replace(role, configured=role.configured | {host.ref.index})
+            draft.progress = draft.progress.with_role(host.ref.role, moved)
+            draft.wait(Wait(Reason.MOVING, f"{row.name} is in its place", after=0.0))
+    if changes:
+        draft.act(changes, Reason.MOVING, f"sets values of {len(portion)} hosts")

@@ -1,0 +1,40 @@
+"""What a deployment says when Foreman could not be asked, or refused."""
+
+from __future__ import annotations
+
+from foreman_stacks.errors import (
+    ForemanError,
+    ForemanForbidden,
+    ForemanStale,
+    ForemanUnauthorized,
+    ForemanUnreachable,
+    Problem,
+)
+from foreman_stacks.model.outcome import Stalled, Wait
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.reconcile.memory import Memory
+
+_SERVER_ERROR = 500
+
+
+def trouble(error: ForemanError, memory: Memory) -> Wait | Stalled:
+    """Whether it may pass by itself, or a person must act. It is tried again with growing pauses in either case."""
+    text = str(error)
+    match error:
+        case ForemanUnauthorized():
+            return Wait(Reason.SERVER_NOT_READY, text)
+        case ForemanForbidden(permissions=permissions):  # for one object or for all: the server's probe tells
+            needs = ", ".join(permissions) or "what this call needs"
+            return Stalled(Reason.FORBIDDEN, (Problem("", text, f"give our user {needs} (docs/foreman.md)"),))
+        case ForemanUnreachable():
+            return Wait(Reason.FOREMAN_UNREACHABLE, text)
+        case ForemanStale():
+            return Wait(Reason.RETRYING, text)
+    if error.status >= _SERVER_ERROR:
+        return Wait(Reason.FOREMAN_UNREACHABLE, text)
+    if not memory.rebuffed:  # a write of our own, sent before a crash, may have come first: look again
+        memory.rebuffed = True
+        return Wait(Reason.RETRYING, text)
+    return Stalled(
+        Reason.FOREMAN_REFUSED, (Problem("", text, "see the message; it is tried again with growing pauses"),)
+    )
