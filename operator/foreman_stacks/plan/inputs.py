@@ -76,9 +76,9 @@ def read_parameters(stack: StackSpec, deployment: StackDeploymentSpec, given: Ma
 
 def _take(parameter: StackParameter, entry: DeploymentParameter, given: Mapping[str, Given], inputs: Inputs) -> None:
     path = f"spec.parameters[{entry.name}]"
-    found: Given = entry.value if entry.literal else given.get(entry.name, Missing("its value was not read"))
+    found: Given = entry.value if entry.literal else given.get(entry.name, Missing("its value"))
     if isinstance(found, Missing):
-        problem = Problem(f"{path}.valueFrom", found.what, "make it, or correct the reference")
+        problem = Problem(f"{path}.valueFrom", f"{found.what} is not there", "make it, or correct the reference")
         inputs.problems.append(problem)
         inputs.waiting.append(problem)
         return
