@@ -169,9 +169,9 @@ FROM: Spec = {"name": "password", "valueFrom": {"secretKeyRef": {"name": "s", "k
 
 
 def test_a_secret_that_is_not_there_is_waited_for(tree: Compile) -> None:
-    found = refused(lambda: tree({"password": Missing("there is no Secret `s`")}, parameters=[FROM]))
+    found = refused(lambda: tree({"password": Missing("Secret `s`")}, parameters=[FROM]))
     assert (
-        str(found) == "spec.parameters[password].valueFrom: there is no Secret `s` is not there; make it, or correct the reference"
+        str(found) == "spec.parameters[password].valueFrom: Secret `s` is not there; make it, or correct the reference"
     )
     assert found.only_waiting
     assert found.waiting == tuple(found.problems)
