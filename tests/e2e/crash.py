@@ -31,6 +31,7 @@ DEADLINE = {"host_create_timeout": "2"}
 """While nothing is in flight: what was not sent is sent again after so long."""
 PATIENCE = {"host_create_timeout": "60"}
 """While a POST is in flight: the new process must find what it makes, however slow this machine is."""
+UNREPEATABLE = {"foreman create host", "foreman create hostgroup", "foreman start job"}
 LOOKUPS = {
     " create host ": "/api/v2/hosts",
     " move host ": "/api/v2/hosts",
@@ -70,7 +71,7 @@ class Entry:
     @property
     def kind(self) -> str:
         """Where and what, without the object: `foreman create host`."""
-        return " ".join(self.write.split()[:3])
+        return " ".join(self.write.partition("/")[0].split()[:3])
 
     @property
     def on_foreman(self) -> bool:
@@ -161,7 +162,7 @@ class Killer:
         until(lambda: _hits(simulator, fault), 30, f"{entry.write} arrives")
         self._stage.operator.kill()
         before = self._lookups(entry)
-        self._held = re.match("foreman (create host|create hostgroup|start job) ", entry.write) is not None
+        self._held = entry.kind in UNREPEATABLE
         self._start()
         until(lambda: self._lookups(entry) > before, 60, f"the new process looks for {entry.write}")
         simulator.control("DELETE", f"faults/{fault}")
@@ -298,8 +299,9 @@ def settled(stage: Stage) -> bool:
     found = stage.get() or {}
     status = found.get("status") or {}
     ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions") or ())
-    server = stage.get(stage.server, "foremanservers")
-    if not ready or found["metadata"].get("finalizers") or server["metadata"].get("finalizers"):
+    if not ready or found["metadata"].get("finalizers"):
+        return False
+    if stage.get(stage.server, "foremanservers")["metadata"].get("finalizers"):
         return False
     hosts = stage.api.call("GET", stage.path("deployedhosts"))["items"]
     desired = sum(role["desired"] for role in status["roles"])

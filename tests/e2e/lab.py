@@ -76,7 +76,7 @@ def deploy(stage: Stage, hosts: int) -> None:
     stage.apply(deployment)
 
 
-def ended(stage: Stage, killer: Killer, seconds: float = 120) -> None:
+def ended(stage: Stage, killer: Killer, seconds: float = 240) -> None:
     """Wait until all is written."""
     until(
         lambda: killer.error or settled(stage),

@@ -30,7 +30,7 @@ def _die(lab: Lab, point: Point) -> str:
                 until(lambda: killer.error or killer.kills, 5, "a death")
                 ended(stage, killer)
             except AssertionError as error:
-                return f"{point}:\n{error}\n{json.dumps(stage.status(), indent=1)}"
+                return f"{point}:\n{error}\n{json.dumps(stage.status())}"
             wrong = difference(outcome(stage), wanted)
     return f"{point}:\n{wrong}" if wrong else ""
 
