@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 from foreman_stacks.errors import ForemanError, ForemanNotFound, ForemanStale
-from foreman_stacks.foreman import port
+from foreman_stacks.foreman import activity, configuration, port
 from foreman_stacks.foreman.client import ForemanClient
-from foreman_stacks.foreman.readers import READERS
 from foreman_stacks.foreman.search import Lists
 from foreman_stacks.foreman.writes import REPLIES, WRITES, without_secrets
 from foreman_stacks.model.journal import Entry, Journal
+
+READERS = {**configuration.READERS, **activity.READERS}
+"""One reader for each kind of query: which request answers it, and which queries share one."""
 
 
 class ForemanAdapter:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from foreman_stacks.errors import ForemanNotFound
@@ -11,6 +12,8 @@ from foreman_stacks.foreman import port
 from foreman_stacks.foreman.client import ForemanClient
 
 Q = TypeVar("Q", bound=port.Query[Any])
+Answers: TypeAlias = dict[port.Query[Any], Any]
+Reader: TypeAlias = Callable[["Lists", Sequence[Any]], Awaitable[Mapping[port.Query[Any], Any]]]
 _JOINT = len("%20or%20")
 
 PAGE = 500
@@ -78,3 +81,12 @@ def chunks(items: Sequence[Q], text: Callable[[Q], str | int], most: int = PAGE)
         room -= length
     if part:
         yield part
+
+
+def each(read: Callable[[Lists, Any], Awaitable[Any]]) -> Reader:
+    """A reader that needs one request (or a few) for every query."""
+
+    async def reader(lists: Lists, queries: Sequence[Any]) -> Mapping[port.Query[Any], Any]:
+        return dict(zip(queries, await asyncio.gather(*(read(lists, query) for query in queries)), strict=True))
+
+    return reader

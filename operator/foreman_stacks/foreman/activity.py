@@ -1,147 +1,17 @@
-"""One reader for each kind of query: which request answers it, and which queries share one.
+"""Readers of what happens on a Foreman: hosts, jobs, reports.
 
 Every endpoint here was measured on Foreman 3.12 (foreman-measured) or is quoted in foreman-api.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from foreman_stacks.errors import ForemanForbidden, ForemanRefused
 from foreman_stacks.foreman import parse, port
-from foreman_stacks.foreman.search import PAGE, Lists, chunks, one_of, quoted
-
-Answers: TypeAlias = dict[port.Query[Any], Any]
-Reader: TypeAlias = Callable[[Lists, Sequence[Any]], Awaitable[Mapping[port.Query[Any], Any]]]
+from foreman_stacks.foreman.search import Answers, Lists, Reader, chunks, each, one_of, quoted
 
 _SERVER_ERROR = 500
-
-
-def each(read: Callable[[Lists, Any], Awaitable[Any]]) -> Reader:
-    """A reader that needs one request (or a few) for every query."""
-
-    async def reader(lists: Lists, queries: Sequence[Any]) -> Mapping[port.Query[Any], Any]:
-        return dict(zip(queries, await asyncio.gather(*(read(lists, query) for query in queries)), strict=True))
-
-    return reader
-
-
-async def _server(lists: Lists, _: port.ServerInfo) -> port.Server:
-    """One after the other: the first one may be a 401, which must stay the only one."""
-    status = await lists.get("/api/v2/status")
-    user = await lists.get("/api/v2/current_user")
-    permissions = await lists.get("/api/v2/permissions/current_permissions", per_page=PAGE)
-    plugins = await _if_permitted(lists, "/api/v2/plugins", per_page=PAGE)
-    features = await _if_permitted(lists, "/api/v2/remote_execution_features")
-    return parse.server(status, plugins, user, permissions, features)
-
-
-async def _if_permitted(lists: Lists, path: str, **query: str | int) -> Any:
-    """None when we may not see it: our permissions then say so, with all others that are missing."""
-    try:
-        return await lists.get(path, **query)
-    except ForemanForbidden:
-        return None
-
-
-async def _version(lists: Lists, _: port.ServerVersion) -> str:
-    return str((await lists.get("/api/v2/status"))["version"])
-
-
-async def _taxonomy(lists: Lists, query: port.TaxonomyNamed) -> int | None:
-    rows = await lists.pages(f"/api/v2/{query.kind}", f"name = {quoted(query.name)}")
-    return next((row["id"] for row in rows if query.name in {row["name"], row.get("title")}), None)
-
-
-def _titled(query: port.HostgroupNamed) -> str:
-    return f"title = {quoted(query.title)}"
-
-
-async def _hostgroups_named(lists: Lists, queries: Sequence[port.HostgroupNamed]) -> Mapping[port.Query[Any], Any]:
-    """One search for the ids of all; parameters and classes are in the answer for a single group only."""
-    rows: list[Any] = []
-    answers: Answers = dict.fromkeys(queries)
-    for part in chunks(queries, _titled):
-        rows += await lists.pages("/api/v2/hostgroups", " or ".join(map(_titled, part)))
-    ids = {row["title"]: row["id"] for row in rows}
-    there = [query for query in queries if query.title in ids]
-    found = await asyncio.gather(*(_hostgroup(lists, port.HostgroupById(ids[query.title])) for query in there))
-    answers.update(zip(there, found, strict=True))
-    return answers
-
-
-async def _hostgroup(lists: Lists, query: port.HostgroupById) -> port.Hostgroup | None:
-    row = await lists.get(f"/api/v2/hostgroups/{query.id}")
-    return None if row is None else parse.hostgroup(row)
-
-
-async def _marked_hostgroups(lists: Lists, query: port.MarkedHostgroups) -> tuple[port.Hostgroup, ...]:
-    search = f"params.foreman_stacks ~ {quoted(query.identity.search)}"
-    rows = await lists.pages("/api/v2/hostgroups", search, **{"include[]": "parameters"})
-    return tuple(parse.hostgroup(row) for row in rows)
-
-
-async def _environment(lists: Lists, query: port.EnvironmentNamed) -> int | None:
-    rows = await lists.pages("/foreman_puppet/api/environments", f"name = {quoted(query.name)}")
-    return next((row["id"] for row in rows if row["name"] == query.name), None)
-
-
-async def _classes(lists: Lists, queries: Sequence[port.ClassNamed]) -> Mapping[port.Query[Any], Any]:
-    answers: Answers = dict.fromkeys(queries)
-    for environment in {query.environment for query in queries}:
-        path = f"/foreman_puppet/api/environments/{quote(environment, safe='')}/puppetclasses"
-        asked = [query for query in queries if query.environment == environment]
-        for part in chunks(asked, lambda query: query.name):
-            for row in await lists.pages(path, f"name ^ {one_of(query.name for query in part)}"):
-                answers[port.ClassNamed(environment, row["name"])] = row["id"]
-    return answers
-
-
-async def _class_keys(lists: Lists, query: port.ClassKeys) -> Mapping[str, port.ClassKey]:
-    path = f"/foreman_puppet/api/environments/{quote(query.environment, safe='')}/smart_class_parameters"
-    rows = await lists.pages(path, f"puppetclass_name = {quoted(query.puppet_class)}")
-    return {row["parameter"]: parse.class_key(row) for row in rows}
-
-
-async def _override(lists: Lists, query: port.OverrideOf) -> port.OverrideValue | None:
-    path = f"/foreman_puppet/api/smart_class_parameters/{query.key_id}/override_values/{quote(query.match, safe='')}"
-    row = await lists.get(path)
-    return None if row is None else port.OverrideValue(row["match"], row["value"])
-
-
-async def _matches(lists: Lists, query: port.OverrideMatches) -> frozenset[str]:
-    path = f"/foreman_puppet/api/smart_class_parameters/{query.key_id}/override_values"
-    return frozenset(row["match"] for row in await lists.pages(path, ""))
-
-
-async def _compute_resource(lists: Lists, query: port.ComputeResourceNamed) -> port.ComputeResource | None:
-    rows = await lists.pages("/api/v2/compute_resources", f"name = {quoted(query.name)}")
-    row = next((row for row in rows if row["name"] == query.name), None)
-    return None if row is None else parse.compute_resource(row)
-
-
-async def _images(lists: Lists, query: port.ImagesOf) -> tuple[port.Image, ...]:
-    path = f"/api/v2/compute_resources/{query.compute_resource_id}/images"
-    return parse.images(await lists.pages(path, ""), await lists.pages(path, "user_data = true"))
-
-
-async def _vm(lists: Lists, query: port.VmPresent) -> bool:
-    path = f"/api/v2/compute_resources/{query.compute_resource_id}/available_virtual_machines/{query.uuid}"
-    try:
-        return await lists.get(path) is not None
-    except ForemanRefused as error:
-        if error.status == _SERVER_ERROR:
-            return False
-        raise
-
-
-async def _compute_profile(lists: Lists, query: port.ComputeProfileNamed) -> port.ComputeProfile | None:
-    rows = await lists.pages("/api/v2/compute_profiles", f"name = {quoted(query.name)}")
-    found = next((row["id"] for row in rows if row["name"] == query.name), None)
-    return None if found is None else parse.compute_profile(await lists.get(f"/api/v2/compute_profiles/{found}"))
 
 
 async def _taken(lists: Lists, queries: Sequence[port.HostTaken]) -> Mapping[port.Query[Any], Any]:
@@ -273,21 +143,6 @@ async def _report_log(lists: Lists, query: port.ReportLog) -> tuple[str, ...]:
 
 
 READERS: Mapping[type, Reader] = {
-    port.ServerInfo: each(_server),
-    port.ServerVersion: each(_version),
-    port.TaxonomyNamed: each(_taxonomy),
-    port.HostgroupNamed: _hostgroups_named,
-    port.HostgroupById: each(_hostgroup),
-    port.MarkedHostgroups: each(_marked_hostgroups),
-    port.EnvironmentNamed: each(_environment),
-    port.ClassNamed: _classes,
-    port.ClassKeys: each(_class_keys),
-    port.OverrideOf: each(_override),
-    port.OverrideMatches: each(_matches),
-    port.ComputeResourceNamed: each(_compute_resource),
-    port.ImagesOf: each(_images),
-    port.VmPresent: each(_vm),
-    port.ComputeProfileNamed: each(_compute_profile),
     port.HostTaken: _taken,
     port.HostNamed: _hosts,
     port.HostDetail: each(_host),

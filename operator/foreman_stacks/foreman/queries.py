@@ -1,0 +1,269 @@
+"""What we ask of Foreman: a query is one read, as data; equal kinds of query are merged into few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from foreman_stacks.foreman.answers import (
+    ClassKey,
+    ComputeProfile,
+    ComputeResource,
+    Enc,
+    Hostgroup,
+    HostRow,
+    Image,
+    Job,
+    OverrideValue,
+    Report,
+    Server,
+    ThinHost,
+)
+from foreman_stacks.model.identity import Identity
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Query(Generic[R]):
+    """One read, as data; `R` is what answers it."""
+
+
+@dataclass(frozen=True)
+class ServerInfo(Query[Server]):
+    """Version, plugins, permissions, features."""
+
+
+@dataclass(frozen=True)
+class ServerVersion(Query[str]):
+    """The version alone: whether the server is there and takes our credentials."""
+
+
+@dataclass(frozen=True)
+class TaxonomyNamed(Query[int | None]):
+    """The id of an organization or location."""
+
+    kind: Literal["organizations", "locations"]
+    name: str
+
+
+@dataclass(frozen=True)
+class HostgroupNamed(Query[Hostgroup | None]):
+    """A hostgroup by its exact title, with parameters and classes."""
+
+    title: str
+
+
+@dataclass(frozen=True)
+class HostgroupById(Query[Hostgroup | None]):
+    """A hostgroup by id, with parameters and classes."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class MarkedHostgroups(Query[tuple[Hostgroup, ...]]):
+    """All hostgroups that bear (or inherit) a mark of this identity; slow, for preflight and teardown."""
+
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class EnvironmentNamed(Query[int | None]):
+    """The id of a Puppet environment."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class ClassNamed(Query[int | None]):
+    """The id of a Puppet class, if it is in the environment."""
+
+    environment: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ClassKeys(Query[Mapping[str, ClassKey]]):
+    """A class's parameters in an environment, by name."""
+
+    environment: str
+    puppet_class: str
+
+
+@dataclass(frozen=True)
+class OverrideOf(Query[OverrideValue | None]):
+    """The value of a class parameter for one match."""
+
+    key_id: int
+    match: str
+
+
+@dataclass(frozen=True)
+class OverrideMatches(Query[frozenset[str]]):
+    """All matches that a class parameter has values for."""
+
+    key_id: int
+
+
+@dataclass(frozen=True)
+class ComputeResourceNamed(Query[ComputeResource | None]):
+    """A compute resource."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class ImagesOf(Query[tuple[Image, ...]]):
+    """The images of a compute resource."""
+
+    compute_resource_id: int
+
+
+@dataclass(frozen=True)
+class VmPresent(Query[bool]):
+    """Whether a machine is there. Foreman answers 500 for one that is not (foreman-api §5.2)."""
+
+    compute_resource_id: int
+    uuid: str
+
+
+@dataclass(frozen=True)
+class ComputeProfileNamed(Query[ComputeProfile | None]):
+    """A compute profile."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class HostTaken(Query[int | None]):
+    """The id of the host that has this FQDN, if we can see one (thin)."""
+
+    fqdn: str
+
+
+@dataclass(frozen=True)
+class HostNamed(Query[HostRow | None]):
+    """A host's full row by FQDN."""
+
+    fqdn: str
+
+
+@dataclass(frozen=True)
+class HostDetail(Query[HostRow | None]):
+    """A host by id with its own mark: the proof that a delete needs."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class MarkedHosts(Query[tuple[ThinHost, ...]]):
+    """Hosts with an *own* mark of this identity (a hostgroup's mark has no `role=`); slow, as `MarkedHostgroups`."""
+
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class HostsIn(Query[frozenset[str]]):
+    """FQDNs of the hosts of a hostgroup, or of those of them in a state.
+
+    The answer may hold hosts of other groups that were asked for in the same search: look for names in it.
+    """
+
+    hostgroup_id: int
+    state: Literal["any", "built", "failed"] = "any"
+
+
+@dataclass(frozen=True)
+class HostsOf(Query[frozenset[str]]):
+    """FQDNs of the hosts of this hostgroup and of no other: who asks whether it is empty."""
+
+    hostgroup_id: int
+
+
+@dataclass(frozen=True)
+class HostsWithEnvironment(Query[frozenset[str]]):
+    """FQDNs of the hosts of a hostgroup that have this environment: the proof of a move."""
+
+    hostgroup_id: int
+    environment: str
+
+
+@dataclass(frozen=True)
+class HostsInPlace(Query[frozenset[str]]):
+    """The same, asked anew each time: whether they still are there."""
+
+    hostgroup_id: int
+    environment: str
+
+
+@dataclass(frozen=True)
+class EncOf(Query[Enc]):
+    """What Puppet would be given for a host now."""
+
+    host_id: int
+
+
+@dataclass(frozen=True)
+class JobWithToken(Query[Job | None]):
+    """The job whose description has this token: how a lost reply is looked up."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class JobCounts(Query[Job | None]):
+    """A job's counts, without its hosts."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class JobHosts(Query[frozenset[str]]):
+    """FQDNs of the hosts of a job that have this result; as with `HostsIn`, hosts of other jobs may be among them."""
+
+    id: int
+    result: Literal["success", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class JobOutput(Query[str]):
+    """What a job printed on one host."""
+
+    id: int
+    host_id: int
+
+
+@dataclass(frozen=True)
+class NewestReport(Query[int]):
+    """The highest report id of the server: a baseline."""
+
+
+@dataclass(frozen=True)
+class ReportsSince(Query[tuple[Report, ...]]):
+    """A host's reports above a baseline, oldest first."""
+
+    host_id: int
+    baseline: int
+
+
+@dataclass(frozen=True)
+class ReportLog(Query[tuple[str, ...]]):
+    """The messages of a report at level err or above, with their sources."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class ReportVersion(Query[str | None]):
+    """The configuration version that a report's log names; the log of a run without `--verbose` names none."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class Written(Query[str]):
+    """What this process last wrote to a place whose value Foreman hides; never asked, only remembered."""
+
+    place: str
