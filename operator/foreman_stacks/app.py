@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from foreman_stacks.cluster.adapter import ClusterAdapter, connect
 from foreman_stacks.cluster.port import Key
 from foreman_stacks.engine.audit import Audit
 from foreman_stacks.engine.engine import Engine
+from foreman_stacks.errors import ClusterError
 from foreman_stacks.foreman.adapter import ForemanAdapter
 from foreman_stacks.foreman.client import ForemanClient
 from foreman_stacks.foreman.port import Foreman
@@ -98,7 +100,8 @@ class App:
         return ForemanAdapter(client, self._journal, server.spec.limits.provisioning)
 
     async def run(self) -> None:
-        """Run Kopf again and again until a signal ends the process."""
+        """Run Kopf again and again until a signal ends the process. Raises `ClusterError` when no cluster is configured."""
+        await (await connect(os.environ.get("KUBECONFIG"))).close()  # type: ignore[no-untyped-call]
         probes = await serve(
             self.settings.http_host, self.settings.http_port, self.metrics, self.alive, lambda: self.engine is not None
         )
@@ -112,13 +115,26 @@ class App:
                 except Exception as error:  # noqa: BLE001 - crash-only: start again
                     _log.error("the watches ended: %s: %s", type(error).__name__, error)
                 pause = RESTART_FIRST if time.monotonic() - began > RESTART_CAP else min(pause * 2, RESTART_CAP)
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter needs no secrecy
+                if await _signalled(pause * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter needs no secrecy
+                    return
         finally:
             await probes.cleanup()
 
     def alive(self) -> bool:
         """Whether the process is worth keeping."""
         return self.engine is None or self.engine.alive
+
+
+async def _signalled(seconds: float) -> bool:
+    """Wait so long, unless a signal ends it: Kopf's own handlers of signals outlive its run and do nothing then."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _check_served(cluster: ClusterAdapter) -> None:
@@ -152,5 +168,9 @@ def main(settings: Settings) -> int:
     """Run the operator until SIGTERM or SIGINT."""
     quiet_libraries(settings.log_level)
     shallow.install()
-    asyncio.run(App(settings).run())
+    try:
+        asyncio.run(App(settings).run())
+    except ClusterError as error:
+        _log.error("%s", error)
+        return 1
     return 0

@@ -32,14 +32,20 @@ _NOT_FOUND, _CONFLICT, _GONE, _TOO_MANY, _SERVER = 404, 409, 410, 429, 500
 
 
 async def connect(kubeconfig: str | None) -> client.ApiClient:
-    """A client by kubeconfig, else by the Pod's ServiceAccount (whose token it reads anew every minute)."""
+    """A client by kubeconfig, else by the Pod's ServiceAccount (whose token it reads anew every minute).
+
+    Raises `ClusterError` when there is neither.
+    """
     configuration = client.Configuration()
-    if kubeconfig or not os.environ.get("KUBERNETES_SERVICE_HOST"):
-        await config.load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types here
-            config_file=kubeconfig, client_configuration=configuration
-        )
-    else:
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    try:
+        if kubeconfig or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+            await config.load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types here
+                config_file=kubeconfig, client_configuration=configuration
+            )
+        else:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError) as error:
+        raise ClusterError(f"no cluster: {error}; set KUBECONFIG, or run in a Pod with a ServiceAccount") from None
     # With `trust_env` each request looks for a ~/.netrc in a thread, a third of this process's time: for a proxy only.
     configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
     return client.ApiClient(configuration=configuration)
