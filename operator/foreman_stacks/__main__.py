@@ -4,40 +4,51 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from foreman_stacks.api import crds, rbac
-from foreman_stacks.plan.check import check_files
-from foreman_stacks.settings import PREFIX, Settings
+from foreman_stacks.api.parse import PARSERS
+from foreman_stacks.errors import Problem
+from foreman_stacks.plan.check import check_files, objects
+from foreman_stacks.settings import Settings, explained
+
+DESCRIPTION = "Deploys whole multi-host systems with Foreman and Puppet, in order, as a Kubernetes operator."
+EXAMPLES = """examples:
+  foreman-stacks check stack.yaml deployment.yaml     is it right? without any cluster or Foreman
+  foreman-stacks crds | kubectl apply -f -            install the API
+  foreman-stacks rbac | kubectl apply -f -            install the operator's account and rights
+  foreman-stacks run                                  run the operator on the cluster that kubectl speaks to
+"""
+RUN = """Run the operator until SIGTERM or Ctrl-C.
+
+It works on the cluster of KUBECONFIG, else of ~/.kube/config, and in a Pod as the Pod's ServiceAccount. The CRDs must be
+there. All settings are environment variables; times are seconds:
+"""
+CHECK = """Compile the Stacks, StackDeployments and ForemanServers in YAML files as the operator would, without any server.
+
+A deployment is checked together with its Stack, so give both. Values from Secrets and ConfigMaps are taken as given; what
+only Foreman knows (classes, compute resources, free names) is not looked at. Objects of other kinds are passed over.
+
+Each problem is one line on standard error: file, object, path, what is wrong; what to do.
+"""
+CHECK_END = """exit status: 0 all is right, 1 there are problems
+
+examples:
+  foreman-stacks check stack.yaml deployment.yaml
+  kustomize build overlays/prod | foreman-stacks check -
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and do what it says; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="foreman-stacks",
-        description="Deploys whole multi-host systems with Foreman and Puppet, in order, as a Kubernetes operator.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser(
-        "run",
-        help="run the operator",
-        description="Run the operator against the cluster of KUBECONFIG, or of the Pod it runs in. Settings are "
-        f"environment variables: {', '.join(sorted(PREFIX + name.upper() for name in Settings.__dataclass_fields__))}.",
-    )
-    commands.add_parser("crds", help="print the CustomResourceDefinitions as YAML")
-    commands.add_parser("rbac", help="print the operator's ServiceAccount, roles and bindings as YAML")
-    check = commands.add_parser(
-        "check",
-        help="check Stacks and deployments offline",
-        description="Compile the Stacks, StackDeployments and ForemanServers in YAML files as the operator would, without "
-        "any server. Every problem is a line: path, what is wrong, what to do. The exit code is 1 when there are any.",
-    )
-    check.add_argument("files", nargs="+", metavar="FILE", help="a YAML file, or - for standard input")
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     match given.command:
         case "run":
             return _run()
@@ -48,6 +59,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "check":
             return _check(given.files)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="foreman-stacks", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw
+    )
+    parser.add_argument("--version", action="version", version=f"foreman-stacks {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    commands.add_parser("run", help="run the operator", description=f"{RUN}\n{_settings()}", formatter_class=raw)
+    commands.add_parser(
+        "crds",
+        help="print the CustomResourceDefinitions",
+        description="Print the CustomResourceDefinitions as YAML: foreman-stacks crds | kubectl apply -f -",
+    )
+    commands.add_parser(
+        "rbac",
+        help="print the operator's account and rights",
+        description="Print the operator's ServiceAccount, roles and bindings as YAML: foreman-stacks rbac | kubectl apply "
+        "-f - (its namespace must be there; kubectl apply -k manifests installs everything)",
+    )
+    check = commands.add_parser(
+        "check", help="check Stacks and deployments offline", description=CHECK, epilog=CHECK_END, formatter_class=raw
+    )
+    check.add_argument("files", nargs="+", metavar="FILE", help="a YAML file, or - for standard input")
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("foreman-stacks")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _settings() -> str:
+    """All settings with their defaults, one below the other."""
+    lines = []
+    for name, default, said in explained():
+        lines.append(f"  {name}" + (f" ({default})" if default else ""))
+        lines += textwrap.wrap(said, 100, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)
 
 
 def _run() -> int:
@@ -62,24 +115,35 @@ def _run() -> int:
 
 
 def _check(files: Sequence[str]) -> int:
-    try:
-        documents = [document for file in files for document in _documents(file)]
-    except (OSError, yaml.YAMLError) as error:
-        print(f"foreman-stacks: {error}", file=sys.stderr)
-        return 1
-    problems = check_files(documents)
+    documents: list[tuple[str, Any]] = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            documents += [(file, document) for document in _documents(file)]
+        except OSError as error:
+            problems.append(Problem(file, f"cannot be read: {error.strerror}", "correct the name, or its permissions"))
+        except UnicodeDecodeError:
+            problems.append(Problem(file, "is no UTF-8 text", "give a YAML file"))
+        except yaml.YAMLError as error:
+            problems.append(Problem(file, f"is no YAML: {' '.join(str(error).split())}", "mend the syntax"))
+        except RecursionError:
+            problems.append(Problem(file, "is nested too deeply", "keep values flat"))
+    problems += check_files(documents)
+    found = Counter(str(item.get("kind")) for _, item in objects(documents))
+    if not found and not problems:
+        kinds = ", ".join(PARSERS)
+        problems.append(Problem(", ".join(files), "has nothing to check", f"give files with objects of {kinds}"))
     for problem in problems:
         print(problem, file=sys.stderr)
-    if not problems:
-        print(f"{len(documents)} documents are sound")
-    return 1 if problems else 0
+    if problems:
+        return 1
+    print("sound:", ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in sorted(found.items())))
+    return 0
 
 
-def _documents(file: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _documents(file: str) -> Iterator[object]:
     text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    for document in yaml.safe_load_all(text):
-        if isinstance(document, dict):
-            yield file, document
+    yield from yaml.safe_load_all(text)
 
 
 if __name__ == "__main__":

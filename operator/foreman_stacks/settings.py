@@ -5,12 +5,15 @@ Each field is read from `FOREMAN_STACKS_<NAME>`; times are seconds.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import logging
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import get_type_hints
 
 PREFIX = "FOREMAN_STACKS_"
@@ -36,18 +39,23 @@ class Settings:
     installation: str = "default"
     """This installation's name in the marks on Foreman's objects: two clusters on one Foreman need two names."""
     log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
     http_port: int = 8080
     """Port of /livez, /readyz and /metrics; 0 takes a free one."""
     http_host: str = "0.0.0.0"  # noqa: S104 - probes come from the kubelet, metrics from Prometheus
+    """Address on which they are served."""
     workers: int = 8
     """How many objects are worked on at once."""
     backoff_first: float = 1.0
+    """Before an object is looked at again after an error; doubled each time, ± 20 %."""
     backoff_cap: float = 300.0
+    """The longest such pause, and the longest before a step is tried again."""
     resync: float = 600.0
     """A settled deployment is looked at this often, ± 20 %."""
     relist: float = 300.0
     """Each kind is listed this often, by metadata only, for changes that no watch event told; healed within 1.2 times it."""
     override_resync_every: int = 6
+    """Override values are compared only every so many resyncs: each costs Foreman a request."""
     recheck: float = 60.0
     """What is stalled is looked at again this often: most causes are mended outside of Kubernetes."""
     poll_jobs: float = 5.0
@@ -55,7 +63,9 @@ class Settings:
     poll_builds: float = 15.0
     """Between two polls while only builds are waited for."""
     server_probe: float = 60.0
+    """Between two looks at a Foreman server's version, plugins and permissions."""
     foreman_read_timeout: float = 30.0
+    """How long a GET may take."""
     foreman_write_timeout: float = 300.0
     """A host's POST holds the request for its whole orchestration (Foreman 3.12, orchestration.rb)."""
     host_create_timeout: float = 300.0
@@ -63,16 +73,20 @@ class Settings:
     lookup_every: float = 2.0
     """Between two looks for something whose creation was not answered, or whose proof has not come yet."""
     build_timeout: float = 7200.0
+    """How long the installation of a host may take."""
     boot_timeout: float = 900.0
     """A built host still reboots: for so long an unreachable one is asked again, at no cost of retries."""
     boot_retry: float = 15.0
+    """Between two such attempts."""
     retry_first: float = 30.0
     """Before a step is tried again for the hosts that failed; doubled each time, up to `backoff_cap`."""
     quiesce_limit: int = 120
+    """How long the scripts that switch periodic Puppet off and on wait for a run under way."""
     claim_grace: float = 2.0
     """A new deployment is accepted no earlier than this after its creation: creation times are whole seconds, and of two
     that were applied in one call the one that comes first must have been seen."""
     report_grace: float = 120.0
+    """How long the report of a Puppet run that ended well may take to come."""
     busy_retry: float = 30.0
     """Before a host whose Puppet run was "already in progress" is asked again."""
     job_lost_after: float = 900.0
@@ -100,6 +114,16 @@ class Settings:
             if problem:
                 raise ValueError(f"{name} must be {problem}, not {text!r}")
         return cls(**given)  # type: ignore[arg-type]  # each value was just made by its field's own type
+
+
+def explained() -> Iterator[tuple[str, str, str]]:
+    """Each setting for people: the variable, its default, and what it says; from the text below it in this module."""
+    (body,) = (node.body for node in ast.parse(inspect.getsource(Settings)).body if isinstance(node, ast.ClassDef))
+    for entry, below in pairwise(body):
+        if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name):
+            name = entry.target.id
+            said = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
+            yield PREFIX + name.upper(), f"{getattr(Settings, name)}", " ".join(str(said).split())
 
 
 def _problem(name: str, value: object) -> str:

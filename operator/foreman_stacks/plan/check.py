@@ -35,12 +35,19 @@ def check_files(documents: Iterable[tuple[str, Document]]) -> list[Problem]:
     are passed over; a deployment whose Stack is not among the files is a problem.
     """
     found = _Found()
-    for file, document in documents:
-        for item in _flat(document):
-            _read(file, item, found)
+    for file, item in objects(documents):
+        _read(file, item, found)
     for place, deployment in found.deployments:
         found.problems += _placed(place, _check_deployment(deployment, found.stacks))
     return found.problems
+
+
+def objects(documents: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
+    """The objects of our group, those inside of Lists too, each with its file."""
+    for file, document in documents:
+        for item in _flat(document):
+            if str(item.get("apiVersion", "")).partition("/")[0] == GROUP:
+                yield file, item
 
 
 def _flat(document: object) -> Iterator[Document]:
@@ -57,9 +64,6 @@ def _flat(document: object) -> Iterator[Document]:
 
 def _read(file: str, document: Document, found: _Found) -> None:
     kind = document.get("kind")
-    group = str(document.get("apiVersion", "")).partition("/")[0]
-    if group != GROUP:
-        return
     name, namespace = _metadata(document)
     place = f"{file}: {kind}/{name}"
     if not isinstance(kind, str) or kind not in PARSERS:

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from foreman_stacks.settings import PREFIX, Settings
+from foreman_stacks.settings import PREFIX, Settings, explained
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -57,3 +57,10 @@ def test_a_bad_value_is_named_with_its_variable_and_what_it_must_be(name: str, v
 @pytest.mark.parametrize("name", ["REPORT_GRACE", "BOOT_TIMEOUT", "RETRY_FIRST", "HTTP_PORT", "LOCKOUT"])
 def test_where_nothing_means_at_once_nothing_is_fine(name: str) -> None:
     assert getattr(Settings.from_environment({PREFIX + name: "0"}), name.lower()) == 0
+
+
+def test_every_setting_is_explained_with_its_default() -> None:
+    found = {name: (default, said) for name, default, said in explained()}
+    assert list(found) == [PREFIX + entry.name.upper() for entry in fields(Settings)]
+    assert not [name for name, (_, said) in found.items() if not said.endswith(".")]
+    assert found[PREFIX + "POLL_JOBS"] == ("5.0", "Between two polls of a Foreman server while a job runs there.")
