@@ -11,6 +11,8 @@ from tests.e2e.leaks import CANARY, CANARY_HALVES, PASSWORD, leaks, search
 from tests.e2e.stage import Stage
 from tests.e2e.weather import SOURCE, failed, fault
 
+pytestmark = pytest.mark.xdist_group("secrecy")
+
 URL = "'postgres://app:' + parameters.password + '@db'"
 STACK: dict[str, Any] = {
     "parameters": [{"name": "password", "type": "string", "sensitive": True, "hostgroups": ["app"]}],
@@ -41,6 +43,12 @@ STACK: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def stage(shared_stage: Stage) -> Stage:
+    shared_stage.operator.start()
+    return shared_stage
+
+
 def deploy(stage: Stage, name: str) -> None:
     """A deployment whose only parameter comes from a Secret that holds the canary."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app"}, "stringData": {"password": CANARY}}
@@ -59,9 +67,7 @@ def told(stage: Stage) -> list[str]:
     return leaks(said.encode())
 
 
-def test_a_secret_reaches_the_host_hidden_and_is_seen_nowhere(shared_stage: Stage) -> None:
-    stage = shared_stage
-    stage.operator.start()
+def test_a_secret_reaches_the_host_hidden_and_is_seen_nowhere(stage: Stage) -> None:
     deploy(stage, "shop")
     status = stage.ready("shop")
 
@@ -96,9 +102,8 @@ def _as_foreman_shows_it(stage: Stage, host: dict[str, Any]) -> list[Any]:
     return [group, hidden, values]
 
 
-def test_a_secret_that_others_repeat_is_blotted_out(shared_stage: Stage) -> None:
+def test_a_secret_that_others_repeat_is_blotted_out(stage: Stage) -> None:
     """Foreman in an error, Puppet in a report, a job in its output: cut to length in the middle of it, too."""
-    stage = shared_stage
     long = f"cannot connect, xxx {CANARY * 40}"
     refusal = {
         "error": {
