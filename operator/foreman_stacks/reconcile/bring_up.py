@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import Change, HostgroupNamed, HostsOf, JobCounts, JobWithToken
+from foreman_stacks.foreman.port import Change, HostgroupNamed, HostsOf
 from foreman_stacks.model.identity import ranges
 from foreman_stacks.model.outcome import Wait
-from foreman_stacks.model.progress import Progress, Run, StepProgress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.reconcile import building, creation, enc, placing, record, steps
+from foreman_stacks.reconcile import building, creation, edits, enc, placing, record, steps
 from foreman_stacks.reconcile.preflight import adopt, preflight
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import KINDS
@@ -27,6 +26,9 @@ def bring_up(world: World) -> Draft:
     if _lost(world, draft) or _scaled_down(world, draft) or creation.again(world, draft):
         return draft
     scope = draft.scope = world.scope()
+    if steps.loud(draft.progress):  # an edit came when they were on again: quiet first, then what is theirs may change
+        steps.run_quiesce(world, scope, draft, frozenset())
+        return draft
     if _configure(world, scope, draft):
         return draft
     creation.create(world, scope, draft)
@@ -43,17 +45,19 @@ def bring_up(world: World) -> Draft:
 def _accept(world: World, draft: Draft) -> None:
     """A new plan: the act that runs ends first, then preflight, then it is the plan."""
     if world.progress.busy:
-        _finish(world, draft)
+        edits.finish(world, draft)
         return
     if not world.progress.plan and _adopted(world, draft):
         return
     if _scaled_down(world, draft):
         return
     draft.stalls += preflight(world)
+    if not draft.stalls and (problems := edits.misplaced(world)):
+        draft.stall(Reason.CHANGE_NOT_SUPPORTED, *problems)
     if draft.stalls:
         return
     world.memory.forgive()
-    draft.progress = replace(steps.retried(adopt(world, world.plan)), plan=world.plan_id)
+    draft.progress = replace(edits.followed(adopt(world, world.plan), world.plan.order), plan=world.plan_id)
     draft.wait(Wait(Reason.ACCEPTED, "the plan is accepted", after=0.0))
 
 
@@ -78,43 +82,6 @@ def _adopted(world: World, draft: Draft) -> bool:
 def _root(world: World) -> str:
     group = world.plan.groups[0]
     return f"{group.outer_parent}/{group.label}" if group.outer_parent else group.label
-
-
-def _finish(world: World, draft: Draft) -> None:
-    """The plan changed while an act runs: follow that act to its end with the plan as it is, and start nothing new."""
-    draft.paused = draft.finishing = True
-    scope = world.scope()
-    if draft.progress.creating():
-        creation.create(world, scope, draft)
-    for step in world.progress.steps.values():
-        if step.run is not None and step.name not in {*world.plan.order, "Quiesce", "PeriodicPuppet"}:
-            _finish_removed(world, draft, step.name, step.run)
-    lost = building.missing(world, scope, draft)
-    steps.run_quiesce(world, scope, draft, lost)
-    steps.run_steps(world, scope, draft, lost)
-    if any(step.run for name, step in draft.progress.steps.items() if name == "PeriodicPuppet"):
-        steps.run_periodic(world, scope, draft)
-    draft.waits = [
-        replace(wait, reason=Reason.FINISHING_STEP) for wait in draft.waits if wait.reason is not Reason.PAUSED
-    ] or [Wait(Reason.FINISHING_STEP, "the act under way ends first", after=1.0)]
-
-
-def _finish_removed(world: World, draft: Draft, name: str, run: Run) -> None:
-    """The job of a step that the new plan no longer has: it ends, or proves never to have begun; nobody judges it."""
-    sent = run.token not in world.memory.unsent
-    found = world.seen[JobWithToken(run.token)] if run.job is None and sent else None
-    job = run.job if found is None else found.id
-    counts = world.seen[JobCounts(job)] if job is not None else None
-    if counts is not None and not counts.ended:
-        draft.polls.append(JobCounts(counts.id))
-    elif job is None and sent and world.now < steps.settled_at(world, run):
-        draft.wait(Wait(Reason.FINISHING_STEP, f"looks for the job {run.token}", after=world.settings.lookup_every))
-    else:
-        draft.progress = replace(draft.progress, steps=_without(draft.progress, name))
-
-
-def _without(progress: Progress, name: str) -> dict[str, StepProgress]:
-    return {key: step for key, step in progress.steps.items() if key != name}
 
 
 def _lost(world: World, draft: Draft) -> bool:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import HostDetail, HostNamed, HostRow
+from foreman_stacks.foreman.port import HostDetail, HostNamed, HostRow, MarkedHosts
+from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
-from foreman_stacks.model.progress import Creating, FailedHost
+from foreman_stacks.model.progress import Creating, FailedHost, Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.reconcile.building import staging_of
@@ -37,7 +38,7 @@ def again(world: World, draft: Draft) -> bool:
 def create(world: World, scope: Scope, draft: Draft) -> None:
     """Follow the POSTs that were intended: a name that was never sent is sent, without a look whether it is there.
 
-    What is not in flight is given up when the plan has changed, or when another host of its role was refused.
+    What is not in flight is given up when another host of its role was refused.
     """
     intended = [host for host in scope.hosts if host.ref in draft.progress.creating()]
     if not intended:
@@ -47,8 +48,8 @@ def create(world: World, scope: Scope, draft: Draft) -> None:
     due = [host for host in intended if _due(world, host, draft)]
     stuck = {ref.role for ref in draft.failures}
     for host in due:
-        if draft.finishing or host.ref.role in stuck:
-            _withdraw(host, draft)
+        if host.ref.role in stuck:
+            draft.progress = _withdrawn(draft.progress, host.ref)
     posts = [
         resource.create(host, scope, staging_of(world, scope, host), world.seen)
         for host in due
@@ -70,8 +71,6 @@ def _due(world: World, host: HostScope, draft: Draft) -> bool:
         _seen(world, host, row, draft)
         return False
     if fqdn in world.memory.refused:
-        if draft.finishing:
-            return True  # there is nothing of it, and nothing more is tried
         _refused(host, fqdn, world.memory.refused[fqdn], draft)
         return False
     if world.now >= _settled_at(world, fqdn, role.creating):
@@ -80,12 +79,51 @@ def _due(world: World, host: HostScope, draft: Draft) -> bool:
     return False
 
 
-def _withdraw(host: HostScope, draft: Draft) -> None:
-    role = draft.progress.role(host.ref.role)
+def finish(world: World, draft: Draft) -> None:
+    """Follow what was POSTed to its end, whatever a new plan calls it: the marks tell what has come. Nothing is sent."""
+    creating = draft.progress.creating()
+    there = marked(world, creating) if creating else {}
+    for ref in sorted(creating):
+        name = world.memory.names.get(ref, "")
+        since = draft.progress.role(ref.role).creating
+        assert since is not None
+        if ref in there or world.memory.kept.get(HostNamed(name)) is not None:
+            draft.progress = _arrived(draft.progress, ref)
+            draft.wait(Wait(Reason.PROVISIONING, f"host {ref} is created", after=0.0))
+        elif not world.memory.may_appear(ref) or world.now >= _settled_at(world, name, since):
+            draft.progress = _withdrawn(draft.progress, ref)
+            draft.wait(Wait(Reason.PROVISIONING, f"host {ref} is not created any more", after=0.0))
+        else:
+            wait = Wait(Reason.PROVISIONING, f"looks whether host {ref} was created", after=world.settings.lookup_every)
+            draft.wait(wait)
+
+
+def marked(world: World, hosts: frozenset[HostRef]) -> dict[HostRef, str]:
+    """The names of those of these hosts that bear our marks; rows are read only where the plan does not tell the name."""
+    ours = world.seen[MarkedHosts(world.plan.identity)]
+    planned = {f"{host.label}.{world.domain()}": host.ref for role in world.plan.roles for host in role.hosts}
+    found = {planned[host.name]: host.name for host in ours if planned.get(host.name) in hosts}
+    if len(found) < len(hosts):
+        others = [HostDetail(host.id) for host in ours if host.name not in found.values()]
+        world.seen.need(others)
+        rows = [row for query in others if (row := world.seen[query]) is not None]
+        found |= {row.mark.ref: row.name for row in rows if row.mark is not None and row.mark.ref in hosts}
+    return found
+
+
+def _withdrawn(progress: Progress, host: HostRef) -> Progress:
+    """The same without the intent to create this host."""
+    role = progress.role(host.role)
     assert role.creating is not None
-    left = role.creating.indices - {host.ref.index}
-    role = replace(role, creating=replace(role.creating, indices=left) if left else None)
-    draft.progress = draft.progress.with_role(host.ref.role, role)
+    left = role.creating.indices - {host.index}
+    return progress.with_role(host.role, replace(role, creating=replace(role.creating, indices=left) if left else None))
+
+
+def _arrived(progress: Progress, host: HostRef) -> Progress:
+    """The same with this host created."""
+    progress = _withdrawn(progress, host)
+    role = progress.role(host.role)
+    return progress.with_role(host.role, replace(role, created=role.created | {host.index}))
 
 
 def _refused(host: HostScope, fqdn: str, message: str, draft: Draft) -> None:
@@ -118,13 +156,7 @@ def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
             ),
         )
         return
-    role = draft.progress.role(host.ref.role)
-    assert role.creating is not None
-    left = role.creating.indices - {host.ref.index}
-    moved = replace(
-        role, created=role.created | {host.ref.index}, creating=replace(role.creating, indices=left) if left else None
-    )
-    draft.progress = draft.progress.with_role(host.ref.role, moved)
+    draft.progress = _arrived(draft.progress, host.ref)
     draft.wait(Wait(Reason.PROVISIONING, f"{row.name} is created", after=0.0))
 
 

@@ -39,11 +39,28 @@ def run_quiesce(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) 
         if role.hosts and role.name not in lost and all(host.ref in built for host in role.hosts)
     }
     progress = draft.progress.step(quiesce.NAME)
-    mine = [host for host in scope.hosts if host.ref.role in ripe or (progress.run and host.ref in progress.run.hosts)]
+    asked = loud(draft.progress) | frozenset(progress.run.hosts if progress.run else ())
+    mine = [host for host in scope.hosts if host.ref.role in ripe or host.ref in asked]
     if mine:
         targets = _targets(world, mine, dict.fromkeys(ripe | {host.ref.role for host in mine}, QUIET))
         _book(draft, quiesce.advance(progress, targets, _context(world, draft, quiesce.NAME)), Reason.QUIESCING)
     return frozenset(draft.progress.step(quiesce.NAME).done)
+
+
+def loud(progress: Progress) -> frozenset[HostRef]:
+    """Hosts that are in their place and not known to be quiet: they were, and an edit came when they were on again."""
+    return progress.configured() - progress.step(quiesce.NAME).done.keys()
+
+
+def follows(world: World, scope: Scope, name: str, run: Run) -> bool:
+    """Whether the plan has a step whose kind of job, and whose hosts, a run under way belongs to."""
+    if name in {quiesce.NAME, periodic_puppet.NAME}:
+        return True
+    step = next((step for step in world.plan.steps if step.name == name), None)
+    if step is None or not isinstance(step.action, PuppetRun):
+        return False
+    targets = _targets(world, scope.hosts, dict.fromkeys(step.action.roles, ""))
+    return run.hosts.keys() <= {target.ref for target in puppet_run.chosen(step.action, targets)}
 
 
 def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) -> bool:
@@ -55,7 +72,8 @@ def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) ->
         step = world.plan.step(name)
         turn = done.issuperset(step.after)
         turn = turn and (not isinstance(step.action, PuppetRun) or whole.issuperset(step.action.roles))
-        if not turn and draft.progress.step(name).run is None:
+        run = draft.progress.step(name).run
+        if (draft.finishing or not turn) and (run is None or not follows(world, scope, name, run)):
             continue  # what was started is followed to its end, whatever has been edited meanwhile
         advance = _advance(world, scope, draft, step)
         if advance is None:
@@ -159,7 +177,7 @@ def _book(draft: Draft, advance: Advance, reason: Reason) -> None:
     before = draft.progress.step(advance.progress.name)
     draft.failures |= advance.failures
     if advance.intends and draft.paused:
-        kept = replace(before, state=StepState.WAITING) if before.run is None else before
+        kept = before if before.run is not None and not draft.finishing else replace(before, run=None, state=StepState.WAITING)
         draft.progress = draft.progress.with_step(kept)
         draft.wait(Wait(Reason.PAUSED, f"paused before step {before.name}"))
         return

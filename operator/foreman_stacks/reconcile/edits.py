@@ -1,0 +1,101 @@
+"""An edit before Ready: the act that runs ends first, and hosts that are there keep their names and places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import HostgroupNamed, HostsOf, JobCounts, JobWithToken
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.outcome import Wait
+from foreman_stacks.model.progress import Progress, Run, StepProgress, StepState
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.scope import Scope
+from foreman_stacks.reconcile import building, creation, steps
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.resources.groups import staging_title, title_of
+from foreman_stacks.steps import periodic_puppet, quiesce
+
+
+def finish(world: World, draft: Draft) -> None:
+    """The plan changed while an act runs: follow that act to its end, and start nothing new."""
+    draft.paused = draft.finishing = True
+    scope = world.scope()
+    creation.finish(world, draft)
+    for step in world.progress.steps.values():
+        if step.run is not None and not steps.follows(world, scope, step.name, step.run):
+            _end(world, draft, step, step.run)
+    lost = building.missing(world, scope, draft)
+    steps.run_quiesce(world, scope, draft, lost)
+    steps.run_steps(world, scope, draft, lost)
+    if draft.progress.step(periodic_puppet.NAME).run is not None:
+        steps.run_periodic(world, scope, draft)
+    draft.waits = [
+        replace(wait, reason=Reason.FINISHING_STEP) for wait in draft.waits if wait.reason is not Reason.PAUSED
+    ] or [Wait(Reason.FINISHING_STEP, "the act under way ends first", after=1.0)]
+
+
+def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
+    """A job that belongs to no step of the new plan: it ends, or proves never to have begun; nobody judges it."""
+    sent = run.token not in world.memory.unsent
+    found = world.seen[JobWithToken(run.token)] if run.job is None and sent else None
+    job = run.job if found is None else found.id
+    counts = world.seen[JobCounts(job)] if job is not None else None
+    if counts is not None and not counts.ended:
+        draft.polls.append(JobCounts(counts.id))
+    elif job is None and sent and world.now < steps.settled_at(world, run):
+        draft.wait(Wait(Reason.FINISHING_STEP, f"looks for the job {run.token}", after=world.settings.lookup_every))
+    else:
+        draft.progress = draft.progress.with_step(replace(step, run=None, state=StepState.PENDING))
+        draft.wait(Wait(Reason.FINISHING_STEP, f"the job of step {step.name} has ended", after=0.0))
+
+
+def followed(progress: Progress, plan: tuple[str, ...]) -> Progress:
+    """Progress under another plan: what failed is open again, steps that are no more are forgotten, and hosts that run
+    Puppet by themselves already are to be quiet again before anything of theirs changes.
+    """
+    progress = steps.retried(progress)
+    known = {*plan, quiesce.NAME, periodic_puppet.NAME}
+    progress = replace(progress, steps={name: step for name, step in progress.steps.items() if name in known})
+    if progress.step(periodic_puppet.NAME).state is StepState.PENDING:
+        return progress
+    return progress.with_step(StepProgress(periodic_puppet.NAME)).with_step(StepProgress(quiesce.NAME))
+
+
+def misplaced(world: World) -> list[Problem]:
+    """Hosts that are there and that the new plan would call otherwise, or put under other hostgroups."""
+    created = world.progress.created()
+    if not created:
+        return []
+    marked = creation.marked(world, created)
+    scope = world.scope()
+    problems = list(_renamed(world, scope, marked))
+    return problems or list(_elsewhere(world, scope, marked))
+
+
+def _renamed(world: World, scope: Scope, marked: dict[HostRef, str]) -> Iterator[Problem]:
+    for host in scope.hosts:
+        name = marked.get(host.ref)
+        if name is not None and name != world.fqdn(host):
+            yield Problem(
+                f"spec.roles[{host.ref.role}].hostname",
+                f"host {name} is there, and would be called {world.fqdn(host)}",
+                "undo the edit: hosts keep their names",
+            )
+
+
+def _elsewhere(world: World, scope: Scope, marked: dict[HostRef, str]) -> Iterator[Problem]:
+    hosts = [host for host in scope.hosts if host.ref in marked]
+    titles = {host.group: (title_of(scope, host.group), staging_title(scope, host.group)) for host in hosts}
+    queries = {group: [HostgroupNamed(title) for title in both] for group, both in titles.items()}
+    world.seen.need(query for both in queries.values() for query in both)
+    ids = {name: [group.id for query in both if (group := world.seen[query])] for name, both in queries.items()}
+    world.seen.need(HostsOf(ident) for both in ids.values() for ident in both)
+    for host in hosts:
+        if not any(marked[host.ref] in world.seen[HostsOf(ident)] for ident in ids[host.group]):
+            yield Problem(
+                "spec",
+                f"host {marked[host.ref]} is there, and would belong under {titles[host.group][0]!r}",
+                "undo the edit of the hostgroups or their parent: hosts keep their places",
+            )
