@@ -172,11 +172,10 @@ class Engine:
                 _log.error("no pass for %s", key)
 
     async def _server(self, key: Key) -> None:
-        before = self._servers.ready(key.name)
+        before, known = self._servers.ready(key.name), self._servers.known(key.name)
         after = await self._servers.reconcile(key, self.store.holds(key.name))
-        if (
-            self._servers.ready(key.name) is not before
-        ):  # settled deployments are not touched: all at once would be many
+        if self._servers.ready(key.name) is not before or not known:
+            # settled deployments are not touched: all at once would be many
             self._wake_all(self.store.users_of_server(key.name, settled=False))
         if after is not None:
             self._queue.add(key, after, calm=True)

@@ -97,6 +97,7 @@ class Servers:
         self._settings = settings
         self._connect = connect
         self._now = now
+        self._probed: set[str] = set()
         self.connections: dict[str, Connection] = {}
 
     async def close(self) -> None:
@@ -108,6 +109,10 @@ class Servers:
         """The connection, if the server is known to be well."""
         found = self.connections.get(name)
         return found if found is not None and found.ready else None
+
+    def known(self, name: str) -> bool:
+        """Whether this process has probed the server: before, nothing can be said of it, good or bad."""
+        return name in self._probed
 
     async def reconcile(self, key: Key, held: bool) -> float | None:
         """Probe the server and report; seconds until the next probe, None when it is gone.
@@ -129,6 +134,7 @@ class Servers:
                 await self._drop(key.name)
                 return None
         condition, version = await self._probe(seen)
+        self._probed.add(key.name)
         await self._report(seen, condition, version)
         return self._settings.server_probe
 
@@ -151,6 +157,7 @@ class Servers:
         )
 
     async def _drop(self, name: str) -> None:
+        self._probed.discard(name)
         gone = self.connections.pop(name, None)
         if gone is not None:
             await gone.foreman.close()
