@@ -149,6 +149,11 @@ class Plan:
         """The hostgroup of this name. Raises KeyError."""
         return _named(self.groups, name)
 
+    @property
+    def id(self) -> str:
+        """What status and record call it. The second half tells an edited deployment from an edited Stack."""
+        return f"{self.hash[:12]}-{self.config_digest[:8]}"
+
     def role(self, name: str) -> Role:
         """The role of this name. Raises KeyError."""
         return _named(self.roles, name)

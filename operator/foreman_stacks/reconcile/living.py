@@ -23,7 +23,7 @@ from foreman_stacks.errors import (
 from foreman_stacks.foreman.port import HostNamed, Snapshot
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Stalled, Wait
-from foreman_stacks.model.reasons import Reason
+from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile import projection, settled, status
 from foreman_stacks.reconcile.acting import decided, do
@@ -78,6 +78,8 @@ class Living:
             run.deployment = parse_deployment(run.seen)
         except InvalidSpec as error:
             return await self._stalled(run, Stalled(Reason.INVALID_SPEC, tuple(error.problems)))
+        if run.progress.settled_plan and run.deployment.spec.deletion_policy == "Delete":
+            await self._reporter.hold(run)  # whatever else is wrong with it: its end has work to do
         permitted = await server_of(run.deployment, self._cluster)
         if isinstance(permitted, Stalled):
             return await self._stalled(run, permitted)
@@ -108,6 +110,8 @@ class Living:
         return Next(after=min([self._settings.recheck, *later]))  # nobody tells us of Secrets and ConfigMaps
 
     async def _waiting(self, run: Pass, plan: Plan, server: str) -> Next:
+        if not self._servers.known(server):
+            return Next(after=self._settings.lookup_every)
         found = self._findings(run, plan)
         found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, f"ForemanServer {server!r} is not Ready"),))
         await self._reporter.write(run, found)
@@ -179,6 +183,7 @@ class Living:
             organization=spec.organization or tenant.organization,
             location=spec.location or tenant.location,
             paused=spec.paused,
+            drifted=_drifted(run),
             again=run.again,
             share=Share(self._ledger, server.metadata.name, run.who, server.spec.limits.puppet_runs_per_proxy),
         )
@@ -214,7 +219,7 @@ class Living:
     async def _project(self, run: Pass, world: World, found: Findings, connection: Connection) -> None:
         """DeployedHosts; of a deployment that was settled before this pass only those that are not as they should be."""
         stale = None
-        if run.progress.settled_plan and found.settled:
+        if run.progress.settled_plan:
             stale = await projection.stale(world, found, run.seen, self._cluster)
             names = {host.ref: f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts}
             queries = [HostNamed(names[ref]) for ref, told in stale.items() if not told]
@@ -288,6 +293,11 @@ class Living:
         await self._reporter.write(run, found)
         probe = isinstance(error, ForemanUnauthorized | ForemanForbidden)
         return Next(error=True, server=connection.server.metadata.name, probe=probe)
+
+
+def _drifted(run: Pass) -> bool:
+    conditions = (run.seen.get("status") or {}).get("conditions") or ()
+    return any(entry.get("type") == ConditionType.DRIFTED and entry.get("status") == "True" for entry in conditions)
 
 
 def _choose(world: World) -> Draft:

@@ -80,6 +80,8 @@ class Memory:
     unplanned: tuple[str, Any] = ("", None)
     """Other inputs of which no plan could be made, and why: to find that out may take long."""
     resyncs: int = 0
+    value_drift: tuple[str, ...] | None = None
+    """What the last look at values found: they are not looked at in every resync. None: this process has not looked."""
     projected: dict[HostRef, object] = field(default_factory=dict)
     """What was last written of each DeployedHost."""
 

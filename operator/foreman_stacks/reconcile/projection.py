@@ -101,7 +101,7 @@ def _state(ref: HostRef, found: Findings, failed: bool) -> str:
     if any(step.run and ref in step.run.hosts for step in progress.steps.values()):
         return "Running"
     if ref in progress.configured():
-        return "Ready" if found.settled else "Configured"
+        return "Ready" if progress.settled_plan else "Configured"
     return "Built" if ref in progress.built() else "Building"
 
 

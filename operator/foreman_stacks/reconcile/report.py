@@ -19,6 +19,16 @@ from foreman_stacks.reconcile.conditions import Condition, Truth
 from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.steps import periodic_puppet
 
+_STANDING = frozenset(
+    {
+        ConditionType.CONFIGURED,
+        ConditionType.HOSTS_PROVISIONED,
+        ConditionType.STEPS_COMPLETED,
+        ConditionType.PERIODIC_PUPPET_ENABLED,
+        ConditionType.DRIFTED,
+    }
+)
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -38,23 +48,45 @@ class Findings:
     settled: bool = False
     drift: tuple[str, ...] | None = None
 
+    @property
+    def kept(self) -> bool:
+        """Whether a settled deployment stays as it is though the plan is another one now, or there is none."""
+        same = self.plan is not None and self.plan.id == self.progress.settled_plan
+        return bool(self.progress.settled_plan) and not same
+
 
 def report(old: Mapping[str, Any], found: Findings, now: datetime) -> dict[str, Any]:
     """The whole status."""
     blot = redactor(found.plan, found.scope)
     progress = _blotted(_failures(found), blot)
-    desired = {role.name: len(role.hosts) for role in found.plan.roles} if found.plan else _desired(old)
-    order = _order(found.plan) if found.plan else [step["name"] for step in old.get("steps") or ()]
-    told = (replace(entry, message=blot(entry.message)) for entry in _conditions(found, desired))
+    shown = None if found.kept else found.plan
+    desired = {role.name: len(role.hosts) for role in shown.roles} if shown else _desired(old)
+    order = _order(shown) if shown else [step["name"] for step in old.get("steps") or ()]
+    told = [replace(entry, message=blot(entry.message)) for entry in _conditions(found, desired)]
+    told += _standing(old, told) if found.kept else []
     merged = conditions.merge(old.get("conditions") or (), told, found.generation, now)
     return {
         "observedGeneration": found.generation,
         **status.render(progress, desired, order),
         "conditions": merged,
-        "summary": _summary(merged, found, progress, desired),
+        "summary": _summary(merged, replace(found, plan=shown), progress, desired) | _step(old, found),
         "missingParameters": [dict(entry) for entry in found.missing],
         "outputs": _outputs(found.scope) if found.scope else list(old.get("outputs") or ()),
     }
+
+
+def _standing(old: Mapping[str, Any], told: Iterable[Condition]) -> list[Condition]:
+    """What was said of the settled plan and still holds."""
+    new = {entry.type for entry in told}
+    return [
+        Condition(ConditionType(entry["type"]), entry["status"], Reason(entry["reason"]), entry.get("message", ""))
+        for entry in old.get("conditions") or ()
+        if entry["type"] in _STANDING - new
+    ]
+
+
+def _step(old: Mapping[str, Any], found: Findings) -> dict[str, str]:
+    return {"step": str((old.get("summary") or {}).get("step", ""))} if found.kept else {}
 
 
 def _order(plan: Plan) -> list[str]:
@@ -78,7 +110,7 @@ def _failures(found: Findings) -> Progress:
 
 def _conditions(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
     yield from _overall(found)
-    if found.plan is not None:
+    if found.plan is not None and not found.kept:
         yield from _stages(found, desired)
     if found.paused:
         yield Condition(ConditionType.PAUSED, "True", Reason.PAUSED, "spec.paused: nothing is written to Foreman")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import HostgroupNamed, HostsWithEnvironment, HostTaken, OverrideOf
 from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.values import alike
@@ -21,16 +22,30 @@ def watch_over(world: World) -> Draft:
     """A settled deployment: refuse what is not supported yet, else look for drift."""
     draft = refused(world)
     if draft is None:
-        every = world.settings.override_resync_every
-        draft = Draft(replace(world.progress, settled_generation=world.generation))
-        draft.drift = tuple(drift(world, overrides=world.memory.resyncs % every == 0))
+        draft = Draft(_taken_over(world))
+        draft.drift = tuple(drift(world) if _same(world) else _gone(world))
     return draft
+
+
+def _same(world: World) -> bool:
+    """Whether the plan is the settled one, however the deployment is written now."""
+    return _halves(world.plan_id)[0] == _halves(world.progress.settled_plan)[0]
+
+
+def _halves(plan_id: str) -> tuple[str, str]:
+    plan, _, configuration = plan_id.partition("-")
+    return plan, configuration
+
+
+def _taken_over(world: World) -> Progress:
+    """A new generation that says the same in other words is settled as it is."""
+    progress = replace(world.progress, settled_generation=world.generation)
+    return replace(progress, plan=world.plan_id, settled_plan=world.plan_id) if _same(world) else progress
 
 
 def refused(world: World) -> Draft | None:
     """A draft that says no, when this edit of the deployment would change the settled plan."""
-    settled = world.progress.settled_plan
-    if world.plan_id == settled or world.plan_id.partition("-")[2] == settled.partition("-")[2]:
+    if _same(world) or _halves(world.plan_id)[1] == _halves(world.progress.settled_plan)[1]:
         return None
     draft = Draft(world.progress)
     draft.stall(
@@ -45,20 +60,23 @@ def refused(world: World) -> Draft | None:
     return draft
 
 
-def drift(world: World, *, overrides: bool) -> list[str]:
-    """How Foreman differs from what was settled: one line each. Thin searches, one GET for each hostgroup."""
+def drift(world: World) -> list[str]:
+    """How Foreman differs from what was settled: one line each. Thin searches, one GET for each hostgroup.
+
+    Values that only a search for each tells are looked at less often, and what was found then counts meanwhile.
+    """
     known = [host for role in world.plan.roles for host in role.hosts]
-    names = {host.ref: f"{host.label}.{world.domain()}" for host in known}
-    if world.plan_id != world.progress.settled_plan:
-        return list(_gone(world, names))
-    found = [*_groups(world), *_hosts(world, names)]
-    if overrides and not found:
-        found += _values(world, world.scope())
-    return found
+    found = [*_groups(world), *_hosts(world, {host.ref: f"{host.label}.{world.domain()}" for host in known})]
+    memory = world.memory
+    unsure = memory.value_drift is None and world.drifted
+    if not found and (unsure or memory.resyncs % world.settings.override_resync_every == 0):
+        memory.value_drift = tuple(_values(world, world.scope()))
+    return [*found, *(memory.value_drift or ())]
 
 
-def _gone(world: World, names: Mapping[HostRef, str]) -> Iterator[str]:
+def _gone(world: World) -> Iterator[str]:
     """Of a deployment whose Stack was edited since, we only know which hosts there were."""
+    names = {host.ref: f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts}
     asked = [HostTaken(names[ref]) for ref in sorted(world.progress.configured() & names.keys())]
     world.seen.need(asked)
     for query in asked:
@@ -112,7 +130,8 @@ def _hosts(world: World, names: dict[HostRef, str]) -> Iterator[str]:
 
 
 def _values(world: World, scope: Scope) -> Iterator[str]:
-    """Override values of hostgroups, one GET each: there is no bulk read."""
+    """Override values of hostgroups, one GET each, and parameters whose value depends on hosts."""
+    yield from _computed(world, scope)
     for group in wanted_groups(scope):
         if group.staging:
             continue
@@ -126,3 +145,21 @@ def _values(world: World, scope: Scope) -> Iterator[str]:
                 yield f"value {name}: is gone"
             elif not entry.bound.sensitive and not alike(entry.bound.type, entry.bound.plain, now.value):
                 yield f"value {name}: is {now.value!r}, not {entry.bound.plain!r}"
+
+
+def _computed(world: World, scope: Scope) -> Iterator[str]:
+    constant = {
+        parameter_key(group.name, value.name)
+        for group in world.plan.groups
+        for value in group.parameters
+        if value.constant is not None
+    } - world.plan.updates.keys()
+    for group in scope.groups:
+        title = _title(world, group.name)
+        row = world.seen[HostgroupNamed(title)]
+        for bound in group.parameters:
+            if row is None or bound.sensitive or parameter_key(group.name, bound.name) in constant:
+                continue
+            real = row.parameter(bound.name)
+            if not alike(bound.type, bound.plain, real):
+                yield f"hostgroup {title}: parameter {bound.name} is {real!r}, not {bound.plain!r}"

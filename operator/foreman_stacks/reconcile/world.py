@@ -52,13 +52,15 @@ class World(Moment):
     organization: str | None = None
     location: str | None = None
     paused: bool = False
+    drifted: bool = False
+    """Whether the status says so."""
     again: frozenset[str] = frozenset()
     """Hosts that a person asks us to make again, if they are gone."""
 
     @property
     def plan_id(self) -> str:
-        """Plan and configuration: the second half tells an edited deployment from an edited Stack."""
-        return f"{self.plan.hash[:12]}-{self.plan.config_digest[:8]}"
+        """What status and record call the plan."""
+        return self.plan.id
 
     def facts(self, progress: Progress | None = None) -> Facts:
         """What expressions may see. Raises `Unread` for hosts that are there and not read."""
