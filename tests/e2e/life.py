@@ -13,6 +13,8 @@ from tests.e2e.stage import SPEED, Simulator, Stage, example, sweep, until
 JOBS = "POST /api/v2/job_invocations"
 HOSTS = "POST /api/v2/hosts"
 DOMAIN = "lab.example.com"
+OURS = {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
+"""The hosts of `deploy`."""
 FIRST = {"name": "first", "puppetRun": {"roles": ["zk"]}}
 RING = {
     "name": "ring",
@@ -204,3 +206,29 @@ def side(stage: Stage) -> Iterator[Stage]:
         sweep(other)
         with suppress(httpx.HTTPStatusError):
             stage.api.call("DELETE", f"/api/v1/namespaces/{place}")
+
+
+@contextmanager
+def fresh(ground: Stage, **settings: str) -> Iterator[Stage]:
+    """A stage that several tests share, as if it were new: an empty Foreman, a namespace and a server of the test's own."""
+    if ground.operator.process is None:
+        ground.operator.start(**settings)
+    ground.simulator.control("POST", "reset")
+    thaw(ground.simulator)
+    with side(ground) as found:
+        yield found
+
+
+def is_said(stage: Stage, kind: str, status: str, reason: str, name: str = "zookeeper") -> None:
+    """Wait until a condition is so, for the newest generation."""
+
+    def look() -> bool:
+        found = stage.condition(kind, name)
+        generation = stage.get(name)["metadata"]["generation"]
+        return (found.get("status"), found.get("reason"), found.get("observedGeneration")) == (
+            status,
+            reason,
+            generation,
+        )
+
+    until(look, what=f"{kind}={status}/{reason}; {stage.status(name).get('conditions')}")

@@ -238,6 +238,7 @@ class Stage:
     operator: Operator
     namespace: str
     server: str
+    plane: ControlPlane
     more: list[str] = field(default_factory=list)
 
     # --- objects ----------------------------------------------------------------------------------------------
@@ -361,7 +362,7 @@ def staged(
     environment = {f"FOREMAN_STACKS_{name}": value for name, value in SETTINGS.items()}
     environment["FOREMAN_STACKS_INSTALLATION"] = namespace
     operator = Operator(kubeconfig, directory, environment)
-    stage = Stage(api, own, operator, namespace, server)
+    stage = Stage(api, own, operator, namespace, server, plane)
     account = {"username": "admin", "password": PASSWORD}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": server}, "stringData": account}
     api.apply(f"/api/v1/namespaces/{SYSTEM}/secrets/{server}", secret)

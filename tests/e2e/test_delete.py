@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from control_plane import ControlPlane
 from tests.e2e.life import (
     DOMAIN,
     HOSTS,
+    OURS,
     annotate,
     before_job,
     deploy,
@@ -15,40 +15,35 @@ from tests.e2e.life import (
     fair,
     fault,
     freeze_in_job,
+    fresh,
     hold,
     jobs_of,
     mend,
     names,
     plant,
-    side,
     small,
     thaw,
 )
-from tests.e2e.stage import Simulator, Stage, staged, until
+from tests.e2e.stage import Simulator, Stage, until
 
 pytestmark = pytest.mark.xdist_group("delete")
 
 GROUPS = "POST /api/v2/hostgroups"
-OURS = {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
 Continue = Callable[[], None]
 
 
-@pytest.fixture(scope="module")
-def ground(control_plane: ControlPlane, installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One simulator and one operator for all tests; each has a namespace and a server of its own."""
-    with staged(control_plane, tmp_path_factory.mktemp("delete"), "delete") as found:
-        found.operator.start()
-        yield found
-        places = [f"/api/v1/namespaces/{place}" for place in found.more]
-        until(lambda: not [place for place in places if found.api.find(place)], what="all namespaces end")
-
-
 @pytest.fixture
-def stage(ground: Stage) -> Iterator[Stage]:
-    ground.simulator.control("POST", "reset")
-    thaw(ground.simulator)
-    with side(ground) as found:
+def stage(shared_stage: Stage) -> Iterator[Stage]:
+    with fresh(shared_stage) as found:
         yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left(shared_stage: Stage) -> Iterator[None]:
+    """In the end all namespaces of this module are gone: nothing of ours holds any of them."""
+    yield
+    places = [f"/api/v1/namespaces/{place}" for place in shared_stage.more]
+    until(lambda: not [place for place in places if shared_stage.api.find(place)], what="all namespaces end")
 
 
 # --- phases: each brings the deployment into one and says how the world goes on once deletion was asked for ---------
@@ -116,10 +111,11 @@ PHASES = {
 
 def strangers(stage: Stage) -> None:
     """What looks almost like ours: another installation's, another deployment's, and nobody's."""
+    installation = stage.operator.environment["FOREMAN_STACKS_INSTALLATION"]
     marks = {
         "other": f"v1 elsewhere/{stage.namespace}/zookeeper Created role=zk index=1 source=libvirt",
-        "longer": f"v1 delete/{stage.namespace}/zookeeper-b Created role=zk index=1 source=libvirt",
-        "adopted": f"v1 delete/{stage.namespace}/zookeeper Adopted role=zk index=1 source=libvirt",
+        "longer": f"v1 {installation}/{stage.namespace}/zookeeper-b Created role=zk index=1 source=libvirt",
+        "adopted": f"v1 {installation}/{stage.namespace}/zookeeper Adopted role=zk index=1 source=libvirt",
         "nobody": "",
     }
     for name, mark in marks.items():

@@ -1,122 +1,223 @@
-"""Edits: followed until a deployment is Ready, refused without a write afterwards; drift is told; paused is still."""
+"""Edits before Ready: the act that runs ends, then the new plan is followed; hosts keep their names and places."""
 
-from tests.e2e.life import FIRST, before_job, deploy, freeze_in_job, jobs_of, runs, sent, small, thaw
-from tests.e2e.stage import Stage, until
+from collections.abc import Iterator
+from typing import Any
 
-JOBS = "POST /api/v2/job_invocations"
+import pytest
+
+from tests.e2e.life import (
+    DOMAIN,
+    FIRST,
+    HOSTS,
+    JOBS,
+    RING,
+    SECOND,
+    before_job,
+    deploy,
+    fair,
+    freeze,
+    freeze_in_job,
+    fresh,
+    hold,
+    is_said,
+    jobs_of,
+    names,
+    small,
+    thaw,
+)
+from tests.e2e.stage import Stage, example, until
+
+pytestmark = pytest.mark.xdist_group("edits")
 
 
-def _condition(stage: Stage, kind: str, status: str, reason: str = "") -> bool:
-    found = stage.condition(kind)
-    return found.get("status") == status and (not reason or found.get("reason") == reason)
+@pytest.fixture
+def stage(shared_stage: Stage) -> Iterator[Stage]:
+    with fresh(shared_stage) as found:
+        yield found
 
 
-def _ordered(stage: Stage) -> list[str]:
-    """The hosts on which a run of ours applied class zookeeper, once for each."""
-    lines = [line for line in stage.simulator.audit() if line["event"] == "applied" and line["class"] == "zookeeper"]
-    return [line["host"].partition(".")[0] for line in lines if line["cause"] == "triggered"]
+def finishing(stage: Stage, plan: str) -> None:
+    """The edit is seen, and waits: the status is about the new generation and still has the old plan."""
+    is_said(stage, "Reconciling", "True", "FinishingStep")
+    status = stage.status()
+    assert status["observedGeneration"] == stage.get()["metadata"]["generation"]
+    assert status["plan"] == plan
 
 
-def test_an_edit_before_ready_waits_for_the_act_and_is_then_followed(stage: Stage) -> None:
-    small(stage)
+def told(stage: Stage) -> list[tuple[str, dict[str, Any]]]:
+    """What our own runs applied: host and parameters."""
+    lines = [line for line in stage.simulator.audit() if line["event"] == "applied" and line["cause"] == "triggered"]
+    return [(line["host"].partition(".")[0], line["parameters"]) for line in lines if line["class"] == "zookeeper"]
+
+
+def with_package(stage: Stage, package: str) -> None:
+    """The Stack with another value for a class parameter."""
+    spec = stage.get("zookeeper", "stacks")["spec"]
+    value = next(o for o in spec["hostgroups"][0]["puppetClasses"][0]["overrides"] if o["name"] == "java_package")
+    value["value"] = package
+    stage.api.call("PATCH", stage.path("stacks", "zookeeper"), {"spec": spec}, "application/merge-patch+json")
+
+
+def test_more_hosts_while_a_step_runs(stage: Stage) -> None:
+    """The new host runs all steps; the old ones only what their values have changed for."""
+    small(stage, FIRST, RING, SECOND)
     held = before_job(stage.simulator, "first")
     deploy(stage)
     freeze_in_job(held, "first")
     plan = stage.status()["plan"]
     deploy(stage, count=3)
-    generation = stage.get()["metadata"]["generation"]
-    until(lambda: _condition(stage, "Reconciling", "True", "FinishingStep"), what="the act under way ends first")
-    status = stage.status()
-    assert (status["observedGeneration"], status["plan"]) == (generation, plan)
+    finishing(stage, plan)
+    assert names(stage.simulator, "hosts") == {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
     thaw(stage.simulator)
     status = stage.ready()
-    assert status["plan"] != plan
-    assert status["summary"]["hosts"] == "3/3"
-    assert sorted(_ordered(stage)) == ["zookeeper-zk-1", "zookeeper-zk-2", "zookeeper-zk-3"]
+    assert (status["summary"]["hosts"], status["plan"] != plan) == ("3/3", True)
+    all_three = [f"198.18.1.{index}" for index in (1, 2, 3)]
+    last = dict(told(stage))
+    assert {host: parameters["servers"] for host, parameters in last.items()} == {
+        f"zookeeper-zk-{index}": all_three for index in (1, 2, 3)
+    }
+    first = [len(job["host_ids"]) for job in jobs_of(stage.simulator, "first")]
+    assert first == [2, 1], "the first run was repeated on hosts for which nothing has changed"
+    fair(stage.simulator)
 
 
-def test_a_changed_stack_runs_again_what_it_concerns(stage: Stage) -> None:
+def test_the_stack_is_followed(stage: Stage) -> None:
+    """Every host runs what its changed values concern again, also with a new step before the one that runs."""
     small(stage)
+    held = before_job(stage.simulator, "first")
+    deploy(stage)
+    freeze_in_job(held, "first")
+    plan = stage.status()["plan"]
+    small(stage, {"name": "before", "puppetRun": {"roles": ["zk"], "hosts": "Leader"}}, FIRST | {"after": ["before"]})
+    with_package(stage, "another-jre")
+    finishing(stage, plan)
+    thaw(stage.simulator)
+    status = stage.ready()
+    assert [step["name"] for step in status["steps"]] == ["Quiesce", "before", "first", "PeriodicPuppet"]
+    packages = [parameters["java_package"] for _, parameters in told(stage)]
+    assert packages == ["default-jre-headless"] * 2 + ["another-jre"] * 3
+
+
+def test_a_step_that_is_taken_away_while_it_runs(stage: Stage) -> None:
+    small(stage, FIRST, {"name": "last", "puppetRun": {"roles": ["zk"], "hosts": "Leader"}})
+    held = before_job(stage.simulator, "first")
+    deploy(stage)
+    freeze_in_job(held, "first")
+    plan = stage.status()["plan"]
+    small(stage, {"name": "last", "puppetRun": {"roles": ["zk"], "hosts": "Leader"}})
+    finishing(stage, plan)
+    thaw(stage.simulator)
+    status = stage.ready()
+    assert [step["name"] for step in status["steps"]] == ["Quiesce", "last", "PeriodicPuppet"]
+
+
+def test_a_step_that_concerns_other_hosts_while_it_runs(stage: Stage) -> None:
+    """The job on hosts that the step no longer is for is waited for, and the step runs on those that it is for now."""
+    small(stage)
+    held = before_job(stage.simulator, "first")
+    deploy(stage)
+    freeze_in_job(held, "first")
+    plan = stage.status()["plan"]
+    small(stage, {"name": "first", "puppetRun": {"roles": ["zk"], "hosts": "Leader"}})
+    finishing(stage, plan)
+    assert len(stage.simulator.rows("jobs")) >= 2
+    thaw(stage.simulator)
+    stage.ready()
+    assert [job["cancelled"] for job in jobs_of(stage.simulator, "first")] == [False, False]
+
+
+def test_several_runs_in_a_row(stage: Stage) -> None:
+    """Of a step with two runs the first one is under way: it ends, and the step begins anew under the new plan."""
+    small(stage, {"name": "first", "puppetRun": {"roles": ["zk"], "runs": 2}})
     held = before_job(stage.simulator, "first")
     deploy(stage, count=1)
     freeze_in_job(held, "first")
-    stack = stage.get("zookeeper", "stacks")
-    package = next(
-        o for o in stack["spec"]["hostgroups"][0]["puppetClasses"][0]["overrides"] if o["name"] == "java_package"
-    )
-    package["value"] = "another-jre"
-    small(stage, FIRST)
-    stage.api.call("PATCH", stage.path("stacks", "zookeeper"), {"spec": stack["spec"]}, "application/merge-patch+json")
-    until(lambda: _condition(stage, "Reconciling", "True", "FinishingStep"), what="the act under way ends first")
+    plan = stage.status()["plan"]
+    deploy(stage, count=2)
+    finishing(stage, plan)
     thaw(stage.simulator)
     stage.ready()
-    packages = [parameters["java_package"] for _, parameters in runs(stage.simulator)]
-    assert packages[0] == "default-jre-headless"
-    assert packages[-1] == "another-jre"
+    assert [len(job["host_ids"]) for job in jobs_of(stage.simulator, "first")] == [1, 2, 2]
 
 
-def test_a_lower_count_is_refused_and_undoing_it_heals(stage: Stage) -> None:
+@pytest.mark.parametrize("phase", ["creating", "running"])
+def test_fewer_hosts_are_refused(stage: Stage, phase: str) -> None:
+    small(stage)
+    held = hold(stage.simulator, HOSTS, 2) if phase == "creating" else before_job(stage.simulator, "first")
+    deploy(stage)
+    if phase == "creating":
+        held.here(2)
+        deploy(stage, count=1)
+        held.go_on()
+    else:
+        freeze_in_job(held, "first")
+        deploy(stage, count=1)
+        thaw(stage.simulator)
+    if phase == "creating":
+        held.go_on()
+    assert "hosts 2 exist and would be too many" in stage.stalled("ScaleDownRefused")
+    deploy(stage)
+    stage.ready()
+    assert names(stage.simulator, "hosts") == {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
+    fair(stage.simulator)
+
+
+def renamed(stage: Stage) -> dict[str, Any]:
+    roles = example("zookeeper", "deployment.yaml", "StackDeployment")["spec"]["roles"]
+    roles[0] |= {"count": 2, "hostname": "other-{index}"}
+    return {"roles": roles}
+
+
+@pytest.mark.parametrize("phase", ["creating", "building"])
+def test_hosts_keep_their_names(stage: Stage, phase: str) -> None:
+    """Hosts that are on their way, or there, are not made a second time under another name."""
+    small(stage)
+    held = hold(stage.simulator, HOSTS, 2)
+    deploy(stage)
+    held.here(2)
+    if phase == "building":
+        freeze(stage.simulator)
+        held.go_on()
+        held.go_on()
+        until(lambda: [role["created"] for role in stage.status()["roles"]] == ["1-2"], what="both are there")
+    stage.deployment(**renamed(stage))
+    if phase == "creating":
+        held.go_on()
+        held.go_on()
+    assert "would be called other-1" in stage.stalled("ChangeNotSupported")
+    thaw(stage.simulator)
+    deploy(stage)
+    stage.ready()
+    assert names(stage.simulator, "hosts") == {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
+
+
+def test_hosts_are_quiet_again_before_anything_of_theirs_changes(stage: Stage) -> None:
+    """An edit comes when periodic Puppet is on again already: agents must not apply it by themselves."""
     small(stage)
     held = before_job(stage.simulator, "first")
-    deploy(stage, count=2)
+    deploy(stage)
     held.here()
-    deploy(stage, count=1)
+    resume = hold(stage.simulator, JOBS, 2)
     held.go_on()
-    assert "exist and would be too many" in stage.stalled("ScaleDownRefused")
-    deploy(stage, count=2)
-    stage.ready()
-
-
-def test_after_ready_an_edit_of_the_plan_is_refused_without_a_write_and_undoing_it_heals(stage: Stage) -> None:
-    small(stage)
-    deploy(stage)
-    settled = stage.ready()
-    writes = stage.simulator.writes()
-    deploy(stage, count=3)
-    stage.stalled("ChangeNotSupported")
-    assert _condition(stage, "Ready", "False", "ChangeNotSupported")
-    assert stage.status()["settledPlan"] == settled["settledPlan"]
-    deploy(stage, count=2)
-    stage.ready()
-    small(stage, FIRST, {"name": "more", "after": ["first"], "puppetRun": {"roles": ["zk"]}})
-    until(lambda: stage.condition("Ready", plural="stacks").get("observedGeneration") == 2, what="the Stack is seen")
-    deploy(stage, deletionPolicy="Delete")
-    stage.ready()
-    assert stage.simulator.writes() == writes, "an edited Stack is ignored, and so is what is no part of the plan"
-
-
-def test_drift_is_told_and_not_touched(stage: Stage) -> None:
-    stage.operator.stop()
-    stage.operator.start(resync="1", override_resync_every="1")
-    small(stage)
-    deploy(stage)
-    stage.ready()
-    group = next(row for row in stage.simulator.rows("hostgroups") if row["name"].startswith("zk ("))
-    path = f"/api/v2/hostgroups/{group['id']}/parameters/servers"
-    stage.simulator.send("PUT", path, {"parameter": {"value": '["10.0.0.1"]'}})
-    until(lambda: _condition(stage, "Drifted", "True"), what="drift is told")
-    assert "servers" in stage.condition("Drifted")["message"]
-    assert stage.condition("Ready")["status"] == "True"
-    row = next(p for p in stage.simulator.rows("parameters") if p["owner_id"] == group["id"] and p["name"] == "servers")
-    assert "10.0.0.1" in str(row["value"]), "nothing was corrected"
-    stage.simulator.send("PUT", path, {"parameter": {"value": "[]"}})
-    until(lambda: _condition(stage, "Drifted", "False"), what="it heals")
-
-
-def test_paused_writes_nothing_and_finishes_what_was_started(stage: Stage) -> None:
-    small(stage, FIRST, {"name": "second", "after": ["first"], "puppetRun": {"roles": ["zk"]}})
-    held = before_job(stage.simulator, "first")
-    deploy(stage, count=1)
-    freeze_in_job(held, "first")
-    deploy(stage, count=1, paused=True)
-    until(lambda: _condition(stage, "Paused", "True"), what="Paused is said")
-    jobs = sent(stage.simulator, JOBS)
-    thaw(stage.simulator)
-    until(
-        lambda: next(s for s in stage.status()["steps"] if s["name"] == "first")["state"] == "Done", what="first ends"
+    resume.here(1)
+    resume.go_on()
+    resume.here(2)
+    record = hold(
+        stage.simulator, "PUT /api/v2/hostgroups/:id/parameters/:pid", path="*/parameters/foreman_stacks_record"
     )
-    until(lambda: _condition(stage, "Reconciling", "True", "Paused"), what="it waits")
-    assert sent(stage.simulator, JOBS) == jobs
-    assert jobs_of(stage.simulator, "second") == []
-    deploy(stage, count=1, paused=False)
+    resume.go_on()
+    record.here()
+    with_package(stage, "another-jre")
+    until(lambda: stage.condition("Ready", plural="stacks").get("observedGeneration") == 2, what="the Stack is seen")
+    record.go_on()
     stage.ready()
+    until(lambda: [p["java_package"] for _, p in told(stage)].count("another-jre") >= 2, what="both run it")
+    new = [
+        (line["event"], line["host"], line["cause"])
+        for line in stage.simulator.audit()
+        if line["event"] == "applied"
+        and line["class"] == "zookeeper"
+        and line["parameters"]["java_package"] == "another-jre"
+    ]
+    assert {cause for _, _, cause in new[:2]} == {"triggered"}, "an agent applied the edit by itself"
+    assert len(jobs_of(stage.simulator, "Quiesce")) >= 2

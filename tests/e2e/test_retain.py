@@ -1,7 +1,7 @@
 """`deletionPolicy: Retain` touches nothing; the same name made again adopts what is there and repeats nothing."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.e2e.life import (
     fair,
     fault,
     freeze_in_job,
+    fresh,
     hold,
     jobs_of,
     marks,
@@ -27,7 +28,15 @@ from tests.e2e.life import (
 from tests.e2e.stage import Simulator, Stage, until
 
 MOVE = "PUT /api/v2/hosts/bulk/reassign_hostgroup"
+pytestmark = pytest.mark.xdist_group("retain")
+
 Continue = Callable[[], None]
+
+
+@pytest.fixture
+def stage(shared_stage: Stage) -> Iterator[Stage]:
+    with fresh(shared_stage) as found:
+        yield found
 
 
 def foreman(simulator: Simulator) -> dict[str, list[str]]:
