@@ -184,7 +184,7 @@ def test_hosts_keep_their_names(stage: Stage, phase: str) -> None:
     if phase == "creating":
         held.go_on()
         held.go_on()
-    assert "would be called other-1" in stage.stalled("ChangeNotSupported")
+    assert "would rename hosts that exist" in stage.stalled("NameConflict")
     thaw(stage.simulator)
     deploy(stage)
     stage.ready()

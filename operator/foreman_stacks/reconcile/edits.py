@@ -64,25 +64,9 @@ def followed(progress: Progress, plan: tuple[str, ...]) -> Progress:
 
 
 def misplaced(world: World) -> list[Problem]:
-    """Hosts that are there and that the new plan would call otherwise, or put under other hostgroups."""
+    """Hosts that are there and that the new plan would put under other hostgroups."""
     created = world.progress.created()
-    if not created:
-        return []
-    marked = creation.marked(world, created)
-    scope = world.scope()
-    problems = list(_renamed(world, scope, marked))
-    return problems or list(_elsewhere(world, scope, marked))
-
-
-def _renamed(world: World, scope: Scope, marked: dict[HostRef, str]) -> Iterator[Problem]:
-    for host in scope.hosts:
-        name = marked.get(host.ref)
-        if name is not None and name != world.fqdn(host):
-            yield Problem(
-                f"spec.roles[{host.ref.role}].hostname",
-                f"host {name} is there, and would be called {world.fqdn(host)}",
-                "undo the edit: hosts keep their names",
-            )
+    return list(_elsewhere(world, world.scope(), creation.marked(world, created))) if created else []
 
 
 def _elsewhere(world: World, scope: Scope, marked: dict[HostRef, str]) -> Iterator[Problem]:

@@ -59,6 +59,9 @@ class Passes:
     def ready(self, name: str) -> Connection | None:
         return self.connections.get(name)
 
+    def known(self, name: str) -> bool:
+        return True
+
 
 def started(passes: Passes, defects: list[Key] | None = None, **settings: Any) -> Engine:
     async def close() -> None:
