@@ -177,7 +177,11 @@ def _book(draft: Draft, advance: Advance, reason: Reason) -> None:
     before = draft.progress.step(advance.progress.name)
     draft.failures |= advance.failures
     if advance.intends and draft.paused:
-        kept = before if before.run is not None and not draft.finishing else replace(before, run=None, state=StepState.WAITING)
+        kept = (
+            before
+            if before.run is not None and not draft.finishing
+            else replace(before, run=None, state=StepState.WAITING)
+        )
         draft.progress = draft.progress.with_step(kept)
         draft.wait(Wait(Reason.PAUSED, f"paused before step {before.name}"))
         return
