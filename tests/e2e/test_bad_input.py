@@ -290,7 +290,7 @@ def test_a_defect_of_ours_shows_in_the_object_and_goes_away(stage: Stage) -> Non
     with nothing_written(stage):
         deploy(stage, "defect", stack("defect"), environment="t0p-secret")
         message = reconciling(stage, "InternalError", "defect")
-        assert message.startswith("a defect of the operator: KeyError in readers.")
+        assert message.startswith("a defect of the operator: KeyError in ")
         ready = stage.condition("Ready", "defect")
         assert (ready["status"], ready["reason"]) == ("Unknown", "InternalError")
         assert stage.status("defect")["summary"]["reason"] == "InternalError"
