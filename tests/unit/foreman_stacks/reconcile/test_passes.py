@@ -374,3 +374,22 @@ def test_delete_removes_what_is_ours_and_lets_go(when: str) -> None:
         assert (await desk.look()).after is None
 
     at_desk(story, host_create_timeout=10.0)
+
+
+def test_a_deployment_that_is_made_again_does_not_take_jobs_of_its_first_life_for_its_own() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(deletionPolicy="Delete")
+        for life in (1, 2):
+            await desk.until(lambda: "run" in desk.step("first"))
+            assert len(desk.role("configured")) == 2
+            desk.kube.remove(KEY)
+            await desk.until(lambda: KEY not in desk.kube.objects)
+            desk.restart()
+            if life == 1:
+                desk.deployment(deletionPolicy="Delete")
+        tokens = [text for text in desk.wrote if text.startswith("start job")]
+        assert len(tokens) >= 2
+        assert len(set(tokens)) == len(tokens)
+
+    at_desk(story, host_create_timeout=10.0)

@@ -30,8 +30,9 @@ from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.world import Draft
 from foreman_stacks.resources import KINDS
 from foreman_stacks.resources import host as hosts
+from foreman_stacks.resources.puppet_class import PuppetClassKind
 from tests.unit.foreman_stacks.lab import ENVIRONMENT, Lab, in_lab
-from tests.unit.foreman_stacks.made import NOW
+from tests.unit.foreman_stacks.made import NOW, OUTER, hostgroup
 from tests.unit.foreman_stacks.resources.scopes import (
     BASE,
     CANARY,
@@ -236,6 +237,18 @@ def test_what_differs_is_mended_by_one_write(sabotage: Sabotage, mended: str) ->
         assert await made(lab, SCOPE, memory) == []
 
     story(tell)
+
+
+def test_a_class_that_a_group_above_gives_already_is_there() -> None:
+    """Foreman drops it from the lower group without a word (foreman-api §7.2): asking for it again would never end."""
+    both = with_group(SCOPE, "zk", classes=(*ZK.classes, replace(BASE.classes[0], overrides=())))
+    leaf = hostgroup(12, LEAF, classes=frozenset({"zookeeper"}), all_classes=frozenset({"zookeeper", "role_db"}))
+    seen = Snapshot({HostgroupNamed(TOP): None, HostgroupNamed(STAGING): None, HostgroupNamed(LEAF): leaf, **outer()})
+    assert PuppetClassKind().changes(PuppetClassKind().wanted(both), seen) == []
+
+
+def outer() -> dict[Query[Any], Any]:
+    return {HostgroupNamed(OUTER): hostgroup(2, OUTER)}
 
 
 def test_a_new_value_of_a_parameter_and_of_its_override_is_written_once_each() -> None:
