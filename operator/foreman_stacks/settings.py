@@ -82,6 +82,8 @@ class Settings:
     """Before a step is tried again for the hosts that failed; doubled each time, up to `backoff_cap`."""
     quiesce_limit: int = 120
     """How long the scripts that switch periodic Puppet off and on wait for a run under way."""
+    show_every: float = 5.0
+    """The DeployedHosts of a deployment that is worked on are written this often at most; failures are shown at once."""
     claim_grace: float = 2.0
     """A new deployment is accepted no earlier than this after its creation: creation times are whole seconds, and of two
     that were applied in one call the one that comes first must have been seen."""

@@ -43,6 +43,7 @@ SETTINGS = {
     "RETRY_FIRST": "0.2",
     "BUSY_RETRY": "0.3",
     "CLAIM_GRACE": "0.1",
+    "SHOW_EVERY": "0",
     "HOST_CREATE_TIMEOUT": "3",
     "REPORT_GRACE": "2",
     "LOG_LEVEL": "DEBUG",

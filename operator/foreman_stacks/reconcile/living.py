@@ -20,7 +20,7 @@ from foreman_stacks.errors import (
     InvalidSpec,
     Problem,
 )
-from foreman_stacks.foreman.port import HostNamed, Snapshot
+from foreman_stacks.foreman.port import Snapshot
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.reasons import ConditionType, Reason
@@ -205,26 +205,20 @@ class Living:
         run.memory.rebuffed = False
         if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
             run.memory.doubt()  # it is mended in Foreman, or nowhere
-        await self._project(run, world, found, connection)
+        before = bool(run.progress.settled_plan)
+        later = await projection.show(
+            world, found, run.seen, (self._cluster, connection.foreman), settled_before=before
+        )
         if settled_now and not found.stalls:
             await self._release(run, connection)
             run.memory.rest()
+        times = [time for time in (self._after(draft, settled_now), later) if time is not None]
         return Next(
-            after=self._after(draft, settled_now),
+            after=min(times, default=None),
             polls=tuple(dict.fromkeys(draft.polls)),
             names=frozenset(f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts),
             server=connection.server.metadata.name,
         )
-
-    async def _project(self, run: Pass, world: World, found: Findings, connection: Connection) -> None:
-        """DeployedHosts; of a deployment that was settled before this pass only those that are not as they should be."""
-        stale = None
-        if run.progress.settled_plan:
-            stale = await projection.stale(world, found, run.seen, self._cluster)
-            names = {host.ref: f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts}
-            queries = [HostNamed(names[ref]) for ref, told in stale.items() if not told]
-            run.memory.learn(await connection.foreman.read(queries) if queries else {})
-        await projection.project(world, found, run.seen, self._cluster, stale)
 
     def _after(self, draft: Draft, settled_now: bool) -> float | None:
         times = [wait.after for wait in draft.waits if wait.after is not None]

@@ -84,6 +84,8 @@ class Memory:
     """What the last look at values found: they are not looked at in every resync. None: this process has not looked."""
     projected: dict[HostRef, object] = field(default_factory=dict)
     """What was last written of each DeployedHost."""
+    shown: float = 0.0
+    """When that was, by the monotonic clock."""
 
     def snapshot(self, polled: Mapping[Query[Any], Any]) -> Snapshot:
         """What a pass starts with: what was kept, and what the poller has seen since."""

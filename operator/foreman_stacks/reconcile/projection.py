@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, TypeAlias
 
 from foreman_stacks.api.meta import API_VERSION, DEPLOYMENT_LABEL, ROLE_LABEL
 from foreman_stacks.cluster.port import Cluster, Key, Object
-from foreman_stacks.foreman.port import HostNamed
+from foreman_stacks.foreman.port import Foreman, HostNamed
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.plan.model import PlannedHost
 from foreman_stacks.reconcile.report import Findings
@@ -19,6 +20,7 @@ Told: TypeAlias = Mapping[str, Any]
 """The status of an object as it is."""
 SIDE_BY_SIDE = 8
 """Objects written at the same time: one takes 10 ms, eight take not much more."""
+FAILED = "Failed"
 _KNOWN = ("foremanID", "url", "ip")
 
 
@@ -97,7 +99,7 @@ def _owner(owner: Object) -> dict[str, Any]:
 def _state(ref: HostRef, found: Findings, failed: bool) -> str:
     progress = found.progress
     if failed:
-        return "Failed"
+        return FAILED
     if any(step.run and ref in step.run.hosts for step in progress.steps.values()):
         return "Running"
     if ref in progress.configured():
@@ -105,28 +107,63 @@ def _state(ref: HostRef, found: Findings, failed: bool) -> str:
     return "Built" if ref in progress.built() else "Building"
 
 
-async def project(
-    world: World, found: Findings, owner: Object, cluster: Cluster, only: Mapping[HostRef, Told] | None = None
-) -> None:
-    """Write what differs from what this process wrote last; or `only` these, with what they told of Foreman before."""
+async def show(
+    world: World, found: Findings, owner: Object, ports: tuple[Cluster, Foreman], *, settled_before: bool
+) -> float | None:
+    """Write what is to be seen now; seconds until it is time for the rest, if there is any.
+
+    Of a deployment that was settled before this pass only those that are not as they should be. While it is worked on, not
+    more often than the settings say: what passes within seconds concerns nobody, and there may be a thousand of them.
+    """
+    cluster, foreman = ports
+    only = None
+    if settled_before:
+        only = await _stale(world, found, owner, cluster)
+        hosts = (host for role in world.plan.roles for host in role.hosts)
+        lost = [HostNamed(f"{host.label}.{world.domain()}") for host in hosts if only.get(host.ref) == {}]
+        world.memory.learn(await foreman.read(lost) if lost else {})
+    changed = _changed(world, found, only)
+    urgent = settled_before or found.settled or any(shown.state == FAILED for _, shown in changed)
+    left = world.memory.shown + world.settings.show_every - monotonic()
+    if changed and left > 0 and not urgent:
+        return left
+    if changed:
+        await _write(world, changed, cluster, [_body(world, found, owner, *one) for one in changed], only or {})
+        world.memory.shown = monotonic()
+    return None
+
+
+def _changed(world: World, found: Findings, only: Mapping[HostRef, Told] | None) -> list[tuple[PlannedHost, Shown]]:
+    """What differs from what this process wrote last; or `only` these."""
     projected = world.memory.projected
-    due = [
+    return [
         (host, shown)
         for host, shown in wanted(world, found)
         if (host.ref in only if only is not None else projected.get(host.ref) != shown)
     ]
-    for start in range(0, len(due), SIDE_BY_SIDE):
-        part = due[start : start + SIDE_BY_SIDE]
-        bodies = [_body(world, found, owner, host, shown) for host, shown in part]
-        for (host, shown), body in zip(part, bodies, strict=True):
-            if shown.id is None and only is not None:
-                body["status"] |= {name: only[host.ref][name] for name in _KNOWN if name in only[host.ref]}
-        keys = [Key("deployedhosts", world.plan.identity.namespace, _name(world, host)) for host, _ in part]
-        await asyncio.gather(*(cluster.apply(key, body) for key, body in zip(keys, bodies, strict=True)))
-        projected |= {host.ref: shown for host, shown in part}
 
 
-async def stale(world: World, found: Findings, owner: Object, cluster: Cluster) -> dict[HostRef, Told]:
+async def _write(
+    world: World,
+    changed: Sequence[tuple[PlannedHost, Shown]],
+    cluster: Cluster,
+    bodies: Sequence[dict[str, Any]],
+    told: Mapping[HostRef, Told],
+) -> None:
+    """Some at a time. What their objects `told` of Foreman stays where this process knows nothing of it."""
+    for (host, shown), body in zip(changed, bodies, strict=True):
+        if shown.id is None:
+            old = told.get(host.ref, {})
+            body["status"] |= {name: old[name] for name in _KNOWN if name in old}
+    keys = [Key("deployedhosts", world.plan.identity.namespace, _name(world, host)) for host, _ in changed]
+    for start in range(0, len(changed), SIDE_BY_SIDE):
+        end = start + SIDE_BY_SIDE
+        part = zip(keys[start:end], bodies[start:end], strict=True)
+        await asyncio.gather(*(cluster.apply(key, body) for key, body in part))
+        world.memory.projected |= {host.ref: shown for host, shown in changed[start:end]}
+
+
+async def _stale(world: World, found: Findings, owner: Object, cluster: Cluster) -> dict[HostRef, Told]:
     """The hosts whose objects somebody deleted, or were not written to the end: of a settled deployment all are `Ready`.
 
     With each what its object tells now; nothing for one that is gone.
