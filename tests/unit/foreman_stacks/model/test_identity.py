@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreman_stacks.model.identity import HostRef, Identity, Mark, indices, ranges
@@ -21,12 +21,16 @@ MARKS = st.builds(
     staging=st.booleans(),
 )
 
+FEW = settings(max_examples=40)
 
+
+@FEW
 @given(mark=MARKS)
 def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
     assert Mark.parse(str(mark)) == mark
 
 
+@FEW
 @given(mark=MARKS)
 def test_a_mark_begins_with_the_text_that_is_searched_for(mark: Mark) -> None:
     identity = Identity(*mark.identity.split("/"))

@@ -4,7 +4,7 @@ import json
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreman_stacks.model.values import Bound, Json, Secret, ValueType, alike, canonical, thaw, wire
@@ -20,6 +20,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
+
+FEW = settings(max_examples=50)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,7 @@ def test_another_value_is_told_from_the_wanted_one(kind: ValueType, wanted: Json
     assert not alike(kind, wanted, seen)
 
 
+@FEW
 @given(kind=st.sampled_from(get_args(ValueType)), value=JSON)
 def test_a_value_is_found_again_as_itself_and_as_its_text(kind: ValueType, value: Json) -> None:
     assert alike(kind, value, value)
@@ -116,12 +119,14 @@ def without_points(value: Json) -> Json:
     return [without_points(part) for part in value] if isinstance(value, list) else value
 
 
+@FEW
 @given(value=st.lists(JSON, max_size=2), other=st.lists(JSON, max_size=2))
 def test_structures_are_alike_when_json_says_so(value: Json, other: Json) -> None:
     same = canonical(without_points(value)) == canonical(without_points(other))
     assert alike("array", value, other) == same
 
 
+@FEW
 @given(value=st.dictionaries(st.text(max_size=4), JSON, max_size=4))
 def test_canonical_text_knows_no_order_of_keys(value: dict[str, Any]) -> None:
     turned = dict(reversed(list(value.items())))

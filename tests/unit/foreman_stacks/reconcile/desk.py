@@ -190,7 +190,7 @@ class Desk:
             if happened():
                 return number
             found = await self.look()
-            self.wait(1.0 if found.error else min(found.after if found.after is not None else 15.0, 15.0))
+            self.wait(1.0 if found.error else min(found.after or 0.0, 60.0))
             await asyncio.sleep(0.002)
         raise AssertionError(f"it does not happen: {self.ready}; {self.status}")
 

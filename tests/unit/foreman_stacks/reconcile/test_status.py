@@ -69,7 +69,7 @@ PROGRESS = st.builds(
     failed_hosts=st.lists(FAILED, max_size=3, unique_by=lambda host: host.name).map(tuple),
 )
 
-SOME = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+SOME = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def stored(body: Any) -> Any:
