@@ -114,6 +114,10 @@ class Killer:
         self._server.close()
         self._folder.cleanup()
 
+    def times(self, write: str) -> int:
+        """How often a write was announced."""
+        return sum(entry.moment == "before" and entry.write == write for entry in self.journal)
+
     def _accept(self) -> None:
         while True:
             try:
