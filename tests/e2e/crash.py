@@ -5,7 +5,8 @@ The operator announces every write to a Unix socket, before and after, and goes 
 again:
 
 - before: the write was never sent;
-- in flight: the simulator has the request, and commits it only after the new process has looked for it;
+- in flight: the simulator has the request, and commits it only after the new process has looked for it, and sent it
+  again if it does so;
 - after: the reply has come and nothing has taken note of it.
 """
 
@@ -42,6 +43,8 @@ LOOKUPS = {
     "job": "/api/v2/job_invocations",
 }
 """Where the new process looks for a write, by words of its name; a write that is not here: any look at all."""
+LOOKS = 10
+"""So often the new process looks for what it may not send again, or sends it again: then what was held is committed."""
 PROBES = ("status", "plugins", "current_user", "current_permissions", "remote_execution_features")
 
 
@@ -167,10 +170,17 @@ class Killer:
         self._stage.operator.kill()
         before = self._lookups(entry)
         self._held = entry.kind in UNREPEATABLE
+        begin = len(self.journal)
         self._start()
-        until(lambda: self._lookups(entry) > before, 60, f"the new process looks for {entry.write}")
+        until(
+            lambda: self._again(entry, begin) or self._lookups(entry) >= before + LOOKS, 90, f"looks for {entry.write}"
+        )
         simulator.control("DELETE", f"faults/{fault}")
         self._held = False
+
+    def _again(self, entry: Entry, begin: int) -> bool:
+        """Whether the new process has sent the same once more, and has its answer."""
+        return any(other.raw == entry.raw and other.moment != "before" for other in self.journal[begin:])
 
     def _lookups(self, entry: Entry) -> int:
         wanted = next((path for words, path in LOOKUPS.items() if words in entry.write), "")
@@ -315,8 +325,8 @@ def settled(stage: Stage) -> bool:
 def outcome(stage: Stage) -> dict[str, Any]:
     """What is there in the end, from the simulator's rows and its audit log; equal for equal ends.
 
-    Lists keep doubles: two hosts of one name are two rows. Addresses are told by the host that has them, since they
-    follow the order in which hosts were made.
+    Lists keep doubles: two hosts of one name are two rows, and a second POST counts though it was refused. Addresses are
+    told by the host that has them, since they follow the order in which hosts were made.
     """
     simulator = stage.simulator
     hosts, audit, counters = simulator.rows("hosts"), simulator.audit(), simulator.counters()
@@ -324,6 +334,7 @@ def outcome(stage: Stage) -> dict[str, Any]:
         **_rows(stage, hosts),
         "jobs": _jobs(audit),
         "runs": _runs(audit),
+        "posts": [[path, counters["requests"].get(f"POST /api/v2/{path}")] for path in ("hosts", "hostgroups")],
         "unknown": counters["unknown"] + counters["dropped"],
         "status": _status(stage),
     }
