@@ -26,7 +26,7 @@ from tests.e2e.weather import (
     was_ready,
 )
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("host-weather")]
+pytestmark = pytest.mark.timeout(240)
 
 REFUSED = {
     "errors": {"base": ["Failed to create a compute resource: quota exceeded"]},

@@ -28,7 +28,7 @@ from tests.e2e.weather import (
     succeeded,
 )
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("outage")]
+pytestmark = pytest.mark.timeout(240)
 
 CAP = 0.2
 """Of the back-off, in seconds."""

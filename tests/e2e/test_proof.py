@@ -26,7 +26,7 @@ from tests.e2e.weather import (
     was_ready,
 )
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("proof")]
+pytestmark = pytest.mark.timeout(300)
 
 Faults = dict[str, int]
 

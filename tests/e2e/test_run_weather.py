@@ -25,7 +25,7 @@ from tests.e2e.weather import (
     was_ready,
 )
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("run-weather")]
+pytestmark = pytest.mark.timeout(300)
 
 Faults = dict[str, int]
 

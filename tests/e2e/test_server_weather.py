@@ -9,9 +9,9 @@ import pytest
 from tests.e2e.gate import CERTIFICATE, Gate, Rule
 from tests.e2e.leaks import PASSWORD
 from tests.e2e.stage import SYSTEM, Stage, until
-from tests.e2e.weather import HOSTS, deployment, hosts, stack
+from tests.e2e.weather import HOSTGROUPS, HOSTS, deployment, hosts, stack
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("server-weather")]
+pytestmark = pytest.mark.timeout(240)
 
 STATUS, PLUGINS = "/api/v2/status", "/api/v2/plugins"
 FEATURES, PERMISSIONS = "/api/v2/remote_execution_features", "/api/v2/permissions/current_permissions"
@@ -166,6 +166,21 @@ def test_missing_permissions_are_named_all_at_once(servers: Servers, gate: Gate)
     assert "view_hosts" not in message
     gate.rules.clear()
     servers.recovers(name)
+
+
+def test_permission_that_is_taken_away_later_is_named_by_the_server(servers: Servers, gate: Gate) -> None:
+    """Not by its next full look: by the deployment that was refused."""
+    name = servers.add("demoted", gate.url, SERVICE)
+    servers.recovers(name)
+    gate.answer(200, _permissions(servers, without={"view_hostgroups"}), path=PERMISSIONS)
+    gate.answer(403, _denied("view_hostgroups"), path=HOSTGROUPS)
+    body = deployment(servers.stage, "demoted", app=1)
+    body["spec"] |= {"serverRef": {"name": name}, "stackRef": {"name": "web"}}
+    servers.stage.apply(body)
+    assert "view_hostgroups" in servers.unready(name, "Forbidden")
+    gate.rules.clear()
+    servers.recovers(name)
+    servers.stage.ready("demoted")
 
 
 def test_permission_that_is_missing_for_one_call_is_named_and_not_asked_for_without_end(

@@ -281,6 +281,8 @@ class Living:
         run.memory.doubt(hosts=not isinstance(error, ForemanUnreachable))
         if isinstance(error, ForemanUnauthorized):
             connection.ready, connection.message = False, str(error)
+        elif isinstance(error, ForemanForbidden):
+            connection.info = None  # so that the probe asks for our permissions, too
         told = trouble(error, run.memory)
         found = self._findings(run, plan)
         found = replace(found, waits=(told,)) if isinstance(told, Wait) else replace(found, stalls=(told,))

@@ -99,13 +99,19 @@ def _desired(old: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _failures(found: Findings) -> Progress:
-    """Failed hosts: the new ones, and the old ones that are still failed."""
-    if not found.failures:
-        kept = found.progress.failed_hosts if any(step.failed for step in found.progress.steps.values()) else ()
-        return replace(found.progress, failed_hosts=kept)
+    """Failed hosts: the new ones, and the old ones that are still failed. A pass that has not looked knows no better."""
+    if found.scope is None and not found.failures:
+        return found.progress
+    kept = {host.name: host for host in found.progress.failed_hosts if _given_up(host, found)}
     fresh = {host.name: host for host in found.failures.values()}
-    old = {host.name: host for host in found.progress.failed_hosts}
-    return replace(found.progress, failed_hosts=tuple(host for _, host in sorted((old | fresh).items())))
+    return replace(found.progress, failed_hosts=tuple(host for _, host in sorted((kept | fresh).items())))
+
+
+def _given_up(host: FailedHost, found: Findings) -> bool:
+    """Whether a step has given up on it and nobody has asked to try again; what failed before is told anew each time."""
+    label = host.name.partition(".")[0]
+    refs = {entry.label: entry.ref for role in found.plan.roles for entry in role.hosts} if found.plan else {}
+    return host.step is not None and refs.get(label) in found.progress.step(host.step).failed
 
 
 def _conditions(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:

@@ -122,9 +122,10 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
         progress = replace(progress, run=run)
     mine = [target for target in targets if target.ref in run.hosts]
     results, polls = _results(run, job, mine, context)
-    late = context.now - run.since - timedelta(seconds=context.timeout)
-    if late >= timedelta(0):
-        if len(results) < len(mine) and late < timedelta(seconds=context.settings.job_lost_after):
+    if context.now >= run.since + timedelta(seconds=context.timeout):
+        cancelled = context.sent(str(job.id))
+        lost = cancelled and context.now >= cancelled + timedelta(seconds=context.settings.job_lost_after)
+        if len(results) < len(mine) and not lost:
             return _time_out(progress, job, polls, context)
         results = {target.ref: _in_time(results.get(target.ref)) for target in mine}
     if len(results) < len(mine):

@@ -31,7 +31,7 @@ class Context:
 
     `unsent` tells whether this very process wrote the run's intent and has not sent it: then it may start at once.
     Otherwise a job that is not found may still appear until `settled_at`, when it may be started (again). `room` gives
-    those of some hosts that may be told to run Puppet now, `sent` whether this process has sent a change of that key.
+    those of some hosts that may be told to run Puppet now, `sent` when this process has last sent a change of that key.
     """
 
     seen: Snapshot
@@ -42,7 +42,7 @@ class Context:
     unsent: Callable[[Run], bool]
     settled_at: Callable[[Run], datetime]
     room: Callable[[Sequence[Target]], Sequence[Target]]
-    sent: Callable[[str], bool] = lambda _: False
+    sent: Callable[[str], datetime | None] = lambda _: None
     url: str = ""
     timeout: int = 7200
     retries: int = 2

@@ -14,7 +14,7 @@ from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.values import Bound, Secret
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile.report import Findings, report
-from tests.unit.foreman_stacks.made import IDENTITY, NOW, a_plan, a_tree, later, refs
+from tests.unit.foreman_stacks.made import IDENTITY, NOW, a_plan, a_tree, fqdn, later, refs
 
 PLAN = a_plan(3)
 WORKING = Wait(Reason.PROVISIONING, "builds")
@@ -157,15 +157,30 @@ def test_secrets_that_hosts_or_foreman_repeat_are_blotted_out_everywhere() -> No
     assert status["failedHosts"][0]["cause"].startswith("the password is ***")
 
 
+def failures(progress: Progress, *fresh: FailedHost, looked: bool = True) -> list[str]:
+    told = found(progress, failures=dict(zip(refs(1, 2, 3), fresh, strict=False)), scope=scope() if looked else None)
+    return [entry["name"] for entry in report({}, told, NOW)["failedHosts"]]
+
+
 def test_failed_hosts_stay_while_their_step_has_given_up_on_them_and_no_longer() -> None:
-    host = FailedHost("h1", "RunFailed", "no space")
+    host = FailedHost(fqdn(1), "RunFailed", "no space", step="first")
     failed = {"first": StepProgress("first", failed=frozenset(refs(1)))}
-    old = report({}, found(Progress(steps=failed), failures={refs(1)[0]: host}), NOW)
-    assert [entry["name"] for entry in old["failedHosts"]] == ["h1"]
-    kept = report(old, found(Progress(steps=failed, failed_hosts=(host,))), NOW)
-    assert [entry["name"] for entry in kept["failedHosts"]] == ["h1"]
-    gone = report(old, found(Progress(failed_hosts=(host,))), NOW)
-    assert gone["failedHosts"] == []
+    assert failures(Progress(steps=failed), host) == [fqdn(1)]
+    assert failures(Progress(steps=failed, failed_hosts=(host,))) == [fqdn(1)]
+    assert failures(Progress(failed_hosts=(host,))) == []
+
+
+def test_host_that_is_well_again_is_no_longer_told_beside_one_that_is_not() -> None:
+    old = (
+        FailedHost(fqdn(1), "BuildFailed", "its token expired"),
+        FailedHost(fqdn(2), "BuildFailed", "its token expired"),
+    )
+    assert failures(Progress(failed_hosts=old), old[1]) == [fqdn(2)]
+
+
+def test_pass_that_has_not_looked_at_hosts_keeps_what_is_told_of_them() -> None:
+    host = FailedHost(fqdn(1), "HostMissing", "gone")
+    assert failures(Progress(failed_hosts=(host,)), looked=False) == [fqdn(1)]
 
 
 def test_missing_parameters_are_told_to_those_who_ask_for_them() -> None:

@@ -208,14 +208,21 @@ def test_after_the_time_out_the_job_is_cancelled_once_and_followed_to_its_end() 
     found = jobs.advance(kind, running(1, 2), targets(1, 2), look)
     assert [str(change) for change in found.changes] == [f"cancel job {JOB}"]
     assert kind.judged == []
-    again = jobs.advance(kind, found.progress, targets(1, 2), replace(look, sent=lambda key: key == str(JOB)))
+    again = jobs.advance(kind, found.progress, targets(1, 2), replace(look, sent={str(JOB): later(60)}.get))
     assert (again.changes, kind.judged) == ((), [])
+
+
+def test_a_job_is_cancelled_however_late_its_time_out_is_noticed() -> None:
+    look = context(seen_job(good=[1]), later(86_400), timeout=60)
+    found = jobs.advance(Kind(), running(1, 2), targets(1, 2), look)
+    assert [str(change) for change in found.changes] == [f"cancel job {JOB}"]
+    assert found.progress.run is not None
 
 
 @pytest.mark.parametrize("seen, seconds", [({"cancelled": [2], "status": "failed"}, 61), ({}, 60 + 900)])
 def test_hosts_without_a_result_in_time_have_failed(seen: dict[str, Any], seconds: float) -> None:
     kind = Kind()
-    look = context(seen_job(good=[1], **seen), later(seconds), timeout=60)
+    look = context(seen_job(good=[1], **seen), later(seconds), timeout=60, sent={str(JOB): later(60)}.get)
     found = jobs.advance(kind, running(1, 2), targets(1, 2), look)
     assert dict(kind.judged) == {1: Result.SUCCESS, 2: Result.TIMEOUT}
     assert found.progress.done == dict.fromkeys(refs(1), "d1")
