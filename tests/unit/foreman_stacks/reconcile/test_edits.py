@@ -1,0 +1,128 @@
+"""Edits while a deployment lives, and its end: pass by pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.foreman_stacks.reconcile.desk import KEY, STACK, Desk, at_desk
+from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, hosts, is_ready, posts
+
+
+@pytest.mark.parametrize("busy", ["creating", "run"])
+def test_an_edit_waits_for_the_act_under_way_and_is_the_plan_then(busy: str) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+
+        def at_work() -> bool:
+            if busy == "creating":
+                return any("creating" in role for role in desk.status.get("roles", ()))
+            return "run" in desk.step("first")
+
+        await desk.until(at_work)
+        before = desk.status["plan"]
+        desk.deployment(count=3)
+        await desk.look()
+        assert desk.status["observedGeneration"] == 2
+        await desk.until(lambda: desk.status["plan"] != before)
+        assert not any("run" in step for step in desk.status["steps"])
+        await desk.until(lambda: desk.role("created") == {1, 2, 3})
+        assert len(hosts(desk)) == 3
+        assert set(posts(desk).values()) == {1}
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+def test_fewer_hosts_are_refused_until_they_are_wanted_again() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(count=3)
+        await desk.until(lambda: desk.role("created") == {1, 2, 3})
+        desk.deployment(count=2)
+        await desk.until(lambda: desk.ready == "False/ScaleDownRefused")
+        desk.deployment(count=3)
+        await desk.look()
+        assert "Stalled" not in desk.conditions
+        assert len(hosts(desk)) == 3
+
+    at_desk(story)
+
+
+def test_a_paused_deployment_ends_what_it_began_and_begins_nothing() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: "run" in desk.step("first") and "job" in desk.step("first")["run"])
+        desk.deployment(paused=True)
+        await desk.look()
+        desk.lab.forget()
+        await desk.until(lambda: "run" not in desk.step("first"))
+        for _ in range(3):
+            await desk.look()
+            desk.wait(60.0)
+        assert desk.wrote == []
+        assert desk.conditions["Paused"] == "True/Paused"
+        desk.deployment(paused=False)
+        await desk.until(lambda: is_ready(desk))
+
+    at_desk(story)
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------------
+
+
+def test_retain_leaves_everything_and_the_same_name_made_again_takes_it_over() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        before = hosts(desk)
+        desk.kube.remove(KEY)
+        assert KEY not in desk.kube.objects, "nothing holds it"
+        await desk.look()
+        desk.lab.forget()
+        desk.deployment()
+        await desk.until(lambda: is_ready(desk))
+        assert hosts(desk) == before
+        assert desk.wrote == []
+        assert desk.role("configured") == {1, 2}
+
+    at_desk(story)
+
+
+@pytest.mark.parametrize("when", ["created", "settled"])
+def test_delete_removes_what_is_ours_and_lets_go(when: str) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(deletionPolicy="Delete")
+        groups = len(desk.lab.rows("hostgroups"))
+        moments = {
+            "created": lambda: bool(desk.role("created")),
+            "settled": lambda: is_ready(desk),
+        }
+        await desk.until(moments[when])
+        desk.kube.remove(KEY)
+        del desk.kube.objects[STACK]
+        await desk.until(lambda: KEY not in desk.kube.objects)
+        assert hosts(desk) == []
+        assert len(desk.lab.rows("hostgroups")) == groups
+        assert not desk.lab.world.vms
+        assert (await desk.look()).after is None
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+def test_a_deployment_that_is_made_again_does_not_take_jobs_of_its_first_life_for_its_own() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(deletionPolicy="Delete")
+        for life in (1, 2):
+            await desk.until(lambda: "run" in desk.step("first"))
+            assert len(desk.role("configured")) == 2
+            desk.kube.remove(KEY)
+            await desk.until(lambda: KEY not in desk.kube.objects)
+            desk.restart()
+            if life == 1:
+                desk.deployment(deletionPolicy="Delete")
+        tokens = [text for text in desk.wrote if text.startswith("start job")]
+        assert len(tokens) >= 2
+        assert len(set(tokens)) == len(tokens)
+
+    at_desk(story, host_create_timeout=10.0)
