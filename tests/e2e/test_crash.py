@@ -35,11 +35,13 @@ def _die(lab: Lab, point: Point) -> str:
             except AssertionError as error:
                 return f"{point}:\n{error}\n{json.dumps(stage.status())}"
             wrong = difference(outcome(stage), wanted)
-    if not came and not wrong and point.nth > 1:
+    if wrong:
+        return f"{point}:\n{wrong}"
+    if came:
+        return ""
+    if point.nth > 1:
         return _die(lab, replace(point, nth=point.nth - 1))
-    if not came and point.on_foreman:
-        return f"{point}: does not come"  # an event may tell of a wait that there was not this time
-    return f"{point}:\n{wrong}" if wrong else ""
+    return f"{point}: does not come" if point.on_foreman else ""  # there are events of waits that are not always met
 
 
 def _chosen(lab: Lab) -> list[Point]:
