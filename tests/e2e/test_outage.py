@@ -42,10 +42,10 @@ class Between:
     foreman: Gate
     cluster: Gate
 
-    def whole(self, name: str) -> None:
+    def whole(self, name: str, count: int = 2) -> None:
         """The deployment becomes Ready, and nothing of it was made or run twice."""
         self.stage.ready(name)
-        expected = [fqdn(name), fqdn(name, 2)]
+        expected = [fqdn(name, index) for index in range(1, count + 1)]
         assert hosts(self.stage, name) == machines(self.stage, name) == expected
         for which in ("Quiesce", "run", "PeriodicPuppet"):
             assert succeeded(self.stage, name, which) == expected, which
@@ -186,12 +186,12 @@ def test_kubernetes_with_errors(between: Between, name: str, status: int, rule: 
     told = between.cluster.answer(
         status, {**STATUS, "code": status, "reason": name, "message": f"told to say {status}"}, **rule
     )
-    deploy(between.stage, name, app=2)
+    deploy(between.stage, name)
     if status == 410:
         between.cluster.shut()  # all watches end, and begin anew
         between.cluster.open()
     until(lambda: told.hits == rule["count"], 60, f"all {rule['count']} errors")
-    between.whole(name)
+    between.whole(name, 1)
     assert between.stage.operator.get("/livez").startswith("ok")
     between.cluster.drop(told)
 
@@ -199,11 +199,11 @@ def test_kubernetes_with_errors(between: Between, name: str, status: int, rule: 
 def test_kubernetes_gone_when_the_operator_starts(between: Between) -> None:
     between.stage.operator.stop()
     between.cluster.shut()
-    deploy(between.stage, "early", app=2)
+    deploy(between.stage, "early")
     between.stage.operator.start()
     until(lambda: "ClusterUnavailable" in _log(between.stage), 30, "it has tried")
     between.cluster.open()
-    between.whole("early")
+    between.whole("early", 1)
 
 
 def _log(stage: Stage) -> str:
