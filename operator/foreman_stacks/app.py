@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import random
-import signal
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import kopf
@@ -23,6 +23,7 @@ from foreman_stacks.errors import ClusterError
 from foreman_stacks.foreman.adapter import ForemanAdapter
 from foreman_stacks.foreman.client import ForemanClient
 from foreman_stacks.foreman.port import Foreman
+from foreman_stacks.handlers.informer import stop_at_signals, watch
 from foreman_stacks.handlers.probes import serve
 from foreman_stacks.handlers.registry import build_registry
 from foreman_stacks.metrics import Metrics
@@ -105,36 +106,27 @@ class App:
         probes = await serve(
             self.settings.http_host, self.settings.http_port, self.metrics, self.alive, lambda: self.engine is not None
         )
+        stop = asyncio.Event()
+        stop_at_signals(stop)
         pause = RESTART_FIRST / 2
         try:
-            while True:
+            while not stop.is_set():
                 began = time.monotonic()
                 try:
-                    await kopf.operator(registry=build_registry(self.build, login), clusterwide=True, standalone=True)
-                    return
+                    await watch(build_registry(self.build, login), stop)
                 except Exception as error:  # noqa: BLE001 - crash-only: start again
                     _log.error("the watches ended: %s: %s", type(error).__name__, error)
+                if self.engine is not None:
+                    await self.engine.stop()
                 pause = RESTART_FIRST if time.monotonic() - began > RESTART_CAP else min(pause * 2, RESTART_CAP)
-                if await _signalled(pause * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter needs no secrecy
-                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter needs no secrecy
         finally:
             await probes.cleanup()
 
     def alive(self) -> bool:
         """Whether the process is worth keeping."""
         return self.engine is None or self.engine.alive
-
-
-async def _signalled(seconds: float) -> bool:
-    """Wait so long, unless a signal ends it: Kopf's own handlers of signals outlive its run and do nothing then."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
 
 
 async def _check_served(cluster: ClusterAdapter) -> None:

@@ -91,10 +91,13 @@ class Killer:
     def __init__(self, stage: Stage, policy: Policy) -> None:
         self.journal: list[Entry] = []
         self.kills: list[tuple[Kill, Entry]] = []
+        self.caught: set[str] = set()
+        """Kinds of the writes that were on their way when the operator was killed."""
         self.error = ""
         self._stage = stage
         self._policy = policy
         self._held = False
+        self._open: dict[str, str] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="audit-")
         self._path = str(Path(self._folder.name) / "socket")  # short: a socket's path ends at 107 characters
         self._server = socket.socket(socket.AF_UNIX)
@@ -147,9 +150,15 @@ class Killer:
         """Answer one line; whether the process was killed instead."""
         kill = self._policy(entry)
         self.journal.append(entry)
+        if entry.moment == "before":
+            self._open[entry.raw] = entry.kind
         if kill is None:
+            if entry.moment != "before":
+                self._open.pop(entry.raw, None)
             connection.sendall(b"\n")
             return False
+        self.caught |= set(self._open.values())
+        self._open.clear()
         if kill is Kill.IN_FLIGHT:
             self._in_flight(entry, connection)
         else:
@@ -272,13 +281,20 @@ class EachOnce:
         self._stage = stage
         self._known: set[str] = set()
         self._turns: Counter[str] = Counter()
-        self._after = ""
+        self._due: dict[str, str] = {}
+        """Writes on their way that are to be died after, and what they are known by."""
 
     def __call__(self, entry: Entry) -> Kill | None:
+        kill = self._choose(entry)
+        if kill is not None:  # it dies before those, too: they are as new as they were
+            self._known -= set(self._due.values())
+            self._due.clear()
+        return kill
+
+    def _choose(self, entry: Entry) -> Kill | None:
         if entry.moment != "before":
-            due = entry.moment == "after" and entry.raw == self._after
-            self._after = "" if due else self._after
-            return Kill.AFTER if due else None
+            due = self._due.pop(entry.raw, None)
+            return Kill.AFTER if due and entry.moment == "after" else None
         name = f"{entry.raw} {self._state()}" if " status stackdeployments/" in entry.write else entry.raw
         if name in self._known:
             return None
@@ -287,7 +303,7 @@ class EachOnce:
         kill = turns[self._turns[entry.kind] % len(turns)]
         self._turns[entry.kind] += 1
         if kill is Kill.AFTER:
-            self._after = entry.raw
+            self._due[entry.raw] = name
             return None
         return kill
 

@@ -63,7 +63,9 @@ class Engine:
         self._tasks += [asyncio.create_task(self._heart()), asyncio.create_task(self._relist.run())]
 
     async def stop(self) -> None:
-        """Stop at once: passes are made to be cut off anywhere."""
+        """Stop at once: passes are made to be cut off anywhere. A second time is well."""
+        if not self._tasks:
+            return
         tasks = [*self._tasks, *(task for _, task in self._pollers.values())]
         for task in tasks:
             task.cancel()

@@ -79,4 +79,5 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Backoffs()
     settings.queueing.exit_timeout = 5
+    settings.process.ultimate_exiting_timeout = None  # else SIGKILL ten minutes after each end, though it began again
     settings.persistence.finalizer = f"{GROUP}/kopf"

@@ -79,7 +79,8 @@ class Living:
         except InvalidSpec as error:
             return await self._stalled(run, Stalled(Reason.INVALID_SPEC, tuple(error.problems)))
         if run.progress.settled_plan and run.deployment.spec.deletion_policy == "Delete":
-            await self._reporter.hold(run)  # whatever else is wrong with it: its end has work to do
+            await self._hold(run, run.deployment.spec.server_ref.name)
+            await self._reporter.hold(run)  # whatever else is wrong with it or its server: its end has work to do
         permitted = await server_of(run.deployment, self._cluster)
         if isinstance(permitted, Stalled):
             return await self._stalled(run, permitted)
@@ -191,7 +192,7 @@ class Living:
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:
         found = self._findings(run, world.plan, draft=draft)
         settled_now = found.settled
-        if (draft.waves or draft.intents) and not await self._hold(run, connection):
+        if (draft.waves or draft.intents) and not await self._hold(run, connection.server.metadata.name):
             return Next(after=0.0)
         await self._reporter.write(run, found)
         run.memory.unsent |= draft.intents
@@ -228,17 +229,15 @@ class Living:
             return self._settings.resync * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
         return self._settings.recheck
 
-    async def _hold(self, run: Pass, connection: Connection) -> bool:
-        """Finalizers before the first write: ours, then the server's; False: the server goes, and nothing was made."""
+    async def _hold(self, run: Pass, server: str) -> bool:
+        """Finalizers before the first write: the server's, then ours; False: the server goes, and nothing was made."""
         first = FINALIZER not in run.finalizers
         if run.memory.anchored and not first:
             return True
-        await self._reporter.hold(run)
-        run.memory.anchored = await self._servers.hold(connection.server.metadata.name)
-        if run.memory.anchored or not first:
-            return True
-        await self._reporter.release(run)
-        return False
+        async with self._servers.holding(server) as run.memory.anchored:
+            if run.memory.anchored:
+                await self._reporter.hold(run)
+        return run.memory.anchored or not first
 
     async def _release(self, run: Pass, connection: Connection) -> None:
         """Settled and Retain: no finalizer, so that prune and uninstall never hang."""
@@ -246,7 +245,7 @@ class Living:
         if run.deployment.spec.deletion_policy == "Retain":
             await self._reporter.release(run)
         else:
-            await self._hold(run, connection)
+            await self._hold(run, connection.server.metadata.name)
 
     def _findings(
         self, run: Pass, plan: Plan | None, *, draft: Draft | None = None, gathered: Gathered | None = None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -98,6 +101,7 @@ class Servers:
         self._connect = connect
         self._now = now
         self._probed: set[str] = set()
+        self._finalizers: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.connections: dict[str, Connection] = {}
 
     async def close(self) -> None:
@@ -127,10 +131,9 @@ class Servers:
         deleting = bool(seen["metadata"].get("deletionTimestamp"))
         if held and FINALIZER not in finalizers and not deleting:
             seen = await self._cluster.set_finalizers(seen, "foremanservers", [*finalizers, FINALIZER])
-        elif not held and FINALIZER in finalizers and not await self._used(key.name):
-            left = [name for name in finalizers if name != FINALIZER]
-            seen = await self._cluster.set_finalizers(seen, "foremanservers", left)
-            if deleting and not left:
+        elif not held and FINALIZER in finalizers:
+            seen = await self._release(seen)
+            if deleting and not seen["metadata"].get("finalizers"):
                 await self._drop(key.name)
                 return None
         condition, version = await self._probe(seen)
@@ -138,23 +141,32 @@ class Servers:
         await self._report(seen, condition, version)
         return self._settings.server_probe
 
-    async def hold(self, name: str) -> bool:
-        """Our finalizer, before anything is made on the server: what is made must be removable. False: the server goes."""
-        seen = await self._cluster.get(Key("foremanservers", "", name))
-        finalizers = list(seen["metadata"].get("finalizers") or ()) if seen else []
-        if seen is None or (seen["metadata"].get("deletionTimestamp") and FINALIZER not in finalizers):
-            return False
-        if FINALIZER not in finalizers:
-            await self._cluster.set_finalizers(seen, "foremanservers", [*finalizers, FINALIZER])
-        return True
+    @asynccontextmanager
+    async def holding(self, name: str) -> AsyncIterator[bool]:
+        """Our finalizer is on the server, and inside nobody takes it off again; False: the server goes, or is gone.
 
-    async def _used(self, name: str) -> bool:
-        """Whether some deployment holds ours on this server: asked before it is let go, since watches may not have told."""
-        return any(
-            (found.get("spec") or {}).get("serverRef", {}).get("name") == name
-            and FINALIZER in (found["metadata"].get("finalizers") or ())
-            for found in await self._cluster.list("stackdeployments")
-        )
+        Inside, a deployment gets its own finalizer: from then on a list shows that the server is used.
+        """
+        async with self._finalizers[name]:
+            seen = await self._cluster.get(Key("foremanservers", "", name))
+            finalizers = list(seen["metadata"].get("finalizers") or ()) if seen else []
+            if seen is not None and FINALIZER not in finalizers and not seen["metadata"].get("deletionTimestamp"):
+                seen = await self._cluster.set_finalizers(seen, "foremanservers", [*finalizers, FINALIZER])
+            yield seen is not None and FINALIZER in (seen["metadata"].get("finalizers") or ())
+
+    async def _release(self, seen: Object) -> Object:
+        """Our finalizer off, unless some deployment holds ours on this server: watches may not have told of it."""
+        name = seen["metadata"]["name"]
+        async with self._finalizers[name]:
+            used = any(
+                (found.get("spec") or {}).get("serverRef", {}).get("name") == name
+                and FINALIZER in (found["metadata"].get("finalizers") or ())
+                for found in await self._cluster.list("stackdeployments")
+            )
+            if used:
+                return seen
+            left = [entry for entry in seen["metadata"]["finalizers"] if entry != FINALIZER]
+            return await self._cluster.set_finalizers(seen, "foremanservers", left)
 
     async def _drop(self, name: str) -> None:
         self._probed.discard(name)

@@ -53,6 +53,13 @@ def test_kopf_posts_nothing_scans_nothing_and_holds_nothing() -> None:
     assert settings.persistence.finalizer != kopf.OperatorSettings().persistence.finalizer
 
 
+def test_a_run_that_is_over_does_not_kill_the_next_one() -> None:
+    settings = kopf.OperatorSettings()
+    assert settings.process.ultimate_exiting_timeout is not None
+    configure(settings)
+    assert settings.process.ultimate_exiting_timeout is None
+
+
 def test_no_outage_of_the_api_is_too_long() -> None:
     settings = kopf.OperatorSettings()
     configure(settings)

@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from foreman_stacks.cluster.port import Cluster
+import pytest
+
+from foreman_stacks.api.meta import FINALIZER
+from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.foreman.port import Change, Query, Server, ServerInfo, ServerVersion
 from foreman_stacks.reconcile.servers import LOOKS, Connect, Connection, Servers
 from foreman_stacks.settings import Settings
@@ -73,3 +76,75 @@ def test_a_server_that_just_answered_the_poller_is_not_asked_whether_it_answers(
     connection.answered = NOW - timedelta(seconds=61)
     look(connection)
     assert foreman.questions == [ServerInfo(), ServerVersion()]
+
+
+@dataclass
+class Finalizers:
+    """A cluster with one server and one deployment, of which only the finalizers matter; a list waits for `listing`."""
+
+    server: list[str] | None
+    deployment: list[str] = field(default_factory=list)
+    deleting: bool = False
+    listing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def get(self, key: Key) -> Object | None:
+        if self.server is None:
+            return None
+        meta = {"name": key.name, "finalizers": self.server} | ({"deletionTimestamp": "now"} if self.deleting else {})
+        return {"metadata": meta}
+
+    async def set_finalizers(self, seen: Object, plural: str, finalizers: list[str]) -> Object:
+        self.server = finalizers
+        return {"metadata": {**seen["metadata"], "finalizers": finalizers}}
+
+    async def list(self, plural: str) -> list[Object]:
+        found = list(self.deployment)
+        await self.listing.wait()
+        return [{"metadata": {"finalizers": found}, "spec": {"serverRef": {"name": "foreman"}}}]
+
+
+def of(cluster: Finalizers) -> Servers:
+    return Servers(cast("Cluster", cluster), Settings(), cast("Connect", None), lambda: NOW)
+
+
+async def held(servers: Servers, cluster: Finalizers) -> bool:
+    async with servers.holding("foreman") as found:
+        if found:
+            cluster.deployment.append(FINALIZER)
+    return found
+
+
+def test_a_server_that_is_just_let_go_is_held_again_before_a_deployment_is() -> None:
+    """Else it could vanish before what was made on it is removed."""
+
+    async def play() -> None:
+        cluster = Finalizers([FINALIZER])
+        servers = of(cluster)
+        release = asyncio.create_task(servers._release({"metadata": {"name": "foreman", "finalizers": [FINALIZER]}}))
+        await asyncio.sleep(0)  # it has asked who uses the server, and nobody does
+        hold = asyncio.create_task(held(servers, cluster))
+        await asyncio.sleep(0)
+        assert cluster.deployment == []
+        cluster.listing.set()
+        await release
+        assert await hold
+        assert (cluster.server, cluster.deployment) == ([FINALIZER], [FINALIZER])
+
+    asyncio.run(play())
+
+
+def test_a_server_is_not_let_go_while_a_deployment_is_held() -> None:
+    async def play() -> list[str] | None:
+        cluster = Finalizers([FINALIZER], [FINALIZER])
+        cluster.listing.set()
+        await of(cluster)._release({"metadata": {"name": "foreman", "finalizers": [FINALIZER]}})
+        return cluster.server
+
+    assert asyncio.run(play()) == [FINALIZER]
+
+
+@pytest.mark.parametrize("server, deleting", [(None, False), ([], True)])
+def test_a_server_that_goes_is_not_held(server: list[str] | None, deleting: bool) -> None:
+    cluster = Finalizers(server, deleting=deleting)
+    assert not asyncio.run(held(of(cluster), cluster))
+    assert cluster.server == server

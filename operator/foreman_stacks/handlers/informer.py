@@ -1,0 +1,40 @@
+"""One run of Kopf, which may end by itself, and may fail even at that (docs/decisions/0003)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import kopf
+
+ENDING = 20.0
+"""Seconds that Kopf has for its end: 5 of them it gives its own tasks. What has not ended by then is left behind."""
+
+
+class Hung(Exception):
+    """Kopf does not come to its end."""
+
+
+def stop_at_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set the event."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def watch(registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
+    """Run Kopf until the event, or until it ends by itself; raises what ended it, and `Hung`.
+
+    A watcher that asks for credentials anew while Kopf stops waits for ever, and Kopf for it (seen with 1.45.2 when a
+    watch is answered with 410).
+    """
+    before = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(registry=registry, clusterwide=True, standalone=True, stop_flag=stop)
+    stop_at_signals(stop)  # Kopf has put handlers of its own there, which outlive this run
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    end = asyncio.create_task(kopf.run_tasks(tasks, ignored=before))
+    await asyncio.wait({end}, timeout=ENDING)
+    if not end.done():
+        end.cancel()
+        raise Hung(f"Kopf did not end within {ENDING:.0f} s")
+    await end
