@@ -383,6 +383,8 @@ def staged(
     )
     try:
         yield stage
+        counters = own.counters()
+        assert (counters["unknown"], counters["dropped"]) == ([], []), "asked for what Foreman does not know"
     finally:
         with suppress(httpx.HTTPError):
             _keep(stage)

@@ -9,8 +9,6 @@ from tests.e2e.inputs import API, core, deploy, group, nothing_written, overridi
 from tests.e2e.stage import Stage, until
 from tests.e2e.weather import SOURCE, edit, fault, puppet_run
 
-pytestmark = pytest.mark.xdist_group("bad-input")
-
 
 @pytest.fixture(scope="module")
 def stage(shared_stage: Stage) -> Stage:

@@ -26,8 +26,6 @@ from tests.e2e.life import (
 )
 from tests.e2e.stage import Simulator, Stage, until
 
-pytestmark = pytest.mark.xdist_group("delete")
-
 GROUPS = "POST /api/v2/hostgroups"
 Continue = Callable[[], None]
 

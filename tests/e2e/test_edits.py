@@ -29,8 +29,6 @@ from tests.e2e.life import (
 )
 from tests.e2e.stage import Stage, example, until
 
-pytestmark = pytest.mark.xdist_group("edits")
-
 
 @pytest.fixture
 def stage(shared_stage: Stage) -> Iterator[Stage]:

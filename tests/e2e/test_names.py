@@ -9,8 +9,6 @@ from tests.e2e.conftest import Kubectl
 from tests.e2e.life import DOMAIN, deploy, fair, fresh, marks, names, plant, side, small
 from tests.e2e.stage import SYSTEM, Stage, example, until
 
-pytestmark = pytest.mark.xdist_group("names")
-
 
 @pytest.fixture
 def stage(shared_stage: Stage) -> Iterator[Stage]:

@@ -20,8 +20,6 @@ from tests.e2e.life import (
 )
 from tests.e2e.stage import Stage, until
 
-pytestmark = pytest.mark.xdist_group("settled")
-
 
 @pytest.fixture
 def stage(shared_stage: Stage) -> Iterator[Stage]:

@@ -11,8 +11,6 @@ from tests.e2e.conftest import Kubectl
 from tests.e2e.life import DOMAIN, FIRST, RING, SECOND, deploy, fair, fresh, jobs_of, small
 from tests.e2e.stage import Api, Stage, until
 
-pytestmark = pytest.mark.xdist_group("projection")
-
 
 @pytest.fixture
 def stage(shared_stage: Stage) -> Iterator[Stage]:

@@ -28,7 +28,6 @@ from tests.e2e.life import (
 from tests.e2e.stage import Simulator, Stage, until
 
 MOVE = "PUT /api/v2/hosts/bulk/reassign_hostgroup"
-pytestmark = pytest.mark.xdist_group("retain")
 
 Continue = Callable[[], None]
 

@@ -11,8 +11,6 @@ from tests.e2e.leaks import CANARY, CANARY_HALVES, PASSWORD, leaks, search
 from tests.e2e.stage import Stage
 from tests.e2e.weather import SOURCE, failed, fault
 
-pytestmark = pytest.mark.xdist_group("secrecy")
-
 URL = "'postgres://app:' + parameters.password + '@db'"
 STACK: dict[str, Any] = {
     "parameters": [{"name": "password", "type": "string", "sensitive": True, "hostgroups": ["app"]}],

@@ -8,7 +8,6 @@ import pytest
 from tests.e2e.life import FIRST, RING, SECOND, deploy, fresh, is_said, small
 from tests.e2e.stage import Stage, until
 
-pytestmark = pytest.mark.xdist_group("settled")
 TITLE = "zk ({}.zookeeper)"
 
 
