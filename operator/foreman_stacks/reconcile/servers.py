@@ -15,62 +15,16 @@ from foreman_stacks.api.foremanserver import ForemanServer
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.api.parse import parse_server
 from foreman_stacks.cluster.port import Cluster, Key, Object
-from foreman_stacks.errors import (
-    ForemanError,
-    ForemanForbidden,
-    ForemanNotFound,
-    ForemanUnauthorized,
-    ForemanUnreachable,
-    InvalidSpec,
-)
+from foreman_stacks.errors import ForemanError, InvalidSpec
 from foreman_stacks.foreman.port import Foreman, Query, Server, ServerInfo, ServerVersion
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.reconcile import conditions
 from foreman_stacks.reconcile.conditions import Condition
+from foreman_stacks.reconcile.judge import bad, failure, judge
 from foreman_stacks.settings import Settings
 
-MINIMUM = (3, 12)
-"""Foreman 3.12 brought the bulk move and bulk build (foreman-api §17)."""
 LOOKS = 10
 """Of so many probes one asks for plugins, permissions and features: five requests instead of one."""
-PLUGINS = ("foreman_puppet", "foreman_remote_execution")
-FEATURES = ("run_script", "puppet_run_host")
-PERMISSIONS = frozenset(
-    f"{verb}_{thing}"
-    for things, verbs in (
-        (("hosts", "hostgroups", "params", "external_parameters"), ("view", "create", "edit", "destroy")),
-        (("compute_resources_vms",), ("view", "create", "destroy")),
-        (("job_invocations",), ("view", "create", "cancel")),
-        (
-            (
-                "compute_resources",
-                "compute_profiles",
-                "organizations",
-                "locations",
-                "subnets",
-                "domains",
-                "operatingsystems",
-                "architectures",
-                "media",
-                "ptables",
-                "smart_proxies",
-                "plugins",
-                "config_reports",
-                "puppetclasses",
-                "environments",
-                "job_templates",
-                "remote_execution_features",
-            ),
-            ("view",),
-        ),
-        (("organizations", "locations"), ("assign",)),
-        (("classes",), ("edit",)),
-        (("template_invocations",), ("create",)),
-    )
-    for thing in things
-    for verb in verbs
-)
-"""What the flow needs and nothing more (foreman-measured §7)."""
 
 
 @dataclass
@@ -180,7 +134,7 @@ class Servers:
             server = parse_server(seen)
         except InvalidSpec as error:
             await self._drop(name)
-            return _bad(Reason.INVALID_SPEC, str(error)), None
+            return bad(Reason.INVALID_SPEC, str(error)), None
         auth = await self._credentials(server)
         if isinstance(auth, Condition):
             await self._drop(name)
@@ -193,7 +147,7 @@ class Servers:
         except ForemanError as error:
             condition = failure(error)
         except (KeyError, TypeError, AttributeError):
-            condition = _bad(Reason.NOT_FOREMAN, f"{server.spec.url} answers, but not as Foreman does; check the URL")
+            condition = bad(Reason.NOT_FOREMAN, f"{server.spec.url} answers, but not as Foreman does; check the URL")
         else:
             condition = judge(info)
             connection.ready = condition.status == "True"
@@ -220,15 +174,13 @@ class Servers:
         where = f"Secret {ref!r} in namespace {self._settings.namespace!r}"
         data = await self._cluster.secret(self._settings.namespace, ref)
         if data is None:
-            return _bad(
+            return bad(
                 Reason.CREDENTIALS_MISSING, f"{where} is not there; create it with username and password or token"
             )
         username = data.get("username")
         password = data.get("password") or data.get("token")
         if not username or not password:
-            return _bad(
-                Reason.CREDENTIALS_MISSING, f"{where} lacks username, or password or token; add the missing key"
-            )
+            return bad(Reason.CREDENTIALS_MISSING, f"{where} lacks username, or password or token; add the missing key")
         return username.decode(), password.decode()
 
     async def _connection(self, server: ForemanServer, auth: tuple[str, str]) -> Connection | Condition:
@@ -244,7 +196,7 @@ class Servers:
         try:
             foreman = self._connect(server, auth)
         except ValueError as error:
-            return _bad(Reason.INVALID_SPEC, f"spec.{error}; correct it")
+            return bad(Reason.INVALID_SPEC, f"spec.{error}; correct it")
         self.connections[name] = Connection(server, foreman, fingerprint)
         return self.connections[name]
 
@@ -266,50 +218,3 @@ class Servers:
             written = await self._cluster.patch_status(seen, "foremanservers", status)
             for event in conditions.events(old.get("conditions") or (), merged):
                 await self._cluster.post_event(written, event)
-
-
-def judge(info: Server) -> Condition:
-    """Whether this Foreman is one that we can work with, and what is missing."""
-    parts = info.version.split(".")
-    version = tuple(int("".join(filter(str.isdigit, part)) or 0) for part in parts[:2])
-    if version < MINIMUM:
-        return _bad(Reason.VERSION_NOT_SUPPORTED, f"Foreman {info.version} is too old; upgrade it to 3.12 or later")
-    lacking = [] if info.admin else sorted(PERMISSIONS - info.permissions)
-    plugins = [name for name in PLUGINS if name not in info.plugins]
-    if plugins and "view_plugins" not in lacking:  # permissions come with their plugin
-        return _bad(Reason.PLUGIN_MISSING, f"plugins are missing: {', '.join(plugins)}; install them in Foreman")
-    if lacking:
-        return _bad(Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(lacking)}; add them to its role")
-    features = [name for name in FEATURES if name not in info.features]
-    if features:
-        return _bad(
-            Reason.FEATURE_MISSING,
-            f"remote execution features without a job template: {', '.join(features)}; "
-            "assign one in Foreman (Administer, Remote Execution Features)",
-        )
-    return Condition(ConditionType.READY, "True", Reason.CONNECTED, f"Foreman {info.version}")
-
-
-def failure(error: ForemanError) -> Condition:
-    """Why a server could not be asked, and what to do."""
-    match error:
-        case ForemanUnauthorized():
-            return _bad(
-                Reason.UNAUTHORIZED,
-                "Foreman refuses our credentials; correct the Secret. It is not asked again "
-                "before that or 5 minutes, since failures lock our address out",
-            )
-        case ForemanForbidden(permissions=permissions) if permissions:
-            return _bad(
-                Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(permissions)}; add them to its role"
-            )
-        case ForemanForbidden():
-            return _bad(Reason.FORBIDDEN, f"{error}; check the role of our user")
-        case ForemanNotFound() | ForemanUnreachable(status=200 | 301 | 302 | 303 | 307 | 308):
-            return _bad(Reason.NOT_FOREMAN, f"{error}; check spec.url: there is no Foreman API below it")
-        case _:
-            return _bad(Reason.UNREACHABLE, f"{error}; check spec.url, DNS, caBundle and the network")
-
-
-def _bad(reason: Reason, message: str) -> Condition:
-    return Condition(ConditionType.READY, "False", reason, message)

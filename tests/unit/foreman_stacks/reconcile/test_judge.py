@@ -17,8 +17,8 @@ from foreman_stacks.errors import (
 from foreman_stacks.foreman.port import Server
 from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.reasons import Reason
+from foreman_stacks.reconcile.judge import FEATURES, PERMISSIONS, PLUGINS, failure, judge
 from foreman_stacks.reconcile.memory import Memory
-from foreman_stacks.reconcile.servers import FEATURES, PERMISSIONS, PLUGINS, failure, judge
 from foreman_stacks.reconcile.trouble import trouble
 from tests.unit.foreman_stacks.made import NOW
 
