@@ -49,6 +49,7 @@ class Engine:
         self._tell = tell
         self._relist = Relist(cluster, self.store, metrics, every=settings.relist, seen=self.seen, gone=self.gone)
         self._queue = Queue(time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics)
+        self._deployments.ledger.wake = lambda who: self._queue.add(Key("stackdeployments", *who))
         self._pollers: dict[str, tuple[Poller, asyncio.Task[None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = time.monotonic()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from foreman_stacks.api.meta import RECONCILE_ANNOTATION
 from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.errors import ClusterConflict, ClusterError
 from foreman_stacks.reconcile import building, status
 from foreman_stacks.reconcile.ending import Ending
+from foreman_stacks.reconcile.ledger import Ledger
 from foreman_stacks.reconcile.living import Living
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
@@ -31,7 +32,8 @@ class Deployments:
         self._started = now()
         self._memories: dict[tuple[Key, str], Memory] = {}
         reporter = Reporter(cluster, now)
-        self._living = Living(cluster, servers, settings, now, reporter)
+        self.ledger = Ledger(timedelta(seconds=2 * settings.recheck))
+        self._living = Living(cluster, servers, settings, now, reporter=reporter, ledger=self.ledger)
         self._ending = Ending(servers, settings, now, reporter)
 
     async def reconcile(self, key: Key) -> Next:

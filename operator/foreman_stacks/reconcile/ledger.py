@@ -21,13 +21,15 @@ from foreman_stacks.steps import periodic_puppet, quiesce
 
 Proxy: TypeAlias = int | None
 """The id of a smart proxy; None: not known."""
+Place: TypeAlias = tuple[str, Proxy]
+"""A server's smart proxy."""
 Who: TypeAlias = tuple[str, str]
 """A deployment: namespace and name."""
 
 
 @dataclass
 class Wish:
-    """A deployment that got nothing, and since when. Who waits longer comes first, as long as it goes on asking."""
+    """A deployment that wants to run Puppet, since when, and when it said so last. Who waits longer comes first."""
 
     since: datetime
     asked: datetime
@@ -35,12 +37,16 @@ class Wish:
 
 
 class Ledger:
-    """All runs, and who waits for his turn. A wish that is not repeated within `patience` is over."""
+    """All runs, and who waits for a turn: `wake` is called for whoever may find room now.
+
+    A wish that is not repeated within `patience` is over: its deployment cannot be looked at.
+    """
 
     def __init__(self, patience: timedelta) -> None:
+        self.wake: Callable[[Who], None] = lambda _: None
         self._patience = patience
         self._runs: dict[Who, tuple[str, Mapping[Proxy, int]]] = {}
-        self._wishes: dict[tuple[str, Proxy], dict[Who, Wish]] = {}
+        self._wishes: dict[Place, dict[Who, Wish]] = {}
         self._turn = asyncio.Lock()
         self._loaded = False
 
@@ -55,31 +61,52 @@ class Ledger:
                 self.book((meta["namespace"], meta["name"]), server, under_way(status.parse(body.get("status"))))
             self._loaded = True
 
-    def book(self, who: Who, server: str, runs: Mapping[Proxy, int]) -> None:
-        """What a deployment has under way now, instead of what it had."""
+    def book(self, who: Who, server: str, runs: Mapping[Proxy, int], now: datetime | None = None) -> None:
+        """What a deployment has under way after a look at it, instead of what it had; what it did not wish in that look,
+        at `now`, it does not wish any more.
+        """
+        where, before = self._runs.pop(who, (server, {}))
         if runs:
             self._runs[who] = (server, dict(runs))
-        else:
-            self._runs.pop(who, None)
+        for place, waiting in self._wishes.items():
+            begun = place[0] == server and runs.get(place[1], 0) > before.get(place[1], 0)
+            if who in waiting and (begun or waiting[who].asked != now):
+                del waiting[who]
+        for proxy, count in before.items():
+            left = 0 if where != server else runs.get(proxy, 0)
+            if left < count:
+                self._freed(where, proxy, count - left)
 
     def drop(self, who: Who) -> None:
-        """A deployment is gone."""
-        self._runs.pop(who, None)
-        for waiting in self._wishes.values():
-            waiting.pop(who, None)
+        """A deployment is gone, or cannot be looked at: what it had is free."""
+        self.book(who, "", {})
 
-    def grant(self, place: tuple[str, Proxy], who: Who, wanted: int, room: int, now: datetime) -> int:
+    def _freed(self, server: str, proxy: Proxy, count: int) -> None:
+        """Wake those whose turn it is, for so many runs."""
+        for (where, at), waiting in self._wishes.items():
+            if where != server or (at != proxy and None not in (at, proxy)):
+                continue
+            room = count
+            for who, wish in sorted(waiting.items(), key=lambda pair: pair[1].since):
+                if room <= 0:
+                    break
+                room -= wish.count
+                self.wake(who)
+
+    def left(self, place: Place, who: Who, wanted: int, room: int, now: datetime) -> int:
         """How many of `wanted` runs may start on a server's proxy; `room` is the limit less what `who` runs there."""
         waiting = self._wishes.setdefault(place, {})
         for name in [name for name, wish in waiting.items() if now > wish.asked + self._patience]:
             del waiting[name]
         since = waiting[who].since if who in waiting else now
         ahead = sum(wish.count for name, wish in waiting.items() if name != who and wish.since < since)
-        granted = max(0, min(wanted, room - self._others(who, *place) - ahead))
-        if granted:
-            waiting.pop(who, None)
-        else:
-            waiting[who] = Wish(since, now, min(wanted, room))
+        return max(0, min(wanted, room - self._others(who, *place) - ahead))
+
+    def grant(self, place: Place, who: Who, wanted: int, room: int, now: datetime) -> int:
+        """So many runs are kept for `who` until its next `book`; if there are none, it has its place in the queue."""
+        granted = self.left(place, who, wanted, room, now)
+        waiting = self._wishes[place]
+        waiting[who] = Wish(waiting[who].since if who in waiting else now, now, min(wanted, room))
         return granted
 
     def _others(self, who: Who, server: str, proxy: Proxy) -> int:
@@ -102,8 +129,12 @@ class Share:
     who: Who
     limit: int
 
-    def grant(self, proxy: Proxy, wanted: int, own: int, now: datetime) -> int:
+    def left(self, proxy: Proxy, wanted: int, own: int, now: datetime) -> int:
         """How many of `wanted` runs may start on a proxy, where `own` ones are under way."""
+        return self.ledger.left((self.server, proxy), self.who, wanted, self.limit - own, now)
+
+    def grant(self, proxy: Proxy, wanted: int, own: int, now: datetime) -> int:
+        """The same, and they are kept until they start."""
         return self.ledger.grant((self.server, proxy), self.who, wanted, self.limit - own, now)
 
 

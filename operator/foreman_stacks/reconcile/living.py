@@ -44,8 +44,9 @@ class Living:
     """Brings deployments up and watches over them."""
 
     def __init__(
-        self, cluster: Cluster, servers: Servers, settings: Settings, now: Callable[[], datetime], reporter: Reporter
-    ) -> None:
+        self, cluster: Cluster, servers: Servers, settings: Settings, now: Callable[[], datetime], *,
+        reporter: Reporter, ledger: Ledger,
+    ) -> None:  # fmt: skip
         self._cluster = cluster
         self._servers = servers
         self._settings = settings
@@ -53,7 +54,7 @@ class Living:
         self._started = now()
         self._reporter = reporter
         self._claims = Claims()
-        self._ledger = Ledger(timedelta(seconds=max(10.0, 4 * settings.poll_jobs)))
+        self._ledger = ledger
         self._key = DigestKey(cluster, settings.namespace)
 
     def forget(self, namespace: str, name: str) -> None:
@@ -136,7 +137,9 @@ class Living:
             draft = await decided(decide, connection.foreman, run.memory, connection.answers)
             ours = {host.ref for role in plan.roles for host in role.hosts}
             runs = under_way(draft.progress, last[0].proxy_of, ours)
-            self._ledger.book(run.who, connection.server.metadata.name, runs)  # at once: nobody else decides in between
+            self._ledger.book(
+                run.who, connection.server.metadata.name, runs, last[0].now
+            )  # at once: nobody else decides
         except ForemanError as error:
             return await self._foreman_failed(run, plan, connection, error)
         except InvalidSpec as error:
@@ -186,7 +189,9 @@ class Living:
             paused=spec.paused,
             drifted=_drifted(run),
             again=run.again,
-            share=Share(self._ledger, server.metadata.name, run.who, server.spec.limits.puppet_runs_per_proxy),
+            share=None
+            if spec.paused  # it begins nothing, and must not keep room
+            else Share(self._ledger, server.metadata.name, run.who, server.spec.limits.puppet_runs_per_proxy),
         )
 
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -112,14 +113,30 @@ def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | 
             facts = world.facts(draft.progress)
             digests = {role: step_digest(world.plan, facts, step.name, role, world.key) for role in spec.roles}
             targets = _targets(world, scope.hosts, digests)
-            begins = progress.run is None and pending(progress, puppet_run.chosen(spec, targets))
-            if begins and not enc.verify(world, scope, frozenset(spec.roles), draft):
+            if _begins(world, draft, progress, puppet_run.chosen(spec, targets)) and not enc.verify(
+                world, scope, frozenset(spec.roles), draft
+            ):
                 return None
             before = (record.change(root, draft.progress),) if root else ()
             return puppet_run.advance(spec, progress, targets, replace(context, before_run=before))
         case ParameterUpdate() as spec:
             waits = spec.parameter in scope.group(spec.hostgroup).pending
             return parameter_update.advance(progress, waits, context)
+
+
+def _begins(world: World, draft: Draft, progress: StepProgress, chosen: Sequence[Target]) -> bool:
+    """Whether some host would run Puppet now: only then it is worth asking what Puppet would be given."""
+    due = progress.retry_at is None or world.now >= progress.retry_at
+    if progress.run is not None or not due:
+        return False
+    waiting = pending(progress, chosen)
+    if world.share is None:
+        return bool(waiting)
+    own, wanted = (
+        under_way(draft.progress, world.proxy_of),
+        Counter(world.proxy_of(target.ref.role) for target in waiting),
+    )
+    return any(world.share.left(proxy, count, own[proxy], world.now) for proxy, count in wanted.items())
 
 
 def _targets(world: World, hosts: Iterable[HostScope], digests: dict[str, str]) -> tuple[Target, ...]:

@@ -80,7 +80,7 @@ def advance(kind: JobKind, progress: StepProgress, targets: Sequence[Target], co
     if kind.needs_baseline:
         batch = context.room(batch)
     if not batch:
-        turn = Wait(Reason.WAITING, "waits for other Puppet runs on this server", after=context.settings.poll_jobs)
+        turn = Wait(Reason.WAITING, "waits for other Puppet runs on this server", after=context.settings.recheck)
         return Advance(progress, turn)
     return _intend(kind, progress, batch, context)
 

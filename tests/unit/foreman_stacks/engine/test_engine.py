@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -18,11 +19,12 @@ from foreman_stacks.errors import ClusterUnavailable
 from foreman_stacks.foreman.port import HostsIn
 from foreman_stacks.metrics import Metrics
 from foreman_stacks.reconcile.deployment import Deployments
+from foreman_stacks.reconcile.ledger import Ledger
 from foreman_stacks.reconcile.passes import Next
 from foreman_stacks.reconcile.servers import Connection, Servers
 from foreman_stacks.reconcile.stack import Stacks
 from foreman_stacks.settings import Settings
-from tests.unit.foreman_stacks.made import a_server
+from tests.unit.foreman_stacks.made import NOW, a_server
 
 STACK, SERVER = Key("stacks", "ops", "s"), Key("foremanservers", "", "f")
 ONE, TWO = Key("stackdeployments", "ops", "one"), Key("stackdeployments", "ops", "two")
@@ -47,6 +49,7 @@ class Passes:
     connections: dict[str, Connection] = field(default_factory=dict)
     becomes: Connection | None = None
     held: list[bool] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=lambda: Ledger(timedelta(seconds=60)))
 
     async def reconcile(self, key: Key, held: bool | None = None) -> Any:
         self.done.append(key)
@@ -153,6 +156,20 @@ def test_a_stacks_edit_and_its_end_wake_its_unsettled_users() -> None:
         assert sorted(await settled(passes)) == [ONE, STACK]
         engine.gone(STACK)
         assert sorted(await settled(passes)) == [ONE, STACK]
+
+    play(passes, story)
+
+
+def test_room_for_puppet_runs_wakes_who_waits_for_it() -> None:
+    passes = Passes()
+
+    async def story(engine: Engine) -> None:
+        one, two = ((key.namespace, key.name) for key in (ONE, TWO))
+        passes.ledger.book(one, "foreman", {1: 4})
+        passes.ledger.grant(("foreman", 1), two, 4, 4, NOW)
+        assert await settled(passes) == []
+        passes.ledger.drop(one)
+        assert await settled(passes) == [TWO]
 
     play(passes, story)
 

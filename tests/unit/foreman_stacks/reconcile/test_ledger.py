@@ -39,7 +39,7 @@ def test_other_servers_and_other_proxies_have_room_of_their_own_but_an_unknown_p
     assert ours.grant(("lab", 2), B, 4, 4, NOW) == 2
 
 
-def test_who_waits_longer_comes_first_while_it_goes_on_asking() -> None:
+def test_who_waits_longer_comes_first_and_keeps_what_it_is_given_until_it_runs() -> None:
     ours = ledger()
     ours.book(A, "lab", {1: 4})
     assert ours.grant(PLACE, B, 2, 4, NOW) == 0
@@ -48,8 +48,12 @@ def test_who_waits_longer_comes_first_while_it_goes_on_asking() -> None:
     assert ours.grant(PLACE, A, 4, 4, later(2)) == 0
     assert ours.grant(PLACE, C, 4, 4, later(3)) == 2
     assert ours.grant(PLACE, B, 2, 4, later(4)) == 2
-    assert ours.grant(PLACE, C, 4, 4, later(5)) == 0
-    assert ours.grant(PLACE, A, 4, 4, later(5)) == 4
+    ours.book(B, "lab", {1: 2}, later(4))
+    assert ours.grant(PLACE, C, 4, 4, later(5)) == 2
+    ours.book(C, "lab", {1: 2}, later(5))
+    assert ours.grant(PLACE, A, 4, 4, later(5)) == 0
+    ours.book(B, "lab", {})
+    assert ours.grant(PLACE, A, 4, 4, later(6)) == 2
 
 
 def test_a_wish_that_is_not_repeated_is_over() -> None:
@@ -61,6 +65,23 @@ def test_a_wish_that_is_not_repeated_is_over() -> None:
     assert ours.grant(PLACE, C, 4, 4, later(11)) == 4
 
 
+def test_a_look_that_wishes_nothing_gives_up_its_place() -> None:
+    ours = ledger()
+    ours.book(A, "lab", {1: 4})
+    assert ours.grant(PLACE, B, 4, 4, NOW) == 0
+    ours.book(B, "lab", {}, NOW)
+    assert ours.grant(PLACE, C, 4, 4, later(1)) == 0
+    ours.book(B, "lab", {}, later(2))
+    ours.book(A, "lab", {}, later(2))
+    assert ours.grant(PLACE, C, 4, 4, later(3)) == 4
+
+
+def test_to_ask_what_is_left_keeps_nothing() -> None:
+    ours = ledger()
+    assert ours.left(PLACE, B, 5, 4, NOW) == 4
+    assert ours.grant(PLACE, C, 4, 4, later(1)) == 4
+
+
 def test_a_deployment_that_is_gone_runs_and_wishes_nothing() -> None:
     ours = ledger()
     ours.book(A, "lab", {1: 4})
@@ -68,6 +89,30 @@ def test_a_deployment_that_is_gone_runs_and_wishes_nothing() -> None:
     ours.drop(A)
     ours.drop(B)
     assert ours.grant(PLACE, C, 4, 4, later(1)) == 4
+
+
+def test_room_wakes_as_many_as_it_is_for_in_their_order() -> None:
+    ours, woken = ledger(), list[tuple[str, str]]()
+    ours.wake = woken.append
+    ours.book(A, "lab", {1: 4})
+    for second, name in enumerate("dbce"):
+        assert ours.grant(PLACE, ("ns", name), 2, 4, later(second)) == 0
+    assert woken == []
+    ours.book(A, "lab", {1: 4}, later(5))
+    assert woken == []
+    ours.book(A, "lab", {}, later(6))
+    assert woken == [("ns", "d"), ("ns", "b")]
+
+
+def test_room_elsewhere_wakes_nobody_and_room_that_may_be_anywhere_wakes_all_who_wait() -> None:
+    ours, woken = ledger(), list[tuple[str, str]]()
+    ours.wake = woken.append
+    ours.book(A, "lab", {1: 4, None: 1})
+    assert ours.grant(("lab", 2), B, 4, 4, NOW) == 3
+    ours.book(A, "lab", {None: 1})
+    assert woken == []
+    ours.drop(A)
+    assert woken == [B]
 
 
 def running(name: str, baseline: int, count: int) -> StepProgress:
