@@ -106,7 +106,8 @@ class Ledger:
         """So many runs are kept for `who` until its next `book`; if there are none, it has its place in the queue."""
         granted = self.left(place, who, wanted, room, now)
         waiting = self._wishes[place]
-        waiting[who] = Wish(waiting[who].since if who in waiting else now, now, min(wanted, room))
+        since = waiting[who].since if who in waiting else now
+        waiting[who] = Wish(since, now, max(0, min(wanted, room)))
         return granted
 
     def _others(self, who: Who, server: str, proxy: Proxy) -> int:
