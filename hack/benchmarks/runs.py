@@ -76,8 +76,8 @@ class Rollout:
 
     @property
     def acting(self) -> int:
-        """All other requests."""
-        return self.requests.total() - self.polls
+        """All other requests but the looks at the server, which the pace of waiting counts."""
+        return self.requests.total() - self.polls - self.requests.of(*PROBES)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Settings:
     """Port of /livez, /readyz and /metrics; 0 takes a free one."""
     http_host: str = "0.0.0.0"  # noqa: S104 - probes come from the kubelet, metrics from Prometheus
     """Address on which they are served."""
-    workers: int = 8
+    workers: int = 32
     """How many objects are worked on at once."""
     backoff_first: float = 1.0
     """Before an object is looked at again after an error; doubled each time, ± 20 %."""

@@ -251,6 +251,7 @@ def test_what_is_no_foreman_is_called_so(servers: Servers, gate: Gate, short: st
 
 
 def test_path_below_foreman_is_not_foreman(servers: Servers, gate: Gate) -> None:
+    gate.answer(404, "<html>nothing here</html>", path="/nothing/*")  # of the simulator nobody may ask this
     name = servers.add("path", f"{gate.url}/nothing", account())
     servers.unready(name, "NotForeman")
     _change(servers, name, url=gate.url)
