@@ -172,7 +172,7 @@ class Killer:
 
     def _in_flight(self, entry: Entry, connection: socket.socket) -> None:
         simulator = self._stage.simulator
-        hold = {"kind": "hold", "count": 1, "seconds": 120.0, "host": _owner(entry)}
+        hold = {"kind": "hold", "count": 1, "seconds": 120.0, "host": _owner(entry), "path": self._path_of(entry)}
         fault = simulator.control("POST", "faults", hold)[0]["id"]
         connection.sendall(b"\n")
         until(lambda: _hits(simulator, fault), 30, f"{entry.write} arrives")
@@ -182,10 +182,23 @@ class Killer:
         begin = len(self.journal)
         self._start()
         until(
-            lambda: self._again(entry, begin) or self._lookups(entry) >= before + LOOKS, 90, f"looks for {entry.write}"
+            lambda: self._again(entry, begin) or self._lookups(entry) >= before + LOOKS or settled(self._stage),
+            90,
+            f"looks for {entry.write}",
         )
         simulator.control("DELETE", f"faults/{fault}")
         self._held = False
+
+    def _path_of(self, entry: Entry) -> str:
+        """Where the write goes, for those that are sent several at once and are about no host or hostgroup."""
+        words = "foreman update class_key "
+        if not entry.raw.startswith(words):
+            return "*"
+        name, _, parameter = entry.raw.removeprefix(words).rpartition("::")
+        rows = self._stage.simulator.rows
+        classes = {row["id"] for row in rows("puppetclasses") if row["name"] == name}
+        mine = (row for row in rows("class_parameters") if row["parameter"] == parameter)
+        return f"*/smart_class_parameters/{next(row['id'] for row in mine if row['puppetclass_id'] in classes)}"
 
     def _again(self, entry: Entry, begin: int) -> bool:
         """Whether the new process has sent the same once more, and has its answer."""
