@@ -137,9 +137,8 @@ class Living:
             draft = await decided(decide, connection.foreman, run.memory, connection.answers)
             ours = {host.ref for role in plan.roles for host in role.hosts}
             runs = under_way(draft.progress, last[0].proxy_of, ours)
-            self._ledger.book(
-                run.who, connection.server.metadata.name, runs, last[0].now
-            )  # at once: nobody else decides
+            # at once: nobody else decides in between
+            self._ledger.book(run.who, connection.server.metadata.name, runs, last[0].now)
         except ForemanError as error:
             return await self._foreman_failed(run, plan, connection, error)
         except InvalidSpec as error:
@@ -172,6 +171,7 @@ class Living:
     ) -> Callable[[Snapshot], World]:
         assert run.deployment is not None
         spec, server = run.deployment.spec, connection.server
+        share = Share(self._ledger, server.metadata.name, run.who, server.spec.limits.puppet_runs_per_proxy)
         return partial(
             World,
             memory=run.memory,
@@ -189,9 +189,7 @@ class Living:
             paused=spec.paused,
             drifted=_drifted(run),
             again=run.again,
-            share=None
-            if spec.paused  # it begins nothing, and must not keep room
-            else Share(self._ledger, server.metadata.name, run.who, server.spec.limits.puppet_runs_per_proxy),
+            share=None if spec.paused else share,  # what is paused begins nothing, and must not keep room
         )
 
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:

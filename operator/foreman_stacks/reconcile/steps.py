@@ -132,10 +132,8 @@ def _begins(world: World, draft: Draft, progress: StepProgress, chosen: Sequence
     waiting = pending(progress, chosen)
     if world.share is None:
         return bool(waiting)
-    own, wanted = (
-        under_way(draft.progress, world.proxy_of),
-        Counter(world.proxy_of(target.ref.role) for target in waiting),
-    )
+    own = under_way(draft.progress, world.proxy_of)
+    wanted = Counter(world.proxy_of(target.ref.role) for target in waiting)
     return any(world.share.left(proxy, count, own[proxy], world.now) for proxy, count in wanted.items())
 
 
