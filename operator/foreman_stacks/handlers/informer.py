@@ -35,6 +35,7 @@ async def watch(registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
     end = asyncio.create_task(kopf.run_tasks(tasks, ignored=before))
     await asyncio.wait({end}, timeout=ENDING)
     if not end.done():
-        end.cancel()
+        for task in asyncio.all_tasks() - before:
+            task.cancel()  # for the second time: the first one was swallowed
         raise Hung(f"Kopf did not end within {ENDING:.0f} s")
     await end

@@ -45,8 +45,14 @@ async def _reraise(tasks: list[asyncio.Task[None]]) -> None:
 def test_a_kopf_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(informer, "ENDING", 0.01)
     _kopf(monkeypatch, _at_once, _never)
-    with pytest.raises(informer.Hung):
-        asyncio.run(_watch(asyncio.Event()))
+
+    async def play() -> None:
+        with pytest.raises(informer.Hung):
+            await _watch(asyncio.Event())
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "tasks of Kopf are left"
+
+    asyncio.run(play())
 
 
 def test_what_ended_kopf_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
