@@ -84,7 +84,7 @@ class Ledger:
     def _freed(self, server: str, proxy: Proxy, count: int) -> None:
         """Wake those whose turn it is, for so many runs."""
         for (where, at), waiting in self._wishes.items():
-            if where != server or (at != proxy and None not in (at, proxy)):
+            if where != server or not _may_be_one(at, proxy):
                 continue
             room = count
             for who, wish in sorted(waiting.items(), key=lambda pair: pair[1].since):
@@ -98,7 +98,7 @@ class Ledger:
         waiting = self._wishes.setdefault(place, {})
         for name in [name for name, wish in waiting.items() if now > wish.asked + self._patience]:
             del waiting[name]
-        since = waiting[who].since if who in waiting else now
+        since = _since(waiting, who, now)
         ahead = sum(wish.count for name, wish in waiting.items() if name != who and wish.since < since)
         return max(0, min(wanted, room - self._others(who, *place) - ahead))
 
@@ -106,8 +106,7 @@ class Ledger:
         """So many runs are kept for `who` until its next `book`; if there are none, it has its place in the queue."""
         granted = self.left(place, who, wanted, room, now)
         waiting = self._wishes[place]
-        since = waiting[who].since if who in waiting else now
-        waiting[who] = Wish(since, now, max(0, min(wanted, room)))
+        waiting[who] = Wish(_since(waiting, who, now), now, max(0, min(wanted, room)))
         return granted
 
     def _others(self, who: Who, server: str, proxy: Proxy) -> int:
@@ -117,8 +116,18 @@ class Ledger:
             for name, (where, runs) in self._runs.items()
             if name != who and where == server
             for at, count in runs.items()
-            if at is None or proxy is None or at == proxy
+            if _may_be_one(at, proxy)
         )
+
+
+def _since(waiting: Mapping[Who, Wish], who: Who, now: datetime) -> datetime:
+    """Since when a deployment waits; from now on, if it has not waited."""
+    return waiting[who].since if who in waiting else now
+
+
+def _may_be_one(one: Proxy, other: Proxy) -> bool:
+    """Whether these are the same proxy, as far as it is known."""
+    return one is None or other is None or one == other
 
 
 @dataclass(frozen=True)
