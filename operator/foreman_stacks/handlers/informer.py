@@ -8,7 +8,7 @@ import signal
 import kopf
 
 ENDING = 20.0
-"""Seconds that Kopf has for its end: 5 of them it gives its own tasks. What has not ended by then is cancelled again and not waited for."""
+"""Seconds that Kopf has for its end, 5 of which it gives its own tasks; then they are cancelled again, not waited for."""
 
 
 class Hung(Exception):
