@@ -49,25 +49,27 @@ def outputs(lab: Laboratory) -> Row:
 
 
 def waiting_builds_few(lab: Laboratory) -> Row:
-    return _waiting(lab, lab.sizes.few, "builds")
+    return _waiting(lab.sizes.few, "builds are waited for", lab.pace(lab.sizes.few).builds)
 
 
 def waiting_builds_many(lab: Laboratory) -> Row:
-    return _waiting(lab, lab.sizes.many, "builds")
+    return _waiting(lab.sizes.many, "builds are waited for", lab.pace(lab.sizes.many).builds)
 
 
 def waiting_runs_few(lab: Laboratory) -> Row:
-    return _waiting(lab, lab.sizes.few, "runs")
+    return _waiting(lab.sizes.few, "runs are waited for", lab.pace(lab.sizes.few).runs)
 
 
 def waiting_runs_many(lab: Laboratory) -> Row:
-    return _waiting(lab, lab.sizes.many, "runs")
+    return _waiting(lab.sizes.many, "runs are waited for", lab.pace(lab.sizes.many).runs)
 
 
-def _waiting(lab: Laboratory, hosts: int, what: str) -> Row:
-    pace = lab.pace(hosts)
-    value = pace.builds if what == "builds" else pace.runs
-    return at_most(f"requests a minute while {hosts} {what} are waited for", value, 40, digits=1)
+def waiting_ends_many(lab: Laboratory) -> Row:
+    return _waiting(lab.sizes.many, "runs end one after the other", lab.pace(lab.sizes.many).ends)
+
+
+def _waiting(hosts: int, what: str, value: float) -> Row:
+    return at_most(f"requests a minute while {hosts} {what}", value, 40, digits=1)
 
 
 def waiting_rows(lab: Laboratory) -> Row:
@@ -144,8 +146,8 @@ def first_status_worst(lab: Laboratory) -> Row:
 
 FIGURES: tuple[Figure, ...] = (
     requests_some, requests_many, requests_some_overrides, requests_many_overrides, full_rows, job_documents, outputs,
-    waiting_builds_few, waiting_builds_many, waiting_runs_few, waiting_runs_many, waiting_rows, server_time, resync, resync_rows,
-    makespan, crowd_time, crowd_writes, crowd_memory, crowd_lag, crowd_first, idle_memory, idle_cpu, idle_writes,
+    waiting_builds_few, waiting_builds_many, waiting_runs_few, waiting_runs_many, waiting_ends_many, waiting_rows, server_time,
+    resync, resync_rows, makespan, crowd_time, crowd_writes, crowd_memory, crowd_lag, crowd_first, idle_memory, idle_cpu, idle_writes,
     first_status_median, first_status_worst,
 )  # fmt: skip
 """In the order of the table."""

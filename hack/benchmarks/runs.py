@@ -82,10 +82,11 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Pace:
-    """Waiting: requests and full rows of hosts in a simulated minute."""
+    """Waiting: requests and full rows of hosts in a simulated minute; `ends`: while hosts end their runs all the time."""
 
     builds: float
     runs: float
+    ends: float
     rows: int
 
 
@@ -246,7 +247,9 @@ def _pace(bench: Bench, hosts: int) -> Pace:
     bench.until(lambda: bench.step("first") == "Running", 120 + hosts)
     wait(60 / bench.speed)
     runs, more = _rate(bench, minutes=8)
-    return Pace(builds, runs, rows + more)
+    wait(2 * 60 / bench.speed)
+    ends, most = _rate(bench, minutes=8)
+    return Pace(builds, runs, ends, rows + more + most)
 
 
 def _rate(bench: Bench, minutes: float) -> tuple[float, int]:

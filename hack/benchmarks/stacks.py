@@ -19,8 +19,9 @@ def stack(*, overrides: bool) -> dict[str, Any]:
 
 
 def sleeping(hosts: int) -> dict[str, Any]:
-    """A Stack whose hosts end their run one after the other, over ten minutes."""
-    override = {"class": "role_app", "name": "sleep", "type": "integer", "expression": f"host.index * 600 / {hosts}"}
+    """A Stack whose hosts run Puppet for ten minutes at least, and then end one after the other, over ten minutes."""
+    seconds = f"600 + host.index * 600 / {hosts}"
+    override = {"class": "role_app", "name": "sleep", "type": "integer", "expression": seconds}
     return {
         "apiVersion": "stacks.theforeman.org/v1alpha1",
         "kind": "Stack",

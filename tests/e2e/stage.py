@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 SYSTEM = "foreman-stacks-system"
 GROUP = "/apis/stacks.theforeman.org/v1alpha1"
 SPEED = 200
+GRACE = 30.0
+"""Seconds from SIGTERM to SIGKILL that Kubernetes gives a Pod which asks for no other (terminationGracePeriodSeconds)."""
 SETTINGS = {
     "NAMESPACE": SYSTEM,
     "HTTP_HOST": "127.0.0.1",
@@ -220,14 +222,14 @@ class Operator:
         self.process.wait(10)
 
     def stop(self) -> None:
-        """SIGTERM, and wait."""
+        """SIGTERM, and wait as long as a Pod is given to end; one that does not is a defect."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(GRACE)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+                self.kill()
+                raise
 
 
 @dataclass
