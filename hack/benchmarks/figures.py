@@ -147,7 +147,7 @@ def first_status_worst(lab: Laboratory) -> Row:
 FIGURES: tuple[Figure, ...] = (
     requests_some, requests_many, requests_some_overrides, requests_many_overrides, full_rows, job_documents, outputs,
     waiting_builds_few, waiting_builds_many, waiting_runs_few, waiting_runs_many, waiting_ends_many, waiting_rows, server_time,
-    resync, resync_rows, makespan, crowd_time, crowd_writes, crowd_memory, crowd_lag, crowd_first, idle_memory, idle_cpu, idle_writes,
-    first_status_median, first_status_worst,
+    resync, resync_rows, makespan, crowd_time, crowd_writes, crowd_memory, crowd_lag, crowd_first,
+    idle_memory, idle_cpu, idle_writes, first_status_median, first_status_worst,
 )  # fmt: skip
 """In the order of the table."""

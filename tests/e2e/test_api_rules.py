@@ -56,6 +56,22 @@ def test_a_misshapen_object_is_refused_with_the_field(admin: Kubectl, case: Case
         assert case.server_blame in complaint
 
 
+def test_a_deployment_stays_on_its_server_once_it_has_a_plan(admin: Kubectl, namespace: str) -> None:
+    """What it made elsewhere would be nobody's."""
+    place = ("sdep", "sample", "-n", namespace)
+
+    def edit(field: str, body: object, *more: str) -> tuple[str, ...]:
+        return ("patch", *place, "--type=merge", *more, "-p", json.dumps({field: body}))
+
+    admin("apply", "-n", namespace, "-f", "-", stdin=json.dumps(Case("StackDeployment", "", {}).object))
+    admin(*edit("spec", {"serverRef": {"name": "other"}}))
+    admin(*edit("status", {"plan": "3f9a"}, "--subresource=status"))
+    assert "spec.serverRef: Invalid value" in admin.refused(*edit("spec", {"serverRef": {"name": "foreman"}}))
+    admin(*edit("spec", {"paused": True}))
+    admin(*edit("status", {"plan": ""}, "--subresource=status"))
+    admin(*edit("spec", {"serverRef": {"name": "foreman"}}))
+
+
 def test_null_is_refused_at_the_latest_on_parse(admin: Kubectl, namespace: str) -> None:
     stack = Case("Stack", ONE_OF, {"spec.hostgroups.0.parameters.0.value": None}).object
     assert ".parameters[0].value" in admin.refused(*DRY, "--validate=false", stdin=json.dumps(stack))

@@ -1,6 +1,7 @@
 """Where a site's own class `puppet` manages the agent, it stays quiet until the end all the same."""
 
 from tests.e2e.stage import Stage, until
+from tests.e2e.weather import DOMAIN
 
 
 def plant_managed_parent(stage: Stage) -> str:
@@ -29,6 +30,28 @@ def test_class_puppet_is_held_at_none_and_freed_at_the_end(stage: Stage) -> None
     before = len(_by_itself(stage))
     stage.simulator.control("POST", "clock", {"advance": 3600})
     until(lambda: len(_by_itself(stage)) > before, what="agents run by themselves again")
+
+
+def test_a_runmode_of_the_site_that_would_win_is_named_before_any_run(stage: Stage) -> None:
+    parent = plant_managed_parent(stage)
+    about = {"class": "puppet", "parameter": "runmode"}
+    order = {**about, "override": True, "override_value_order": "domain\nhostgroup"}
+    value = {**about, "match": f"domain={DOMAIN}", "value": "service"}
+    planted = [
+        {"resource": "smart_class_parameters", "object": order},
+        {"resource": "override_values", "object": value},
+    ]
+    stage.simulator.control("POST", "plant", planted)
+    stage.stack()
+    stage.deployment(parentHostgroup=parent, roles=_roles(3))
+    message = stage.stalled("Shadowed")
+    assert "puppet::runmode on " in message
+    assert f"is shadowed by domain={DOMAIN}: 'service' instead of 'none'" in message
+    assert not [entry for entry in stage.simulator.audit() if entry["cause"] == "triggered"]
+    row = next(row for row in stage.simulator.rows("override_values") if row["match"] == value["match"])
+    place = f"/foreman_puppet/api/smart_class_parameters/{row['key_id']}/override_values/{row['id']}"
+    stage.simulator.send("DELETE", place)
+    stage.ready()
 
 
 def _roles(count: int) -> list[dict[str, object]]:

@@ -98,6 +98,7 @@ def test_an_edited_stack_is_ignored(stage: Stage) -> None:
     until(lambda: stage.simulator.counters()["requests"]["GET /api/v2/hosts"] > looks + 2, what="some resyncs")
     status = stage.ready()
     assert status["summary"]["step"] == "3/3"
+    assert "only looked at whether its hosts are there" in stage.condition("Drifted")["message"]
     small(stage, FIRST, {"name": "ring", "parameterUpdate": {"hostgroup": "no", "parameter": "no", "value": 1}})
     until(lambda: stage.condition("Ready", plural="stacks").get("reason") == "InvalidStack", what="the Stack is broken")
     deploy(stage, deletionPolicy="Retain", paused=True)  # a new generation, so that it is surely looked at
@@ -138,6 +139,26 @@ def test_a_value_that_was_removed_is_told_until_it_is_back(stage: Stage) -> None
     assert stage.get()["metadata"]["resourceVersion"] == version, "it was told to be well, or told again"
     body = {"match": value["match"], "value": "default-jre-headless"}
     by_hand(stage, "POST", path, {"override_value": body})
+    is_said(stage, "Drifted", "False", "InSync")
+
+
+def test_a_value_of_one_host_that_was_changed_is_told(stage: Stage) -> None:
+    value = next(
+        row for row in stage.simulator.rows("override_values") if row["match"].startswith("fqdn=zookeeper-zk-2")
+    )
+    path = f"/foreman_puppet/api/smart_class_parameters/{value['key_id']}/override_values/{value['id']}"
+    by_hand(stage, "PUT", path, {"override_value": {"value": "77"}})
+    drifted(stage, f"for {value['match']}: is")
+    by_hand(stage, "PUT", path, {"override_value": {"value": value["value"]}})
+    is_said(stage, "Drifted", "False", "InSync")
+
+
+def test_a_class_that_somebody_gave_our_hostgroup_is_told(stage: Stage) -> None:
+    name = next(row for row in stage.simulator.rows("puppetclasses") if row["name"] == "role_db")
+    path = f"/foreman_puppet/api/hostgroups/{group(stage)['id']}/puppetclass_ids"
+    by_hand(stage, "POST", path, {"puppetclass_id": name["id"]})
+    drifted(stage, "has class role_db, which the Stack does not give it")
+    by_hand(stage, "DELETE", f"{path}/{name['id']}")
     is_said(stage, "Drifted", "False", "InSync")
 
 

@@ -56,12 +56,13 @@ class FailedHost(Reported):
 
 
 class OutputValue(Reported):
-    """An output of the Stack; the value of a sensitive one is not shown."""
+    """An output of the Stack; the value of a sensitive one is not shown, nor one for which there is no room."""
 
     name: Name = Field(description="Name of the output.")
     type: ValueType | None = Field(default=None, description="Type of the value.")
-    value: JsonValue = Field(default=None, description="The value; not shown when sensitive.")
+    value: JsonValue = Field(default=None, description="The value; not shown when sensitive, or too long for a status.")
     sensitive: bool = Field(default=False, description="Whether it is a secret.")
+    message: Message | None = Field(default=None, description="Why a value that is no secret is not shown.")
 
 
 class Creating(Reported):

@@ -209,6 +209,14 @@ class StackDeployment(Kind):
             mend="choose another name: it becomes a part of every host's name",
             field="metadata.name",
         ),
+        Rule(
+            cel="self.spec.serverRef.name == oldSelf.spec.serverRef.name || !has(oldSelf.status) "
+            "|| !(has(oldSelf.status.plan) && oldSelf.status.plan != '' || has(oldSelf.status.epoch) && oldSelf.status.epoch > 0)",
+            holds=None,
+            message="serverRef cannot change any more: this deployment has something on its server",
+            mend="undo the edit, or make a new deployment",
+            field="spec.serverRef",
+        ),
     )
 
     spec: StackDeploymentSpec = Field(description="What is deployed, where, with which values.")

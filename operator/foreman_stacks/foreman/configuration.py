@@ -13,6 +13,7 @@ from urllib.parse import quote
 from foreman_stacks.errors import ForemanForbidden, ForemanRefused
 from foreman_stacks.foreman import parse, port
 from foreman_stacks.foreman.search import PAGE, Answers, Lists, Reader, chunks, each, one_of, quoted
+from foreman_stacks.model.values import Json
 
 _SERVER_ERROR = 500
 
@@ -100,9 +101,9 @@ async def _override(lists: Lists, query: port.OverrideOf) -> port.OverrideValue 
     return None if row is None else port.OverrideValue(row["match"], row["value"])
 
 
-async def _matches(lists: Lists, query: port.OverrideMatches) -> frozenset[str]:
+async def _overrides(lists: Lists, query: port.OverridesOf) -> Mapping[str, Json]:
     path = f"/foreman_puppet/api/smart_class_parameters/{query.key_id}/override_values"
-    return frozenset(row["match"] for row in await lists.pages(path, ""))
+    return {row["match"]: row["value"] for row in await lists.pages(path, "")}
 
 
 async def _compute_resource(lists: Lists, query: port.ComputeResourceNamed) -> port.ComputeResource | None:
@@ -143,7 +144,7 @@ READERS: Mapping[type, Reader] = {
     port.ClassNamed: _classes,
     port.ClassKeys: each(_class_keys),
     port.OverrideOf: each(_override),
-    port.OverrideMatches: each(_matches),
+    port.OverridesOf: each(_overrides),
     port.ComputeResourceNamed: each(_compute_resource),
     port.ImagesOf: each(_images),
     port.VmPresent: each(_vm),

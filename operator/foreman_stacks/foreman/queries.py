@@ -21,6 +21,7 @@ from foreman_stacks.foreman.answers import (
     ThinHost,
 )
 from foreman_stacks.model.identity import Identity
+from foreman_stacks.model.values import Json
 
 R = TypeVar("R")
 
@@ -101,8 +102,8 @@ class OverrideOf(Query[OverrideValue | None]):
 
 
 @dataclass(frozen=True)
-class OverrideMatches(Query[frozenset[str]]):
-    """All matches that a class parameter has values for."""
+class OverridesOf(Query[Mapping[str, Json]]):
+    """All values of a class parameter by their match; one that Foreman hides reads `*****`."""
 
     key_id: int
 

@@ -76,11 +76,12 @@ Timestamp = Annotated[
 class Rule:
     """A rule over several fields of one object, said twice: in CEL for the apiserver, in Python for offline checks.
 
-    `field` is the path of the JSON field to blame ("" blames the object itself); `holds` gets the model.
+    `field` is the path of the JSON field to blame ("" blames the object itself); `holds` gets the model. It is None for a
+    rule over an edit (CEL's `oldSelf`), which only the apiserver can judge.
     """
 
     cel: str
-    holds: Callable[[Any], bool]
+    holds: Callable[[Any], bool] | None
     message: str
     mend: str
     field: str = ""
@@ -152,7 +153,7 @@ class Ruled(BaseModel):
 
     def _broken(self) -> Iterable[Fault]:
         for rule in self.rules:
-            if not rule.holds(self):
+            if rule.holds is not None and not rule.holds(self):
                 yield Fault(tuple(filter(None, rule.field.split("."))), rule.message, rule.mend)
 
     def _repeated(self) -> Iterable[Fault]:

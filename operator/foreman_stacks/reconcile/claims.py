@@ -1,4 +1,4 @@
-"""One table of host names per server: two deployments that want one name are told apart before either writes.
+"""One table of host names per Foreman: two deployments that want one name are told apart before either writes.
 
 Foreman's own check of a host's name is a race (foreman-measured §1.9).
 """
@@ -26,15 +26,17 @@ class Claims:
         self._names: dict[tuple[str, str], dict[tuple[str, str], Claimant]] = {}
         self._held: dict[tuple[str, str], set[tuple[str, str]]] = {}
 
-    def claim(self, server: str, names: Iterable[str], who: Claimant) -> Mapping[str, Claimant]:
-        """Claim these names instead of what `who` claimed before; the ones that somebody else comes first to."""
+    def claim(self, foreman: str, names: Iterable[str], who: Claimant) -> Mapping[str, Claimant]:
+        """Claim these names on the Foreman of this URL instead of what `who` claimed before; the ones that somebody else
+        comes first to.
+        """
         self.drop(who.namespace, who.name)
         key = (who.namespace, who.name)
         lost: dict[str, Claimant] = {}
         for name in names:
-            claimants = self._names.setdefault((server, name), {})
+            claimants = self._names.setdefault((foreman, name), {})
             claimants[key] = who
-            self._held.setdefault(key, set()).add((server, name))
+            self._held.setdefault(key, set()).add((foreman, name))
             first = min(claimants.values())
             if first != who:
                 lost[name] = first

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, HostgroupNamed, HostsInPlace, OverrideMatches
+from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, HostgroupNamed, HostsInPlace, OverridesOf
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.model.values import Bound, alike
 from foreman_stacks.reconcile.world import Draft, World
-from foreman_stacks.resources.groups import environment_of, title_of
+from foreman_stacks.resources.groups import PUPPET, RUNMODE, environment_of, title_of
 
 MAX_VALUE = 80
 """Characters of a value in a message."""
@@ -98,8 +98,10 @@ class _Key:
 
 def _values(scope: Scope, host: HostScope) -> dict[tuple[str, str], Bound]:
     """What should reach the host: nearer groups win, its own values over all."""
-    wanted: dict[tuple[str, str], Bound] = {}
-    for group in reversed(scope.chain(host.group)):
+    chain = scope.chain(host.group)
+    held = chain[-1].outer_parent in scope.held
+    wanted: dict[tuple[str, str], Bound] = {(PUPPET, RUNMODE.name): RUNMODE} if held else {}
+    for group in reversed(chain):
         wanted |= {(entry.name, bound.name): bound for entry in group.classes for bound in entry.overrides}
     return wanted | {(name, bound.name): bound for name, bound in host.overrides}
 
@@ -110,9 +112,9 @@ def _keys(world: World, scope: Scope, host: HostScope, environment: str) -> dict
     names = [name for name in _values(scope, host) if name not in own]
     world.seen.need([ClassKeys(environment, name) for name, _ in names])
     rows = {name: world.seen[ClassKeys(environment, name[0])][name[1]] for name in names}
-    queries = {name: OverrideMatches(row.id) for name, row in rows.items()}
+    queries = {name: OverridesOf(row.id) for name, row in rows.items()}
     world.seen.need(queries.values())
-    return {name: _Key(world.seen[query], rows[name].hidden) for name, query in queries.items()}
+    return {name: _Key(frozenset(world.seen[query].keys()), rows[name].hidden) for name, query in queries.items()}
 
 
 def _missing(scope: Scope, host: HostScope, fqdn: str, enc: Enc) -> Iterator[Problem]:

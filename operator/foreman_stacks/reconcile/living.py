@@ -91,7 +91,7 @@ class Living:
         plan = gathered.plan or (run.memory.plan if gathered.unfollowed(run.progress, run.generation) else None)
         if plan is None:
             return await self._without_plan(run, gathered)
-        early = None if run.progress.settled_plan else self._claim(run, plan, server.metadata.name)
+        early = None if run.progress.settled_plan else self._claim(run, plan, server.spec.url)
         if isinstance(early, Stalled):
             return await self._stalled(run, early, plan)
         if early is not None:
@@ -145,15 +145,16 @@ class Living:
             return await self._stalled(run, Stalled(Reason.INVALID_STACK, tuple(error.problems)), plan)
         return await self._carry_out(run, draft, last[0], connection)
 
-    def _claim(self, run: Pass, plan: Plan, server: str) -> Stalled | Wait | None:
+    def _claim(self, run: Pass, plan: Plan, url: str) -> Stalled | Wait | None:
         """Claim the hosts' names, and wait until anybody who comes first must have been seen, after our start as well.
 
-        Nothing of the server is needed for it: whoever was accepted has claimed before the server is found well.
+        Nothing of the server is needed for it: whoever was accepted has claimed before the server is found well. Two
+        ForemanServers of one URL are one Foreman. Names are claimed without their domain, which only Foreman knows.
         """
         created = str(run.seen["metadata"]["creationTimestamp"])
         who = Claimant(not run.progress.plan, created, run.key.namespace, run.key.name)
         names = [host.label for role in plan.roles for host in role.hosts]
-        lost = self._claims.claim(server, names, who)
+        lost = self._claims.claim(url.rstrip("/").lower(), names, who)
         if lost:
             text = ", ".join(sorted(lost)[:5])
             problem = Problem(
@@ -271,6 +272,7 @@ class Living:
             paused=bool(spec and spec.paused),
             settled=bool(draft and progress.settled_plan and not stalls and not waits),
             drift=draft.drift if draft else None,
+            drift_note=draft.drift_note if draft else "",
         )
 
     async def _stalled(self, run: Pass, stall: Stalled, plan: Plan | None = None) -> Next:

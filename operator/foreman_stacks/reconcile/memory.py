@@ -133,6 +133,8 @@ class Memory:
         """A change succeeded."""
         self.posting.pop(change.key, None)
         self.written[_content(change)] += 1
+        if change.resource == "override_value":
+            self.verified.clear()  # a value that the site shadows may have been equal to ours by chance
         self.kept.update(change.settles)
         if change.answers is not None and row is not None:
             self.kept[change.answers] = row

@@ -13,11 +13,15 @@ from foreman_stacks.model.progress import FailedHost, Progress, StepState
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.secrecy import Redactor
+from foreman_stacks.model.values import canonical
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile import conditions, status
 from foreman_stacks.reconcile.conditions import Condition, Truth
 from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.steps import periodic_puppet
+
+MAX_OUTPUTS = 10 * 1024
+"""Bytes of all outputs' values as JSON: a status of a few hundred bytes a step stays below 32 KiB with them."""
 
 _STANDING = frozenset(
     {
@@ -47,6 +51,7 @@ class Findings:
     paused: bool = False
     settled: bool = False
     drift: tuple[str, ...] | None = None
+    drift_note: str = ""
 
     @property
     def kept(self) -> bool:
@@ -122,7 +127,7 @@ def _conditions(found: Findings, desired: Mapping[str, int]) -> Iterator[Conditi
         yield Condition(ConditionType.PAUSED, "True", Reason.PAUSED, "spec.paused: nothing is written to Foreman")
     if found.drift is not None:
         drifted = bool(found.drift)
-        message = "\n".join(found.drift[:10])
+        message = "\n".join([*found.drift[:10], *filter(None, [found.drift_note])])
         reason = Reason.DRIFTED if drifted else Reason.IN_SYNC
         yield Condition(ConditionType.DRIFTED, "True" if drifted else "False", reason, message)
 
@@ -200,11 +205,22 @@ def _summary(
 
 
 def _outputs(scope: Scope) -> list[dict[str, Any]]:
-    return [
-        {"name": bound.name, "type": bound.type}
-        | ({"sensitive": True} if bound.sensitive else {"value": bound.plain, "sensitive": False})
-        for bound in scope.outputs
-    ]
+    """All outputs by name, with their values as far as there is room."""
+    shown: list[dict[str, Any]] = []
+    left = MAX_OUTPUTS
+    for bound in scope.outputs:
+        entry: dict[str, Any] = {"name": bound.name, "type": bound.type, "sensitive": bound.sensitive}
+        if not bound.sensitive:
+            size = len(canonical(bound.plain).encode())
+            if size <= left:
+                left -= size
+                entry["value"] = bound.plain
+            else:
+                entry["message"] = (
+                    f"the value has {size} bytes; all outputs together may have {MAX_OUTPUTS} in a status"
+                )
+        shown.append(entry)
+    return shown
 
 
 def _blotted(progress: Progress, blot: Redactor) -> Progress:

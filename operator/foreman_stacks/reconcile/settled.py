@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import HostgroupNamed, HostsWithEnvironment, HostTaken, OverrideOf
+from foreman_stacks.foreman.port import ClassKeys, HostgroupNamed, HostsWithEnvironment, HostTaken, OverridesOf
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
@@ -15,7 +15,8 @@ from foreman_stacks.model.values import alike
 from foreman_stacks.plan.model import parameter_key
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import environment_of, wanted_groups
-from foreman_stacks.resources.parameter_override import keyed_values, values_of
+from foreman_stacks.resources.host import overrides_of
+from foreman_stacks.resources.parameter_override import WantedOverride, values_of
 
 
 def watch_over(world: World) -> Draft:
@@ -23,7 +24,11 @@ def watch_over(world: World) -> Draft:
     draft = refused(world)
     if draft is None:
         draft = Draft(_taken_over(world))
-        draft.drift = tuple(drift(world) if _same(world) else _gone(world))
+        if _same(world):
+            draft.drift = tuple(drift(world))
+        else:
+            draft.drift = tuple(_gone(world))
+            draft.drift_note = "its Stack or a value was edited since: it is only looked at whether its hosts are there"
     return draft
 
 
@@ -95,8 +100,11 @@ def _groups(world: World) -> Iterator[str]:
             continue
         if row.mark is None or row.mark.identity != str(world.plan.identity):
             yield f"hostgroup {title}: has lost our mark"
-        for name in sorted({entry.name for entry in group.classes} - row.all_classes):
+        classes = {entry.name for entry in group.classes}
+        for name in sorted(classes - row.all_classes):
             yield f"hostgroup {title}: lacks class {name}"
+        for name in sorted(row.classes - classes):
+            yield f"hostgroup {title}: has class {name}, which the Stack does not give it"
         for value in group.parameters:
             if value.constant is None or value.sensitive or parameter_key(group.name, value.name) in world.plan.updates:
                 continue
@@ -130,21 +138,35 @@ def _hosts(world: World, names: dict[HostRef, str]) -> Iterator[str]:
 
 
 def _values(world: World, scope: Scope) -> Iterator[str]:
-    """Override values of hostgroups, one GET each, and parameters whose value depends on hosts."""
+    """Parameters whose value depends on hosts, and all override values, those of each host too: one list for each key."""
     yield from _computed(world, scope)
+    wanted = [*_overrides(world, scope)]
+    world.seen.need(dict.fromkeys(ClassKeys(environment, entry.puppet_class) for entry, environment in wanted))
+    keyed = [
+        (entry, world.seen[ClassKeys(environment, entry.puppet_class)].get(entry.bound.name))
+        for entry, environment in wanted
+    ]
+    world.seen.need(dict.fromkeys(OverridesOf(key.id) for _, key in keyed if key is not None))
+    for entry, key in keyed:
+        values = world.seen[OverridesOf(key.id)] if key is not None else {}
+        name = f"{entry.puppet_class}::{entry.bound.name} for {entry.match}"
+        if entry.match not in values:
+            yield f"value {name}: is gone"
+        elif not entry.bound.sensitive and not alike(entry.bound.type, entry.bound.plain, values[entry.match]):
+            yield f"value {name}: is {values[entry.match]!r}, not {entry.bound.plain!r}"
+
+
+def _overrides(world: World, scope: Scope) -> Iterator[tuple[WantedOverride, str]]:
+    """The override values of the Stack's hostgroups and of the hosts in them, with their environment."""
     for group in wanted_groups(scope):
-        if group.staging:
-            continue
-        environment = environment_of(group.outer, group.environment, world.seen) or ""
-        pairs = keyed_values(values_of(group), environment, world.seen)
-        world.seen.need([OverrideOf(key.id, entry.match) for key, entry in pairs])
-        for key, entry in pairs:
-            now = world.seen[OverrideOf(key.id, entry.match)]
-            name = f"{entry.puppet_class}::{entry.bound.name} for {entry.match}"
-            if now is None:
-                yield f"value {name}: is gone"
-            elif not entry.bound.sensitive and not alike(entry.bound.type, entry.bound.plain, now.value):
-                yield f"value {name}: is {now.value!r}, not {entry.bound.plain!r}"
+        if not group.staging:
+            environment = environment_of(group.outer, group.environment, world.seen) or ""
+            yield from ((entry, environment) for entry in values_of(group))
+    for host in scope.hosts:
+        if host.ref in world.progress.configured():
+            outer = scope.chain(host.group)[-1].outer_parent
+            environment = environment_of(outer, scope.environment, world.seen) or ""
+            yield from ((entry, environment) for entry in overrides_of(host, world.fqdn(host)))
 
 
 def _computed(world: World, scope: Scope) -> Iterator[str]:

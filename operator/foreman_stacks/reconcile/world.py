@@ -155,6 +155,8 @@ class Draft:
     failures: dict[HostRef, FailedHost] = field(default_factory=dict)
     scope: Scope | None = None
     drift: tuple[str, ...] | None = None
+    drift_note: str = ""
+    """What a look at drift did not look at."""
     notes: list[str] = field(default_factory=list)
     """What people should know, though nothing is wrong."""
     paused: bool = False

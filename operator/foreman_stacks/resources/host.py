@@ -123,7 +123,8 @@ def _taxonomy_ids(scope: Scope, seen: Snapshot) -> dict[str, int | None]:
     return ids
 
 
-def _wanted(host: HostScope, fqdn: str) -> list[WantedOverride]:
+def overrides_of(host: HostScope, fqdn: str) -> list[WantedOverride]:
+    """The values of class parameters for this host alone."""
     return [WantedOverride(name, bound, f"fqdn={fqdn}") for name, bound in host.overrides]
 
 
@@ -137,7 +138,7 @@ def _values(
         key = seen[ClassKeys(environment, name)].get(parameter)
         if key is not None:
             settles.append((OverrideOf(key.id, f"fqdn={fqdn}"), None))
-    body, known = new_values(_wanted(host, fqdn), environment, seen)
+    body, known = new_values(overrides_of(host, fqdn), environment, seen)
     settles += [pair for bound in host.parameters for pair in remembered(place_of(fqdn, bound), bound)]
     return body, (*settles, *known)
 
@@ -153,7 +154,7 @@ def move(hosts: Sequence[HostRow], group: Hostgroup, scope: Scope, seen: Snapsho
 
 def remaining(host: HostScope, row: HostRow, environment: str, seen: Snapshot) -> list[Change]:
     """What has to change for a host to have all its own values; new ones go together in one PUT."""
-    changes = changes_of(_wanted(host, row.name), environment, seen)
+    changes = changes_of(overrides_of(host, row.name), environment, seen)
     new = [change for change in changes if change.verb == "create"]
     found = [change for change in changes if change.verb != "create"]
     if new:

@@ -140,6 +140,15 @@ def test_the_value_of_a_sensitive_output_is_not_shown() -> None:
     ]
 
 
+def test_an_output_for_which_there_is_no_room_is_told_and_the_others_are_shown() -> None:
+    long = Bound("long", "string", "x" * 11_000)
+    shown = report({}, found(scope=scope(long, Bound("port", "integer", 80))), NOW)["outputs"]
+    assert [entry["name"] for entry in shown if "value" in entry] == ["port"]
+    assert shown[0]["message"] == "the value has 11002 bytes; all outputs together may have 10240 in a status"
+    halves = scope(*(Bound(name, "string", "x" * 6_000) for name in ("one", "two")))
+    assert [entry["name"] for entry in report({}, found(scope=halves), NOW)["outputs"] if "value" in entry] == ["one"]
+
+
 def test_secrets_that_hosts_or_foreman_repeat_are_blotted_out_everywhere() -> None:
     plan: Plan = a_tree()
     leak = "the password is hush-hush, says app:hush-hush"

@@ -13,7 +13,7 @@ from foreman_stacks.foreman.port import (
     ClassKeys,
     HostgroupById,
     HostgroupNamed,
-    OverrideMatches,
+    OverridesOf,
     Query,
     Snapshot,
     Unread,
@@ -285,6 +285,6 @@ def test_with_our_hostgroups_everything_in_them_goes() -> None:
         assert {table: len(lab.rows(table)) for table in before} == before
         for puppet_class in ("role_db", "zookeeper"):
             for key in (await lab.ask(ClassKeys(ENVIRONMENT, puppet_class))).values():
-                assert await lab.ask(OverrideMatches(key.id)) == frozenset()
+                assert await lab.ask(OverridesOf(key.id)) == {}
 
     story(tell)
