@@ -52,7 +52,7 @@ PERMISSIONS = frozenset(
     for thing in things
     for verb in verbs
 )
-"""What the flow needs and nothing more (foreman-measured §7)."""
+"""The measured role (foreman-measured §7), without seeing settings and tasks: no call of ours does."""
 
 
 def judge(info: Server) -> Condition:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,46 @@ from foreman_stacks.reconcile.judge import FEATURES, PERMISSIONS, PLUGINS, failu
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.trouble import trouble
 from tests.unit.foreman_stacks.made import NOW
+
+ROLE = (Path(__file__).parents[4] / "docs" / "foreman.md").read_text().split("## The user")[1].split("\n## ")[0]
+MEASURED = {
+    "Host": "view_hosts create_hosts edit_hosts destroy_hosts",
+    "Hostgroup": "view_hostgroups create_hostgroups edit_hostgroups destroy_hostgroups",
+    "Parameter": "view_params create_params edit_params destroy_params",
+    "ComputeResource": "view_compute_resources view_compute_resources_vms create_compute_resources_vms "
+    "destroy_compute_resources_vms",
+    "ComputeProfile": "view_compute_profiles",
+    "Organization": "view_organizations assign_organizations",
+    "Location": "view_locations assign_locations",
+    "Subnet": "view_subnets",
+    "Domain": "view_domains",
+    "Operatingsystem": "view_operatingsystems",
+    "Architecture": "view_architectures",
+    "Medium": "view_media",
+    "Ptable": "view_ptables",
+    "SmartProxy": "view_smart_proxies",
+    "(none)": "view_plugins",
+    "Setting": "view_settings",
+    "ConfigReport": "view_config_reports",
+    "ForemanPuppet::Puppetclass": "view_puppetclasses",
+    "ForemanPuppet::Environment": "view_environments",
+    "ForemanPuppet::PuppetclassLookupKey": "view_external_parameters create_external_parameters "
+    "edit_external_parameters destroy_external_parameters",
+    "ForemanPuppet::HostClass": "edit_classes",
+    "JobInvocation": "view_job_invocations create_job_invocations cancel_job_invocations",
+    "JobTemplate": "view_job_templates",
+    "TemplateInvocation": "create_template_invocations",
+    "RemoteExecutionFeature": "view_remote_execution_features",
+    "ForemanTasks::Task": "view_foreman_tasks",
+}
+"""The permissions of foreman-measured §7, by the resource types that Foreman 3.12 gave them (role-and-filters)."""
+
+
+def documented() -> dict[str, set[str]]:
+    """The rows of the first table: a resource type and its permissions."""
+    table = ROLE.split("\n\n| resource type | permissions |")[1].split("\n\n")[0]
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    return {kind.strip("| "): set(re.findall(r"`(\w+)`", names)) for kind, names, _ in rows}
 
 
 def server(**fields: Any) -> Server:
@@ -57,16 +99,22 @@ def test_what_a_server_lacks_is_named(fields: dict[str, Any], reason: Reason, wo
     assert words in found.message
 
 
-def test_we_ask_for_just_the_permissions_that_the_flow_needs() -> None:
-    """foreman-measured §7, word for word; `power_hosts`, `view_settings` and tasks are not used."""
-    assert len(PERMISSIONS) == 43
-    assert {
-        "assign_organizations",
-        "edit_classes",
-        "create_template_invocations",
-        "cancel_job_invocations",
-    } <= PERMISSIONS
-    assert not PERMISSIONS & {"power_hosts", "destroy_puppetclasses", "create_users"}
+def test_the_documented_role_is_the_measured_one_with_one_filter_for_each_resource_type() -> None:
+    """In the table and in the script: Foreman refuses a filter with permissions of several types."""
+    measured = {kind: set(names.split()) for kind, names in MEASURED.items()}
+    assert documented() == measured
+    filters = re.findall(r"^filter (.+)$", ROLE, re.MULTILINE)
+    assert sorted(sorted(names.split()) for names in filters) == sorted(map(sorted, measured.values()))
+
+
+def test_a_server_is_asked_for_what_is_documented_and_our_calls_need() -> None:
+    unused = {
+        "view_settings": "what jobs go by is read by Foreman itself: no call of ours reads a setting",
+        "view_foreman_tasks": "a job's answer has its task's state for whoever may see the job; we ask for no task",
+    }
+    names = set().union(*documented().values())
+    assert names >= PERMISSIONS
+    assert names - PERMISSIONS == unused.keys()
 
 
 @pytest.mark.parametrize(
