@@ -25,7 +25,7 @@ import yaml
 
 import control_plane
 from control_plane import ControlPlane, ControlPlaneError, kubectl
-from demo_screen import Screen, finale
+from demo_screen import Screen, finale, how_to_look
 from demo_watch import Watch, condition
 from foreman_api import Foreman
 from processes import Process, end, free_ports, launch, tail
@@ -118,7 +118,7 @@ def up(*, keep: bool) -> int:
         _watch(demo, deployment)
         stay = keep
         print(finale(demo.cluster, demo.foreman, deployment, time.monotonic() - demo.began))
-        _how_to_look(demo, deployment)
+        print(_how_to_look(demo, deployment))
     except (DemoError, ControlPlaneError) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
@@ -233,25 +233,11 @@ def _evidence(seen: dict[str, Any]) -> str:
     return "\n".join([*conditions, f"The operator said last ({DEMO.name}/operator.log):", tail(DEMO, "operator", 20)])
 
 
-def _how_to_look(demo: Demo, deployment: dict[str, Any]) -> None:
-    if not demo.keep:
-        print("Everything was ended again. To look around: make demo KEEP=1")
-        return
+def _how_to_look(demo: Demo, deployment: dict[str, Any]) -> str:
     binary = Path(control_plane.kubectl_path())
     shown = str(binary.relative_to(ROOT)) if binary.is_relative_to(ROOT) else "kubectl"
-    look = (
-        (f"export KUBECONFIG={DEMO.name}/kubeconfig", ""),
-        (f"{shown} get foreman --all-namespaces", "everything of ours"),
-        (f"{shown} describe stackdeployment {deployment['metadata']['name']}", "conditions, steps, events"),
-        (f"{shown} get deployedhosts -o wide", "host by host"),
-        (f"{shown} explain stack.spec.steps", "what may be written"),
-        (f"curl -su {demo.foreman.user}:{demo.foreman.password} {demo.foreman.url}/api/v2/hosts", "what Foreman says"),
-        (f"less {DEMO.name}/operator.log", ""),
-    )
-    print("It all goes on running. To look around:\n")
-    for command, what in look:
-        print(f"  {command:<58}{'  # ' + what if what else ''}".rstrip())
-    print("\nEnd it with: make demo-down")
+    running = demo.foreman if demo.keep else None
+    return how_to_look(shown, DEMO.name, deployment["metadata"]["name"], running)
 
 
 def main() -> int:

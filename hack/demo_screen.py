@@ -131,3 +131,24 @@ def _values(told: Mapping[str, Mapping[str, Any]]) -> list[str]:
         differing = ", ".join(f"{key} = {by_host[host]}" for key, by_host in texts.items() if key not in same)
         shown.append(f"  {host:<{width}}  {differing}")
     return shown
+
+
+def how_to_look(kubectl_shown: str, folder: str, deployment: str, running: Foreman | None) -> str:
+    """The commands to look around in what runs; where all is ended (None), also the one that leaves it running."""
+    commands = [
+        (f"export KUBECONFIG={folder}/kubeconfig", ""),
+        (f"{kubectl_shown} get foreman --all-namespaces", "everything of ours"),
+        (f"{kubectl_shown} describe stackdeployment {deployment}", "conditions, steps, events"),
+        (f"{kubectl_shown} get deployedhosts -o wide", "host by host"),
+        (f"{kubectl_shown} explain stack.spec.steps", "what may be written"),
+        (f"less {folder}/operator.log", ""),
+    ]
+    head = "It all goes on running. To look around:"
+    if running is None:  # the next simulated Foreman listens on another port
+        commands.insert(0, ("make demo KEEP=1", "the same again, left running"))
+        head = "Everything is ended again. To look around:"
+    else:
+        login = f"{running.user}:{running.password}"
+        commands.insert(-1, (f"curl -su {login} {running.url}/api/v2/hosts", "what Foreman says"))
+    shown = [f"  {command:<58}{'  # ' + what if what else ''}".rstrip() for command, what in commands]
+    return "\n".join([head, "", *shown, "", "End it with: make demo-down"])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import demo_screen
+from foreman_api import Foreman
 
 
 @pytest.mark.parametrize("indices,number", [("", 0), ("3", 1), ("1-4", 4), ("1-5,7", 6)])
@@ -61,3 +62,16 @@ def test_values_that_differ_are_told_host_by_host() -> None:
         '  a              zk::id = "1"',
         '  bb             zk::id = "2"',
     ]
+
+
+def test_how_to_look_around_is_told_whether_it_goes_on_running_or_not() -> None:
+    kept = demo_screen.how_to_look("kubectl", ".demo", "zk", Foreman("http://127.0.0.1:1234", "admin", "changeme"))
+    ended = demo_screen.how_to_look("kubectl", ".demo", "zk", None)
+    commands = ["export KUBECONFIG=.demo/kubeconfig", "kubectl describe stackdeployment zk", "less .demo/operator.log"]
+    for text in (kept, ended):
+        assert all(f"  {command}" in text for command in commands)
+        assert text.endswith("End it with: make demo-down")
+    assert "curl -su admin:changeme http://127.0.0.1:1234/api/v2/hosts" in kept
+    assert "KEEP" not in kept
+    assert ended.index("make demo KEEP=1") < ended.index(commands[0])
+    assert "127.0.0.1" not in ended, "what listened there has ended"
