@@ -5,7 +5,7 @@
 # way is waited for: stopping the service does not end it (its unit has KillMode=process).
 # An agent that somebody disabled by its own switch stays so: that is neither read nor changed.
 #
-# In front of this: limit=SECONDS, how long to wait. Needs root, and no paths of its own.
+# In front of this: limit=SECONDS, how long to wait. Needs root, and no paths of its own but one.
 # Exit status: 0 proven; 1 something still runs, or cannot be switched off; 3 Puppet is not
 # installed; 4 the host lacks what is needed to find out.
 # Not seen, as no command shows it: lines in cron's own folders; without systemd, an init script
@@ -158,7 +158,8 @@ wait_until_quiet() {
   done
 }
 
-# Puppet's own packages put it where only login shells look.
+# Puppet's own packages put it where only login shells look, and a job has none. The one path that
+# is named here (docs/decisions/0010), last in PATH, and only where no command puppet is found.
 has puppet || PATH=$PATH:/opt/puppetlabs/bin
 has puppet || fail 3 "Puppet is not installed on this host: there is no command puppet"
 has pgrep || fail 4 "there is no command pgrep on this host (package procps): what runs cannot be seen"

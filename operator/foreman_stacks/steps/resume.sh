@@ -4,7 +4,7 @@
 # and the file stays, so that the next attempt does it all again.
 # An agent that somebody disabled by its own switch stays so: that is neither read nor changed.
 #
-# Needs root, and no paths of its own.
+# Needs root, and no paths of its own but one.
 # Exit status: 0 all is on, or nothing was off; 1 something could not be proven; 3 Puppet is not
 # installed; 4 the host lacks what is needed to find out.
 set -u
@@ -77,7 +77,8 @@ proven() {
   esac
 }
 
-# Puppet's own packages put it where only login shells look.
+# Puppet's own packages put it where only login shells look, and a job has none. The one path that
+# is named here (docs/decisions/0010), last in PATH, and only where no command puppet is found.
 has puppet || PATH=$PATH:/opt/puppetlabs/bin
 has puppet || fail 3 "Puppet is not installed on this host: there is no command puppet"
 statedir=$(puppet config print statedir --section agent 2>/dev/null)
