@@ -28,8 +28,7 @@ from foreman_stacks.resources.host import HostParameter
 from foreman_stacks.resources.hostgroup import Hostgroup
 from foreman_stacks.resources.hostgroup_parameter import NOT_RESERVED
 from foreman_stacks.resources.parameter_override import HostOverride
-from foreman_stacks.steps.parameter_update import ParameterUpdate
-from foreman_stacks.steps.puppet_run import PuppetRun
+from foreman_stacks.steps import Kinds
 
 
 def ordered(low: str, high: str) -> Rule:
@@ -151,8 +150,8 @@ class StackRole(Written):
     )
 
 
-class Step(Written):
-    """An ordered action: exactly one kind of step is given."""
+class StepFrame(Written):
+    """What every step has, whatever its kind."""
 
     name: Name = Field(description="Name of the step.")
     after: Annotated[tuple[Name, ...], unique(32)] = Field(
@@ -166,34 +165,10 @@ class Step(Written):
     retries: Annotated[int, Field(ge=0, le=20)] = Field(
         default=2, description="How many times the step is tried again, for the hosts that failed only."
     )
-    puppet_run: PuppetRun | None = Field(default=None, description="Runs Puppet on hosts and waits for their reports.")
-    parameter_update: ParameterUpdate | None = Field(
-        default=None, description="Gives a hostgroup parameter a new value."
-    )
-
-    @property
-    def action(self) -> PuppetRun | ParameterUpdate:
-        """The one kind of step that is given."""
-        given: PuppetRun | ParameterUpdate | None = self.puppet_run or self.parameter_update
-        assert given is not None, "a step without a kind is refused on parse"
-        return given
 
 
-STEP_KINDS: tuple[str, ...] = tuple(
-    field.alias or name
-    for name, field in Step.model_fields.items()
-    if name not in ("name", "after", "timeout_seconds", "retries")
-)
-"""The kinds of step as users write them, from the union above."""
-
-Step.rules = (
-    Rule(
-        cel=f"[{', '.join(f'has(self.{kind})' for kind in STEP_KINDS)}].filter(given, given).size() == 1",
-        holds=lambda step: sum(by_alias(step, kind) is not None for kind in STEP_KINDS) == 1,
-        message=f"a step has exactly one of {', '.join(STEP_KINDS)}",
-        mend="give the step one kind, and split it when it has several",
-    ),
-)
+class Step(Kinds, StepFrame):
+    """An ordered action: exactly one kind of step is given."""
 
 
 class StackOutput(Written):

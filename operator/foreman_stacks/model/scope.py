@@ -25,7 +25,7 @@ class HostFacts:
 class Facts:
     """What expressions may refer to beside the configuration.
 
-    `updates` holds the names of the `parameterUpdate` steps whose value is in force; `domain` is the outer parent's,
+    `updates` holds the names of the steps whose new value is in force; `domain` is the outer parent's,
     None until it has been read.
     """
 

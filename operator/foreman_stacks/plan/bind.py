@@ -15,11 +15,8 @@ from foreman_stacks.model.values import Bound, Json, Secret, canonical, thaw
 from foreman_stacks.plan.current import Current, Unknown
 from foreman_stacks.plan.model import Group, Plan, Role, Step, Value, override_label, parameter_key
 from foreman_stacks.plan.perhost import bind_hosts
-from foreman_stacks.steps.parameter_update import ParameterUpdate
 
 _KEPT = 16
-_NOT_OURS = {"roles", "max_failed_hosts"}
-"""Fields of a puppetRun that do not change what a host of one role applies."""
 
 
 def bind(plan: Plan, facts: Facts) -> Scope:
@@ -131,17 +128,12 @@ def step_digest(plan: Plan, facts: Facts, step: str, role: str, key: bytes) -> s
 def _content_of(plan: Plan, step: Step, role: Role, current: Current) -> Json:
     chain = plan.chain(role.group)
     return {
-        "step": _action(step),
+        "step": {step.kind: step.action.model_dump(mode="json", by_alias=True, exclude=set(step.action.undigested))},
         "environment": plan.environment,
         "parent": chain[-1].outer_parent,
         "groups": [_digested(group, current) for group in chain],
         "hosts": _texts(role),
     }
-
-
-def _action(step: Step) -> Json:
-    kind = "parameterUpdate" if isinstance(step.action, ParameterUpdate) else "puppetRun"
-    return {kind: step.action.model_dump(mode="json", by_alias=True, exclude=_NOT_OURS)}
 
 
 def _digested(group: Group, current: Current) -> Json:

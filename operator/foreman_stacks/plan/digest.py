@@ -75,9 +75,10 @@ def _role(role: Role) -> Json:
 
 
 def _step(step: Step) -> Json:
+    apart = {"value", "expression"} if step.update else None
     return {
         "name": step.name,
-        "action": step.action.model_dump(mode="json", by_alias=True, exclude={"value", "expression"}),
+        "action": {step.kind: step.action.model_dump(mode="json", by_alias=True, exclude=apart)},
         "after": sorted(step.after),
         "timeout": step.timeout,
         "retries": step.retries,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.identity import HostRef, Identity
@@ -13,10 +13,7 @@ from foreman_stacks.model.scope import ComputeSource
 from foreman_stacks.model.values import Json, Secret, ValueType
 from foreman_stacks.plan import graph
 from foreman_stacks.plan.expressions import Expression
-from foreman_stacks.steps.parameter_update import ParameterUpdate
-from foreman_stacks.steps.puppet_run import PuppetRun
-
-Action: TypeAlias = PuppetRun | ParameterUpdate
+from foreman_stacks.steps.kind import StepKind
 
 
 @dataclass(frozen=True)
@@ -81,11 +78,12 @@ class Role:
 class Step:
     """An ordered action. `after` has what is written and what follows from it: two runs on one role never overlap.
 
-    `update` is the new value of a parameterUpdate.
+    `kind` is the name of the action's kind; `update` the new value that it gives to the parameter `key`.
     """
 
     name: str
-    action: Action
+    kind: str
+    action: StepKind
     after: tuple[str, ...]
     timeout: float
     retries: int
@@ -93,9 +91,9 @@ class Step:
 
     @property
     def key(self) -> str:
-        """How expressions name the parameter that it updates; empty for other kinds."""
-        action = self.action
-        return parameter_key(action.hostgroup, action.parameter) if isinstance(action, ParameterUpdate) else ""
+        """How expressions name the parameter that it updates; empty when it updates none."""
+        new = self.action.new_value()
+        return "" if new is None else parameter_key(new.hostgroup, new.parameter)
 
 
 _Named = TypeVar("_Named", Group, Role, Step)
@@ -178,7 +176,7 @@ class Plan:
 
     @cached_property
     def updates(self) -> Mapping[str, tuple[Step, ...]]:
-        """The parameterUpdates of each hostgroup parameter, by its key, in the order of the steps."""
+        """The steps that update each hostgroup parameter, by its key, in the order of the steps."""
         found: dict[str, tuple[Step, ...]] = {}
         for name in self.order:
             step = self.step(name)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import assert_never
 
-from foreman_stacks.api.stack import StackSpec, Step
+from foreman_stacks.api.stack import StackSpec
 from foreman_stacks.errors import Problem
 from foreman_stacks.plan import graph
 from foreman_stacks.plan.model import Template, Value, parameter_key
 from foreman_stacks.plan.names import unknown
-from foreman_stacks.steps.puppet_run import PuppetRun
+from foreman_stacks.steps.kind import Reference
 
 
 def edges(spec: StackSpec) -> dict[str, list[str]]:
-    """What each step comes after: as written, and two unordered puppetRuns on one role in written order.
+    """What each step comes after: as written, and of two unordered ones on one role the first that is written.
 
     Unknown names are left out; a cycle that is written stays one.
     """
@@ -22,8 +23,8 @@ def edges(spec: StackSpec) -> dict[str, list[str]]:
     after = {step.name: [name for name in step.after if name in names] for step in spec.steps}
     if graph.cycle(after):
         return after
-    runs = [(step.name, set(step.puppet_run.roles)) for step in spec.steps if step.puppet_run is not None]
-    for (first, roles), (second, others) in combinations(runs, 2):
+    acting = [(step.name, set(step.action.acts_on())) for step in spec.steps]
+    for (first, roles), (second, others) in combinations(acting, 2):
         if roles & others and not _ordered(first, second, after):
             after[second].append(first)
     return after
@@ -40,7 +41,8 @@ def check_order(spec: StackSpec, template: Template) -> Iterator[Problem]:
         for name in step.after:
             if name not in names:
                 yield unknown(f"spec.steps[{step.name}].after", "step", name, names)
-        yield from _check_action(step, spec)
+        for reference in step.action.references():
+            yield from _check_reference(reference, f"spec.steps[{step.name}].{step.kind}", spec)
     after = {step.name: step.after for step in template.steps}
     if loop := graph.cycle(after):
         path = f"spec.steps[{loop[0]}].after"
@@ -51,25 +53,24 @@ def check_order(spec: StackSpec, template: Template) -> Iterator[Problem]:
     yield from _value_cycle(template)
 
 
-def _check_action(step: Step, spec: StackSpec) -> Iterator[Problem]:
-    path = f"spec.steps[{step.name}]"
-    action = step.action
-    if isinstance(action, PuppetRun):
-        roles = {role.name for role in spec.roles}
-        for name in action.roles:
-            if name not in roles:
-                yield unknown(f"{path}.puppetRun.roles", "role", name, roles)
-        return
+def _check_reference(reference: Reference, path: str, spec: StackSpec) -> Iterator[Problem]:
+    path, kind = f"{path}.{reference.field}", str(reference.what)
     groups = {group.name: group for group in spec.hostgroups}
-    path = f"{path}.parameterUpdate"
-    if action.hostgroup not in groups:
-        yield unknown(f"{path}.hostgroup", "hostgroup", action.hostgroup, set(groups))
-        return
-    known = {entry.name for entry in groups[action.hostgroup].parameters}
-    known |= {entry.name for entry in spec.parameters if action.hostgroup in entry.hostgroups}
-    if action.parameter not in known:
-        kind = f"parameter of hostgroup {action.hostgroup}"
-        yield unknown(f"{path}.parameter", kind, action.parameter, known)
+    match reference.what:
+        case "role":
+            known = {role.name for role in spec.roles}
+        case "hostgroup":
+            known = set(groups)
+        case "parameter":
+            if reference.hostgroup not in groups:
+                return  # that is told already
+            known = {entry.name for entry in groups[reference.hostgroup].parameters}
+            known |= {entry.name for entry in spec.parameters if reference.hostgroup in entry.hostgroups}
+            kind = f"parameter of hostgroup {reference.hostgroup}"
+        case other:
+            assert_never(other)
+    if reference.name not in known:
+        yield unknown(path, kind, reference.name, known)
 
 
 def _unordered_updates(template: Template) -> Iterator[Problem]:

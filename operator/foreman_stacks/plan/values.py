@@ -18,7 +18,6 @@ from foreman_stacks.plan.names import Names
 from foreman_stacks.plan.order import edges
 from foreman_stacks.resources.hostgroup import Hostgroup
 from foreman_stacks.resources.puppet_class import PuppetClass
-from foreman_stacks.steps.parameter_update import ParameterUpdate
 
 
 def build(spec: StackSpec, digest: str) -> tuple[Template, list[Problem]]:
@@ -133,11 +132,11 @@ class _Builder:
         return Role(role.name, role.hostgroup, overrides=tuple(overrides), parameters=parameters)
 
     def step(self, step: ApiStep, after: tuple[str, ...]) -> Step:
-        action = step.action
-        update = None
-        if isinstance(action, ParameterUpdate):
-            key = parameter_key(action.hostgroup, action.parameter)
+        action, update = step.action, None
+        new = action.new_value()
+        if new is not None:
+            key = parameter_key(new.hostgroup, new.parameter)
             if key in self.names.types:
-                path = f"spec.steps[{step.name}].parameterUpdate"
-                update = self.valued(action.parameter, path, self.names.types[key], action, sensitive=False)
-        return Step(step.name, action, after, float(step.timeout_seconds), step.retries, update)
+                path = f"spec.steps[{step.name}].{step.kind}"
+                update = self.valued(new.parameter, path, self.names.types[key], new.value, sensitive=False)
+        return Step(step.name, step.kind, action, after, float(step.timeout_seconds), step.retries, update)

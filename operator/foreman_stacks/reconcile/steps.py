@@ -22,10 +22,8 @@ from foreman_stacks.reconcile.ledger import under_way
 from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import root_title
-from foreman_stacks.steps import parameter_update, periodic_puppet, puppet_run, quiesce
+from foreman_stacks.steps import periodic_puppet, quiesce
 from foreman_stacks.steps.kind import Advance, Context, Target, pending
-from foreman_stacks.steps.parameter_update import ParameterUpdate
-from foreman_stacks.steps.puppet_run import PuppetRun
 
 QUIET = "quiet"
 """The digest of the built-in steps: they are done once for a host."""
@@ -54,14 +52,14 @@ def loud(progress: Progress) -> frozenset[HostRef]:
 
 
 def follows(world: World, scope: Scope, name: str, run: Run) -> bool:
-    """Whether the plan has a step whose kind of job, and whose hosts, a run under way belongs to."""
+    """Whether the plan has a step that runs jobs on the hosts of a run under way."""
     if name in {quiesce.NAME, periodic_puppet.NAME}:
         return True
     step = next((step for step in world.plan.steps if step.name == name), None)
-    if step is None or not isinstance(step.action, PuppetRun):
+    if step is None or not step.action.acts_on():
         return False
-    targets = _targets(world, scope.hosts, dict.fromkeys(step.action.roles, ""))
-    return run.hosts.keys() <= {target.ref for target in puppet_run.chosen(step.action, targets)}
+    targets = _targets(world, scope.hosts, dict.fromkeys(step.action.acts_on(), ""))
+    return run.hosts.keys() <= {target.ref for target in step.action.chosen(targets)}
 
 
 def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) -> bool:
@@ -71,8 +69,7 @@ def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) ->
     done: set[str] = set()
     for name in world.plan.order:
         step = world.plan.step(name)
-        turn = done.issuperset(step.after)
-        turn = turn and (not isinstance(step.action, PuppetRun) or whole.issuperset(step.action.roles))
+        turn = done.issuperset(step.after) and whole.issuperset(step.action.acts_on())
         run = draft.progress.step(name).run
         if (draft.finishing or not turn) and (run is None or not follows(world, scope, name, run)):
             continue  # what was started is followed to its end, whatever has been edited meanwhile
@@ -104,24 +101,26 @@ def run_periodic(world: World, scope: Scope, draft: Draft) -> bool:
 
 
 def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | None:
-    """One look at a step; None when the ENC says that it must not run."""
-    progress = draft.progress.step(step.name)
-    context = _context(world, draft, step.name, step)
-    match step.action:
-        case PuppetRun() as spec:
-            root = world.seen[HostgroupNamed(root_title(scope))]
-            facts = world.facts(draft.progress)
-            digests = {role: step_digest(world.plan, facts, step.name, role, world.key) for role in spec.roles}
-            targets = _targets(world, scope.hosts, digests)
-            if _begins(world, draft, progress, puppet_run.chosen(spec, targets)) and not enc.verify(
-                world, scope, frozenset(spec.roles), draft
-            ):
-                return None
-            before = (record.change(root, draft.progress),) if root else ()
-            return puppet_run.advance(spec, progress, targets, replace(context, before_run=before))
-        case ParameterUpdate() as spec:
-            waits = spec.parameter in scope.group(spec.hostgroup).pending
-            return parameter_update.advance(progress, waits, context)
+    """One look at the step; None when the ENC says that it must not run."""
+    progress, action = draft.progress.step(step.name), step.action
+    context = replace(_context(world, draft, step.name, step), unbound=_unbound(scope, step))
+    chosen: tuple[Target, ...] = ()
+    if action.acts_on():
+        facts = world.facts(draft.progress)
+        digests = {role: step_digest(world.plan, facts, step.name, role, world.key) for role in action.acts_on()}
+        chosen = action.chosen(_targets(world, scope.hosts, digests))
+    if action.runs_puppet:
+        root = world.seen[HostgroupNamed(root_title(scope))]
+        roles = frozenset(action.acts_on())
+        if _begins(world, draft, progress, chosen) and not enc.verify(world, scope, roles, draft):
+            return None
+        context = replace(context, before_run=(record.change(root, draft.progress),) if root else ())
+    return action.advance(progress, chosen, context)
+
+
+def _unbound(scope: Scope, step: Step) -> bool:
+    new = step.action.new_value()
+    return new is not None and new.parameter in scope.group(new.hostgroup).pending
 
 
 def _begins(world: World, draft: Draft, progress: StepProgress, chosen: Sequence[Target]) -> bool:

@@ -23,7 +23,6 @@ from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.resources.groups import PUPPET, inherited_classes
 from foreman_stacks.settings import Settings
 from foreman_stacks.steps import periodic_puppet
-from foreman_stacks.steps.parameter_update import ParameterUpdate
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,7 @@ class World(Moment):
         updates = frozenset(
             step.name
             for step in self.plan.steps
-            if isinstance(step.action, ParameterUpdate)
-            and progress.step(step.name).state in {StepState.RUNNING, StepState.DONE}
+            if step.update is not None and progress.step(step.name).state in {StepState.RUNNING, StepState.DONE}
         )
         return Facts(self._known(progress.created()), updates, self.domain())
 

@@ -1,16 +1,18 @@
-"""What a step kind sees and says: pure values in, pure values out."""
+"""What a kind of step is, sees and says: pure values in, pure values out."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from foreman_stacks.foreman.port import Change, Query, Snapshot
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Done, Failed, Wait
 from foreman_stacks.model.progress import FailedHost, Run, StepProgress
+from foreman_stacks.model.schema import Valued, Written
 from foreman_stacks.settings import Settings
 
 
@@ -47,6 +49,8 @@ class Context:
     timeout: int = 7200
     retries: int = 2
     before_run: tuple[Change, ...] = ()
+    unbound: bool = False
+    """Whether the step's new value refers to hosts that are not known yet."""
     redact: Callable[[str], str] = str
     """Blots the deployment's secrets out of what hosts printed, before it is cut to length."""
 
@@ -75,6 +79,55 @@ class Advance:
     """Whether it gives values that the kinds of resources have to write before any step goes on."""
     polls: tuple[Query[Any], ...] = ()
     failures: Mapping[HostRef, FailedHost] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name that the Stack must have. `field` is where the step says it; a parameter is one of its `hostgroup`."""
+
+    field: str
+    what: Literal["role", "hostgroup", "parameter"]
+    name: str
+    hostgroup: str = ""
+
+
+@dataclass(frozen=True)
+class NewValue:
+    """A value for a hostgroup parameter, in force from the step's beginning on."""
+
+    hostgroup: str
+    parameter: str
+    value: Valued
+
+
+class StepKind(Written):
+    """A kind of step: its schema, how it goes on, and what else the house asks of it. All of it is pure."""
+
+    runs_puppet: ClassVar[bool] = False
+    """Whether hosts apply their classes: then it is first made sure that they are given what they must be."""
+    undigested: ClassVar[frozenset[str]] = frozenset()
+    """Fields that change nothing of what one host does: who has done the step does not do it again for them."""
+
+    def references(self) -> tuple[Reference, ...]:
+        """The names in it that the Stack must have."""
+        return ()
+
+    def acts_on(self) -> tuple[str, ...]:
+        """The roles whose hosts it is for: it waits until they are all there, and two such steps never overlap."""
+        return tuple(reference.name for reference in self.references() if reference.what == "role")
+
+    def chosen(self, targets: Sequence[Target]) -> tuple[Target, ...]:
+        """The hosts that it is for."""
+        roles = frozenset(self.acts_on())
+        return tuple(target for target in targets if target.ref.role in roles)
+
+    def new_value(self) -> NewValue | None:
+        """The value that it gives."""
+        return None
+
+    @abstractmethod
+    def advance(self, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
+        """One look at the step; `targets` are the chosen hosts."""
 
 
 def pending(progress: StepProgress, targets: Sequence[Target]) -> tuple[Target, ...]:

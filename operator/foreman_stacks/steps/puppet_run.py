@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, assert_never
 
 from pydantic import Field
 
@@ -20,11 +20,11 @@ from foreman_stacks.foreman.port import (
     applied_version,
 )
 from foreman_stacks.model.progress import Run, StepProgress
-from foreman_stacks.model.schema import Count, Name, Written, unique
+from foreman_stacks.model.schema import Count, Name, unique
 from foreman_stacks.model.values import Json
 from foreman_stacks.steps import job as jobs
 from foreman_stacks.steps import verdict
-from foreman_stacks.steps.kind import Advance, Context, Target
+from foreman_stacks.steps.kind import Advance, Context, Reference, StepKind, Target
 
 OPTIONS = "--verbose --color=false --no-splay"
 """Without `--verbose` a refused run says nothing (foreman-measured §1.8); a site's splay delays one-time runs too."""
@@ -36,8 +36,11 @@ _BUSY = re.compile(r"already in progress")
 _DISABLED = re.compile(r"administratively disabled(?: \(Reason: '(?P<reason>[^']*)'\))?")
 
 
-class PuppetRun(Written):
+class PuppetRun(StepKind):
     """One or more runs of the Puppet agent. A host is done when its report says so, not when the job ended well."""
+
+    runs_puppet: ClassVar[bool] = True
+    undigested: ClassVar[frozenset[str]] = frozenset({"roles", "max_failed_hosts"})
 
     roles: Annotated[tuple[Name, ...], unique(32, minimum=1)] = Field(
         description="The roles whose hosts run Puppet, at least one."
@@ -63,6 +66,27 @@ class PuppetRun(Written):
         default=0,
         description="How many hosts may fail without failing the step. A failed leader fails it whatever this says.",
     )
+
+    def references(self) -> tuple[Reference, ...]:
+        """Its roles."""
+        return tuple(Reference("roles", "role", name) for name in self.roles)
+
+    def chosen(self, targets: Sequence[Target]) -> tuple[Target, ...]:
+        """All hosts of its roles, their leaders, or all others."""
+        wanted = super().chosen(targets)
+        match self.hosts:
+            case "Leader":
+                return tuple(target for target in wanted if target.leader)
+            case "Followers":
+                return tuple(target for target in wanted if not target.leader)
+            case "All":
+                return wanted
+            case other:
+                assert_never(other)
+
+    def advance(self, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
+        """One look at the step."""
+        return jobs.advance(PuppetRunJob(self), progress, targets, context)
 
 
 @dataclass(frozen=True)
@@ -147,20 +171,3 @@ def _refused(output: str, context: Context) -> verdict.Verdict:
     return verdict.unreachable(output) or verdict.Bad(
         "RunFailed", verdict.cause_in(output) or "the run failed without output"
     )
-
-
-def chosen(spec: PuppetRun, targets: Sequence[Target]) -> tuple[Target, ...]:
-    """The hosts of its roles that the step is for."""
-    wanted = [target for target in targets if target.ref.role in spec.roles]
-    match spec.hosts:
-        case "Leader":
-            return tuple(target for target in wanted if target.leader)
-        case "Followers":
-            return tuple(target for target in wanted if not target.leader)
-        case _:
-            return tuple(wanted)
-
-
-def advance(spec: PuppetRun, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-    """One look at the step."""
-    return jobs.advance(PuppetRunJob(spec), progress, chosen(spec, targets), context)

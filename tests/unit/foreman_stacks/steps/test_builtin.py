@@ -11,7 +11,8 @@ import pytest
 from foreman_stacks.foreman.port import NewestReport
 from foreman_stacks.model.outcome import Done, Wait
 from foreman_stacks.model.progress import StepProgress, StepState
-from foreman_stacks.steps import parameter_update, periodic_puppet, quiesce
+from foreman_stacks.steps import periodic_puppet, quiesce
+from foreman_stacks.steps.parameter_update import ParameterUpdate
 from foreman_stacks.steps.quiesce import Script
 from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Verdict
 from tests.unit.foreman_stacks.made import NOW, later
@@ -96,22 +97,24 @@ def test_where_class_puppet_manages_the_agent_its_override_goes_first_and_a_chec
 
 # --- parameterUpdate ----------------------------------------------------------------------------------------------
 
+RING = ParameterUpdate(hostgroup="zk", parameter="servers", expression="roles.zk.hosts.map(h, h.ip)")
+
 
 def test_a_new_value_is_in_force_first_and_done_when_it_is_written() -> None:
     fresh = StepProgress("ring")
-    begun = parameter_update.advance(fresh, pending=False, context=context())
+    begun = RING.advance(fresh, (), context())
     assert begun.begins
     assert begun.progress.state is StepState.RUNNING
     assert isinstance(begun.outcome, Wait)
     assert begun.outcome.after == 0.0, "the kinds of resources write what follows in the next pass"
-    done = parameter_update.advance(begun.progress, pending=False, context=context())
+    done = RING.advance(begun.progress, (), context())
     assert (done.outcome, done.progress.state) == (Done(), StepState.DONE)
     assert not done.begins
 
 
 def test_a_value_that_needs_hosts_waits_for_them() -> None:
     running_ = StepProgress("ring", state=StepState.RUNNING, started_at=NOW)
-    found = parameter_update.advance(running_, pending=True, context=context())
+    found = RING.advance(running_, (), context(unbound=True))
     assert found.progress == running_
     assert isinstance(found.outcome, Wait)
     assert not found.begins, "steps that do not come after it go on"
@@ -119,8 +122,5 @@ def test_a_value_that_needs_hosts_waits_for_them() -> None:
 
 def test_what_is_done_stays_done() -> None:
     done = StepProgress("ring", state=StepState.DONE)
-    assert parameter_update.advance(done, pending=True, context=context()).outcome == Done()
-    assert (
-        parameter_update.advance(replace(done, message="x"), pending=False, context=context()).progress.state
-        is StepState.DONE
-    )
+    assert RING.advance(done, (), context(unbound=True)).outcome == Done()
+    assert RING.advance(replace(done, message="x"), (), context()).progress.state is StepState.DONE

@@ -11,7 +11,6 @@ import pytest
 from foreman_stacks.foreman.port import NewestReport, ReportsSince, ReportVersion, Unread
 from foreman_stacks.model.outcome import Failed
 from foreman_stacks.model.progress import StepProgress, StepState
-from foreman_stacks.steps import puppet_run
 from foreman_stacks.steps.kind import Context, Target
 from foreman_stacks.steps.puppet_run import OPTIONS, PuppetRun, PuppetRunJob
 from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Undecided, Verdict
@@ -184,7 +183,7 @@ def test_must_succeed_last_lets_earlier_runs_fail(number: int, must: str, good: 
 )
 def test_hosts_of_its_roles_are_chosen(hosts: str, names: list[str]) -> None:
     everybody = [*targets(1, 2), target(1, role="db"), target(1, role="other")]
-    chosen = puppet_run.chosen(spec(roles=("zk", "db"), hosts=hosts), everybody)
+    chosen = spec(roles=("zk", "db"), hosts=hosts).chosen(everybody)
     assert [str(item.ref) for item in chosen] == names
 
 
@@ -224,7 +223,7 @@ def play(order: str, bad: set[int], count: int = 3, most: int = 0) -> tuple[list
             seen |= seen_job(good, set(indices) - set(good), status="failed")
             seen |= seen_reports({index: [report(index)] for index in good})
             seen |= seen_outputs(dict.fromkeys(set(indices) - set(good), "Exit status: 1"))
-        found = puppet_run.advance(kind, progress, everybody, context(seen, retries=0))
+        found = kind.advance(progress, everybody, context(seen, retries=0))
         progress = found.progress
         if progress.state in {StepState.DONE, StepState.FAILED}:
             assert isinstance(found.outcome, Failed) == (progress.state is StepState.FAILED)
