@@ -84,6 +84,8 @@ class Memory:
     """What the last look at values found: they are not looked at in every resync. None: this process has not looked."""
     projected: dict[HostRef, object] = field(default_factory=dict)
     """What was last written of each DeployedHost."""
+    ours: set[HostRef] = field(default_factory=set)
+    """Hosts whose DeployedHost was looked at before its first write: it is not another deployment's."""
     shown: float = 0.0
     """When that was, by the monotonic clock."""
 
@@ -196,7 +198,9 @@ class Memory:
         There may be thousands of such deployments.
         """
         self.doubt()
-        for known in (self.names, self.sent, self.unsent, self.missing, self.sighted, self.building, self.projected):
+        for known in (self.names, self.sent, self.unsent, self.missing, self.sighted, self.building):
             known.clear()
+        self.projected.clear()
+        self.ours.clear()
         if self.plan is not None:
             self.plan.memo.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -15,6 +16,8 @@ from foreman_stacks.model.identity import HostRef
 from foreman_stacks.plan.model import PlannedHost
 from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.world import World
+
+_log = logging.getLogger(__name__)
 
 Told: TypeAlias = Mapping[str, Any]
 """The status of an object as it is."""
@@ -65,7 +68,7 @@ def _body(world: World, found: Findings, owner: Object, host: PlannedHost, shown
         "apiVersion": API_VERSION,
         "kind": "DeployedHost",
         "metadata": {
-            "name": _name(world, host),
+            "name": name_of(identity.name, host.ref),
             "namespace": identity.namespace,
             "labels": {DEPLOYMENT_LABEL: identity.name, ROLE_LABEL: host.ref.role},
             "ownerReferences": [_owner(owner)],
@@ -80,8 +83,13 @@ def _body(world: World, found: Findings, owner: Object, host: PlannedHost, shown
     }
 
 
-def _name(world: World, host: PlannedHost) -> str:
-    return f"{world.plan.identity.name}-{host.ref.role.replace('_', '-')}-{host.ref.index}"
+def name_of(deployment: str, host: HostRef) -> str:
+    """The object's name, one for each host of a namespace.
+
+    Both names may hold a `-` once `_` has become one: then a dot, which neither has, tells where the role begins.
+    """
+    between = "." if "_" in host.role else "-"
+    return f"{deployment}{between}{host.role.replace('_', '-')}-{host.index}"
 
 
 def _owner(owner: Object) -> dict[str, Any]:
@@ -155,12 +163,30 @@ async def _write(
         if shown.id is None:
             old = told.get(host.ref, {})
             body["status"] |= {name: old[name] for name in _KNOWN if name in old}
-    keys = [Key("deployedhosts", world.plan.identity.namespace, _name(world, host)) for host, _ in changed]
     for start in range(0, len(changed), SIDE_BY_SIDE):
         end = start + SIDE_BY_SIDE
-        part = zip(keys[start:end], bodies[start:end], strict=True)
-        await asyncio.gather(*(cluster.apply(key, body) for key, body in part))
+        part = zip(changed[start:end], bodies[start:end], strict=True)
+        await asyncio.gather(*(_apply(world, host.ref, cluster, body) for (host, _), body in part))
         world.memory.projected |= {host.ref: shown for host, shown in changed[start:end]}
+
+
+async def _apply(world: World, host: HostRef, cluster: Cluster, body: dict[str, Any]) -> None:
+    """Write an object, but not over another deployment's, whoever gave it this name."""
+    identity, ours = world.plan.identity, world.memory.ours
+    key = Key("deployedhosts", identity.namespace, body["metadata"]["name"])
+    if host not in ours and _of_another(await cluster.get(key), identity.name):
+        _log.warning("%s is another deployment's: host %s of %s is not shown", key, host, identity)
+        return
+    ours.add(host)
+    await cluster.apply(key, body)
+
+
+def _of_another(found: Object | None, deployment: str) -> bool:
+    """Whether an object names another deployment as its own, by label or owner."""
+    meta = found["metadata"] if found else {}
+    owners = {ref["name"] for ref in meta.get("ownerReferences") or () if ref.get("kind") == "StackDeployment"}
+    label = (meta.get("labels") or {}).get(DEPLOYMENT_LABEL, deployment)
+    return not {label, *owners} <= {deployment}
 
 
 async def _stale(world: World, found: Findings, owner: Object, cluster: Cluster) -> dict[HostRef, Told]:
