@@ -12,7 +12,7 @@ from pydantic import Field
 
 from foreman_stacks.api.deploymentstatus import Line, Link, Message, StepName, StepState
 from foreman_stacks.api.meta import Kind
-from foreman_stacks.model.schema import Index, Name, ObjectName, Reported, Timestamp, keyed
+from foreman_stacks.model.schema import Index, Name, ObjectName, Reported, keyed
 
 
 class DeployedHostSpec(Reported):
@@ -31,16 +31,6 @@ class HostStep(Reported):
     state: StepState = Field(description="How far the host is in it.")
 
 
-class LastReport(Reported):
-    """The host's newest Puppet report that the operator saw."""
-
-    id: Annotated[int, Field(ge=0)] = Field(description="Id of the report in Foreman.")
-    time: Timestamp = Field(description="When the run was reported.")
-    applied: Annotated[int, Field(ge=0)] = Field(default=0, description="Resources that were changed.")
-    failed: Annotated[int, Field(ge=0)] = Field(default=0, description="Resources that failed.")
-    url: Link | None = Field(default=None, description="The report in Foreman.")
-
-
 class DeployedHostStatus(Reported):
     """What is known about the host."""
 
@@ -54,7 +44,6 @@ class DeployedHostStatus(Reported):
     )
     url: Link | None = Field(default=None, description="The host in Foreman.")
     steps: Annotated[tuple[HostStep, ...], keyed(104)] = Field(default=(), description="How far each step is.")
-    last_report: LastReport | None = Field(default=None, description="The newest Puppet report that was seen.")
     message: Message = Field(default="", description="What went wrong, or what is being waited for.")
 
 
