@@ -213,9 +213,9 @@ class Desk:
     def message(self, kind: str = "Ready") -> str:
         return next(str(entry["message"]) for entry in self.status["conditions"] if entry["type"] == kind)
 
-    def role(self, what: str) -> frozenset[int]:
-        """Indices of role zk: created, built or configured."""
-        return indices(next((role.get(what, "") for role in self.status.get("roles", ()) if role["name"] == "zk"), ""))
+    def role(self, what: str, name: str = "zk") -> frozenset[int]:
+        """Indices of a role: created, built or configured."""
+        return indices(next((role.get(what, "") for role in self.status.get("roles", ()) if role["name"] == name), ""))
 
     def step(self, name: str) -> dict[str, Any]:
         return next((step for step in self.status.get("steps", ()) if step["name"] == name), {"state": "Pending"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.foreman_stacks.reconcile.desk import KEY, STACK, Desk, at_desk
+from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, STACK, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, hosts, is_ready, posts
 
 
@@ -45,6 +45,33 @@ def test_fewer_hosts_are_refused_until_they_are_wanted_again() -> None:
         assert len(hosts(desk)) == 3
 
     at_desk(story)
+
+
+def test_a_role_that_has_hosts_is_not_taken_out_of_the_stack() -> None:
+    async def story(desk: Desk) -> None:
+        zk = {"name": "zk", "hostgroup": "zk", "count": {"min": 1, "max": 7}}
+        observer = {**zk, "name": "observer"}
+        wanted = [{"name": name, "count": 1, "sources": [SOURCE]} for name in ("zk", "observer")]
+        desk.stack(**ONE_RUN, roles=[zk, observer])
+        desk.deployment(roles=wanted)
+        await desk.until(lambda: len(hosts(desk)) == 2 and len(desk.role("created", "observer")) == 1)
+        plan = desk.status["plan"]
+        desk.lab.forget()
+        desk.stack(**ONE_RUN, roles=[zk])
+        desk.deployment(roles=wanted[:1])
+        for _ in range(3):
+            await desk.look()
+            desk.wait(60.0)
+        assert desk.ready == "False/ScaleDownRefused"
+        assert "spec.roles[observer]: hosts of this role exist and the Stack no longer has it" in desk.message()
+        assert desk.status["plan"] == plan
+        assert desk.wrote == []
+        desk.stack(**ONE_RUN, roles=[zk, observer])
+        desk.deployment(roles=wanted)
+        await desk.until(lambda: is_ready(desk))
+        assert len(hosts(desk)) == 2
+
+    at_desk(story, host_create_timeout=10.0)
 
 
 def test_a_paused_deployment_ends_what_it_began_and_begins_nothing() -> None:
