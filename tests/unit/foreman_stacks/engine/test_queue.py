@@ -63,6 +63,54 @@ def test_edits_come_before_calm_work_and_each_in_its_order() -> None:
     asyncio.run(run())
 
 
+def test_what_asks_to_be_looked_at_again_at_once_stays_calm() -> None:
+    async def run() -> None:
+        queue = made(Clock())
+        queue.add(A)
+        assert await taken(queue) == A
+        queue.add(A, 0.0, calm=True)
+        queue.add(B, calm=True)
+        queue.add(C)
+        queue.done(A)
+        assert await drained(queue) == [C, B, A], "behind the edit, and behind the timer that came first"
+
+    asyncio.run(run())
+
+
+def test_an_edit_that_comes_while_its_key_is_worked_on_is_no_calm_work() -> None:
+    async def run() -> None:
+        queue = made(Clock())
+        queue.add(A)
+        assert await taken(queue) == A
+        queue.add(A)
+        queue.add(A, 0.0, calm=True)
+        queue.add(B, calm=True)
+        queue.done(A)
+        assert await drained(queue) == [A, B]
+
+    asyncio.run(run())
+
+
+def test_calm_work_gets_its_turn_however_many_edits_there_are() -> None:
+    async def run() -> None:
+        clock = Clock()
+        queue = made(clock)
+        queue.add(A, 5.0, calm=True)
+        clock.now += 6.0
+        queue.add(B)
+        queue.add(C)
+        found: list[Key | None] = []
+        while A not in found and len(found) < 20:
+            key = await taken(queue)
+            assert key is not None
+            found.append(key)
+            queue.add(key)
+            queue.done(key)
+        assert found[-1] == A, "the two always have new edits, and the timer never came"
+
+    asyncio.run(run())
+
+
 def test_one_worker_for_each_key_and_what_came_meanwhile_is_not_lost() -> None:
     async def run() -> None:
         queue = made(Clock())
