@@ -1,7 +1,8 @@
 """One poller per Foreman server turns it into a watch: a fixed set of thin searches over all that anybody waits for.
 
 Each deployment says which polled queries it waits for and which hosts are its own; it is woken when an answer changes
-for them. No request per host, and none at all while nobody waits (foreman-measured §1.3).
+for them. No request per host, and none at all while nobody waits (foreman-measured §1.3). Builds, jobs and reports fail
+each for themselves.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +24,8 @@ from foreman_stacks.reconcile.servers import Connection
 
 _FAST = (JobCounts, JobHosts, ReportsSince)
 """What moves within seconds; all else, builds above all, takes minutes."""
+BLIND = 2
+"""So many failures of a group in a row are no hiccup: who waits for it must ask himself, and tell of the error."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +60,7 @@ class Poller:
         self._interests: dict[Key, Interest] = {}
         self._changed = asyncio.Event()
         self._calm_polled = 0.0
+        self._failures: Counter[str] = Counter()
 
     def watch(self, key: Key, interest: Interest) -> None:
         """Wait for these answers, instead of what this key waited for before; nothing: wait no more."""
@@ -82,8 +87,6 @@ class Poller:
                 continue
             try:
                 await self._poll(connection)
-            except ForemanError as error:
-                _log.info("poll of %s: %s", connection.server.metadata.name, error)
             except Exception as error:  # noqa: BLE001 - a defect of ours must not end the poller of all deployments
                 _log.error("poll of %s failed\n%s", connection.server.metadata.name, trace_of(error))
 
@@ -107,12 +110,15 @@ class Poller:
     async def _poll(self, connection: Connection) -> None:
         self._metrics.polls.inc()
         wanted, old = self._wanted(), connection.answers
-        hosts = {query for query in wanted if isinstance(query, JobHosts)}
         calm = {query for query in wanted if not isinstance(query, _FAST)}
-        fresh = dict(await connection.foreman.read(wanted - hosts - self._not_due(wanted, calm, old)))
-        due = {query for query in hosts if query not in old or _moved(query, old, fresh)}
-        fresh |= await connection.foreman.read(due) if due else {}
-        connection.answered = self._now()
+        groups: defaultdict[str, set[Query[Any]]] = defaultdict(set)
+        for query in wanted - self._not_due(wanted, calm, old):
+            groups[_group(query)].add(query)
+        fresh: dict[Query[Any], Any] = {}
+        for found in await asyncio.gather(*(self._attempt(connection, *group) for group in groups.items())):
+            fresh |= found
+        if fresh:
+            connection.answered = self._now()
         for key, interest in list(self._interests.items()):
             if any(
                 _differs(connection.answers.get(query), fresh[query], interest.names)
@@ -123,6 +129,38 @@ class Poller:
         still = self._wanted()  # what nobody waits for any more must not be left to grow old
         connection.answers.update({query: answer for query, answer in fresh.items() if query in still})
 
+    async def _attempt(self, connection: Connection, group: str, queries: set[Query[Any]]) -> Mapping[Query[Any], Any]:
+        """The answers of one group, none if it fails: that is no reason for others to see nothing."""
+        where = f"poll of {connection.server.metadata.name} for {group}"
+        try:
+            found = await self._read(connection, queries)
+        except ForemanError as error:
+            _log.info("%s: %s", where, error)
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not blind all deployments
+            _log.error("%s failed\n%s", where, trace_of(error))
+        else:
+            del self._failures[group]
+            return found
+        self._failures[group] += 1
+        if self._failures[group] >= BLIND:
+            self._give_up(connection, group)
+        return {}
+
+    async def _read(self, connection: Connection, queries: set[Query[Any]]) -> Mapping[Query[Any], Any]:
+        hosts = {query for query in queries if isinstance(query, JobHosts)}
+        fresh = dict(await connection.foreman.read(queries - hosts))
+        due = {query for query in hosts if query not in connection.answers or _moved(query, connection.answers, fresh)}
+        return fresh | dict(await connection.foreman.read(due)) if due else fresh
+
+    def _give_up(self, connection: Connection, group: str) -> None:
+        """Old answers would hide from passes that there are no new ones: without them they ask themselves."""
+        del self._failures[group]
+        for query in [query for query in connection.answers if _group(query) == group]:
+            del connection.answers[query]
+        for key, interest in list(self._interests.items()):
+            if any(_group(query) == group for query in interest.queries):
+                self._wake(key)
+
     def _not_due(
         self, wanted: set[Query[Any]], calm: set[Query[Any]], old: Mapping[Query[Any], Any]
     ) -> set[Query[Any]]:
@@ -132,6 +170,17 @@ class Poller:
             self._calm_polled = now
             return set()
         return {query for query in calm if query in old}
+
+
+def _group(query: Query[Any]) -> str:
+    """What is asked together: a job's counts and hosts are one picture of it, all else stands for itself."""
+    match query:
+        case JobCounts() | JobHosts():
+            return "jobs"
+        case ReportsSince():
+            return "reports"
+        case _:
+            return "builds"
 
 
 def _moved(query: JobHosts, old: Mapping[Query[Any], Any], fresh: Mapping[Query[Any], Any]) -> bool:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from foreman_stacks.cluster.port import Key
 from foreman_stacks.engine.poller import Interest, Poller
-from foreman_stacks.errors import ForemanUnreachable
-from foreman_stacks.foreman.port import Change, HostsIn, Job, JobCounts, JobHosts, Query
+from foreman_stacks.errors import ForemanForbidden, ForemanUnreachable
+from foreman_stacks.foreman.port import Change, HostsIn, Job, JobCounts, JobHosts, Query, ReportsSince
 from foreman_stacks.metrics import Metrics
 from foreman_stacks.reconcile.servers import Connection
 from tests.unit.foreman_stacks.made import a_server
@@ -24,10 +26,12 @@ class Told:
     says: dict[Query[Any], Any] = field(default_factory=dict)
     asked: list[set[Query[Any]]] = field(default_factory=list)
     error: Exception | None = None
+    fails: type[Query[Any]] = Query
+    """The kind of query that gets the error."""
 
     async def read(self, queries: Iterable[Query[Any]]) -> Mapping[Query[Any], Any]:
         self.asked.append(set(queries))
-        if self.error is not None:
+        if self.error is not None and any(isinstance(query, self.fails) for query in self.asked[-1]):
             raise self.error
         return {query: self.says[query] for query in self.asked[-1]}
 
@@ -126,9 +130,11 @@ def test_builds_keep_their_own_pace_while_jobs_are_followed() -> None:
     counts = JobCounts(7)
     bench.poller.watch(ONE, Interest((counts, BUILT_ONE), frozenset({"a1"})))
     bench.foreman.says = {counts: job(7), BUILT_ONE: frozenset()}
-    for _ in range(3):
-        bench.poll()
-    assert bench.foreman.asked == [{counts, BUILT_ONE}, {counts}, {counts}]
+    bench.poll()
+    assert sorted(bench.foreman.asked, key=str) == sorted([{counts}, {BUILT_ONE}], key=str)
+    bench.poll()
+    bench.poll()
+    assert bench.foreman.asked[2:] == [{counts}, {counts}]
 
 
 def test_what_nobody_waits_for_is_forgotten_at_once() -> None:
@@ -154,6 +160,79 @@ def test_an_answer_on_its_way_is_not_kept_for_one_who_left_meanwhile() -> None:
     bench.connection.foreman = Slow()
     assert bench.poll() == []
     assert bench.connection.answers == {}
+
+
+COUNTS, GOOD, REPORTS = JobCounts(7), JobHosts(7, "success"), ReportsSince(3, 100)
+ALL: set[Query[Any]] = {BUILT_ONE, COUNTS, GOOD, REPORTS}
+
+
+def followed(fails: type[Query[Any]], error: Exception) -> Bench:
+    """Four that follow one kind each; everything was answered once, and is answered by other things since, but for one."""
+    bench = Bench()
+    bench.poller._builds = 0.0
+    for number, query in enumerate((BUILT_ONE, COUNTS, GOOD, REPORTS)):
+        key = Key("stackdeployments", "ops", str(number))
+        bench.poller.watch(key, Interest((query, COUNTS) if query == GOOD else (query,), frozenset({"a1"})))
+    bench.foreman.says = {BUILT_ONE: frozenset(), COUNTS: job(7), GOOD: frozenset(), REPORTS: ()}
+    bench.poll()
+    bench.foreman.says = {BUILT_ONE: frozenset({"a1"}), COUNTS: job(7, 1), GOOD: frozenset({"a1"}), REPORTS: ("r",)}
+    bench.foreman.error, bench.foreman.fails = error, fails
+    return bench
+
+
+@pytest.mark.parametrize("error", [ForemanForbidden("403", ()), ForemanUnreachable("slow"), KeyError("odd")])
+@pytest.mark.parametrize(
+    "fails, blind, woken",
+    [
+        (HostsIn, {BUILT_ONE}, ["1", "2", "3"]),
+        (JobHosts, {COUNTS, GOOD}, ["0", "3"]),
+        (ReportsSince, {REPORTS}, ["0", "1", "2"]),
+    ],
+)
+def test_a_search_that_fails_blinds_nobody_who_waits_for_something_else(
+    fails: type[Query[Any]], blind: set[Query[Any]], woken: list[str], error: Exception
+) -> None:
+    bench = followed(fails, error)
+    before = {query: bench.connection.answers[query] for query in blind}
+    assert [key.name for key in bench.poll()] == woken
+    assert {query: bench.connection.answers[query] for query in blind} == before, "one failure is a hiccup"
+    assert all(bench.connection.answers[query] == bench.foreman.says[query] for query in before.keys() ^ ALL)
+
+
+@pytest.mark.parametrize("error", [ForemanForbidden("403", ()), ForemanUnreachable("slow"), KeyError("odd")])
+@pytest.mark.parametrize(
+    "fails, blind, woken",
+    [(HostsIn, {BUILT_ONE}, ["0"]), (JobHosts, {COUNTS, GOOD}, ["1", "2"]), (ReportsSince, {REPORTS}, ["3"])],
+)
+def test_who_waits_for_a_search_that_fails_twice_is_woken_to_ask_himself(
+    fails: type[Query[Any]], blind: set[Query[Any]], woken: list[str], error: Exception
+) -> None:
+    """An old answer would keep the pass from asking, and so from telling of the error."""
+    bench = followed(fails, error)
+    bench.poll()
+    assert [key.name for key in bench.poll()] == woken
+    assert bench.connection.answers.keys() == ALL - blind
+
+
+def test_failures_between_which_a_search_succeeds_are_hiccups() -> None:
+    bench = followed(ReportsSince, ForemanUnreachable("slow"))
+    bench.poll()
+    bench.foreman.error = None
+    bench.poll()
+    bench.foreman.error = ForemanUnreachable("slow")
+    assert bench.poll() == []
+    assert bench.connection.answers[REPORTS] == ("r",)
+
+
+def test_a_server_counts_as_heard_only_when_it_has_answered() -> None:
+    bench = Bench()
+    bench.poller.watch(ONE, Interest((BUILT_ONE,), frozenset({"a1"})))
+    bench.foreman.error = ForemanUnreachable("gone")
+    bench.poll()
+    assert bench.connection.answered is None
+    bench.foreman.error, bench.foreman.says = None, {BUILT_ONE: frozenset()}
+    bench.poll()
+    assert bench.connection.answered is not None
 
 
 def run_for(bench: Bench, seconds: float) -> None:
