@@ -170,9 +170,10 @@ def followed(fails: type[Query[Any]], error: Exception) -> Bench:
     """Four that follow one kind each; everything was answered once, and is answered by other things since, but for one."""
     bench = Bench()
     bench.poller._builds = 0.0
-    for number, query in enumerate((BUILT_ONE, COUNTS, GOOD, REPORTS)):
+    waits: tuple[tuple[Query[Any], ...], ...] = ((BUILT_ONE,), (COUNTS,), (GOOD, COUNTS), (REPORTS,))
+    for number, queries in enumerate(waits):
         key = Key("stackdeployments", "ops", str(number))
-        bench.poller.watch(key, Interest((query, COUNTS) if query == GOOD else (query,), frozenset({"a1"})))
+        bench.poller.watch(key, Interest(queries, frozenset({"a1"})))
     bench.foreman.says = {BUILT_ONE: frozenset(), COUNTS: job(7), GOOD: frozenset(), REPORTS: ()}
     bench.poll()
     bench.foreman.says = {BUILT_ONE: frozenset({"a1"}), COUNTS: job(7, 1), GOOD: frozenset({"a1"}), REPORTS: ("r",)}
