@@ -45,7 +45,7 @@ class Settings:
     http_host: str = "0.0.0.0"  # noqa: S104 - probes come from the kubelet, metrics from Prometheus
     """Address on which they are served."""
     workers: int = 32
-    """How many objects are worked on at once."""
+    """How many objects are worked on at once; deployments of one server are at most half of them."""
     backoff_first: float = 1.0
     """Before an object is looked at again after an error; doubled each time, ± 20 %."""
     backoff_cap: float = 300.0

@@ -48,7 +48,10 @@ class Engine:
         self._close = close
         self._tell = tell
         self._relist = Relist(cluster, self.store, metrics, every=settings.relist, seen=self.seen, gone=self.gone)
-        self._queue = Queue(time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics)
+        self._queue = Queue(
+            time.monotonic, first=settings.backoff_first, cap=settings.backoff_cap, metrics=metrics,
+            crowd=self.store.server_of, most=max(1, settings.workers // 2),
+        )  # fmt: skip
         self._deployments.ledger.wake = lambda who: self._queue.add(Key("stackdeployments", *who))
         self._pollers: dict[str, tuple[Poller, asyncio.Task[None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []

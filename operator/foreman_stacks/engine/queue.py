@@ -1,11 +1,14 @@
-"""The work queue: each key at most once, one worker per key, delays, back-off with jitter, edits before resyncs."""
+"""The work queue: each key at most once, one worker per key, delays, back-off with jitter, edits before resyncs.
+
+Keys may belong to a crowd, as deployments to their server: no crowd holds more than `most` workers, however slow it is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import random
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 from foreman_stacks.cluster.port import Key
@@ -18,23 +21,51 @@ DOUBLINGS = 64
 """No pause is doubled more often: after a thousand failures the number would be none that a float can hold."""
 
 
+class Line:
+    """Keys that are due, in their order: edits first, but for the turns of calm work."""
+
+    def __init__(self) -> None:
+        self._urgent: deque[Key] = deque()
+        self._calm: deque[Key] = deque()
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._calm)
+
+    def put(self, key: Key, *, calm: bool) -> None:
+        """At the end."""
+        (self._calm if calm else self._urgent).append(key)
+
+    def take(self) -> tuple[Key, bool]:
+        """The next key, and whether it is calm."""
+        self._turn += 1
+        calm = not self._urgent or (self._turn % CALM_TURN == 0 and bool(self._calm))
+        return (self._calm if calm else self._urgent).popleft(), calm
+
+
 class Queue:
     """Keys that are due, and keys that will be. Times are seconds of the given clock."""
 
-    def __init__(self, clock: Callable[[], float], *, first: float, cap: float, metrics: Metrics) -> None:
+    def __init__(
+        self, clock: Callable[[], float], *, first: float, cap: float, metrics: Metrics,
+        crowd: Callable[[Key], str] = lambda _: "", most: int = 1,
+    ) -> None:  # fmt: skip
         self._clock = clock
         self._first = first
         self._cap = cap
         self._metrics = metrics
-        self._urgent: deque[Key] = deque()
-        self._calm: deque[Key] = deque()
+        self._crowd = crowd
+        self._most = most
+        self._line = Line()
+        self._held_back: defaultdict[str, Line] = defaultdict(Line)
+        self._places: Counter[str] = Counter()
+        self._promised: dict[Key, str] = {}
         self._due: set[Key] = set()
-        self._working: set[Key] = set()
+        self._working: dict[Key, str] = {}
         self._again: dict[Key, tuple[float, bool]] = {}
         self._later: list[tuple[float, Key]] = []
         self._when: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
-        self._turn = 0
         self._changed = asyncio.Event()
 
     def add(self, key: Key, after: float = 0.0, *, calm: bool = False) -> None:
@@ -67,7 +98,7 @@ class Queue:
 
     def done(self, key: Key) -> None:
         """The worker has left the key; what came meanwhile is enqueued, calm as it was."""
-        self._working.discard(key)
+        self._leave(self._working.pop(key, ""))
         if key in self._again:
             after, calm = self._again.pop(key)
             self.add(key, after, calm=calm)
@@ -76,10 +107,9 @@ class Queue:
         """The next key that is due; it belongs to the caller until `done`."""
         while True:
             self._ripen()
-            if self._due:
-                key = self._next()
+            key = self._next()
+            if key is not None:
                 self._due.discard(key)
-                self._working.add(key)
                 self._metrics.queue_depth.set(len(self._due))
                 return key
             await self._wait()
@@ -89,15 +119,35 @@ class Queue:
         """How many keys are due and nobody has taken."""
         return len(self._due)
 
-    def _next(self) -> Key:
-        self._turn += 1
-        calm_first = not self._urgent or (self._turn % CALM_TURN == 0 and bool(self._calm))
-        return (self._calm if calm_first else self._urgent).popleft()
+    def _next(self) -> Key | None:
+        """The next key that has a place, whose worker it gets; those of a crowd without one stand aside."""
+        while self._line:
+            key, calm = self._line.take()
+            crowd = self._promised.pop(key, None)
+            if crowd is None:
+                crowd = self._crowd(key)
+                if crowd and self._places[crowd] >= self._most:
+                    self._held_back[crowd].put(key, calm=calm)
+                    continue
+                self._places[crowd] += 1
+            self._working[key] = crowd
+            return key
+        return None
+
+    def _leave(self, crowd: str) -> None:
+        """A place becomes free: it goes to the next that was held back, who lines up for a worker as all others do."""
+        if self._held_back.get(crowd):
+            key, calm = self._held_back[crowd].take()
+            self._promised[key] = crowd
+            self._line.put(key, calm=calm)
+            self._changed.set()
+        else:
+            self._places[crowd] -= 1
 
     def _make_due(self, key: Key, *, calm: bool) -> None:
         self._when.pop(key, None)
         self._due.add(key)
-        (self._calm if calm else self._urgent).append(key)
+        self._line.put(key, calm=calm)
         self._metrics.queue_depth.set(len(self._due))
         self._changed.set()
 

@@ -88,6 +88,11 @@ class Store:
         found = self._objects.get(key)
         return found.version if found else None
 
+    def server_of(self, key: Key) -> str:
+        """The server of a deployment; empty for all else, and for what is not known."""
+        found = self._objects.get(key)
+        return found.server if found and key.plural == "stackdeployments" else ""
+
     def users_of_stack(self, namespace: str, name: str) -> Iterator[Key]:
         """Deployments of a Stack that still follow its edits."""
         for key, seen in self._deployments():

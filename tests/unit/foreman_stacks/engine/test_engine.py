@@ -254,6 +254,34 @@ def test_a_pass_that_waits_for_nothing_is_polled_for_no_more() -> None:
     play(passes, story)
 
 
+def test_a_slow_server_holds_half_of_the_workers_and_the_others_go_on() -> None:
+    """Hosts are made for minutes, and each pass waits for its own."""
+    passes = Passes()
+    slow = [Key("stackdeployments", "ops", f"slow{number}") for number in range(6)]
+    release = asyncio.Event()
+
+    async def answer(key: Key) -> Next:
+        if key in slow:
+            await release.wait()
+        return Next()
+
+    passes.answer = answer
+
+    async def story(engine: Engine) -> None:
+        for key in slow:
+            engine.seen(key, body(key))
+        assert await settled(passes) == slow[:2]
+        other = body(TWO) | {"spec": {"stackRef": {"name": "s"}, "serverRef": {"name": "other"}}}
+        engine.seen(TWO, other)
+        engine.seen(STACK, body(STACK))
+        engine.seen(SERVER, body(SERVER))
+        assert {STACK, SERVER, TWO} <= set(await settled(passes))
+        release.set()
+        assert set(slow[2:]) <= set(await settled(passes))
+
+    play(passes, story, workers=4)
+
+
 def lives(engine: Engine) -> bool:
     """Asked anew each time."""
     return engine.alive
@@ -284,7 +312,7 @@ def test_a_calm_process_is_alive_however_long_it_was_calm(monkeypatch: pytest.Mo
         await settled(passes)
         assert lives(engine)
 
-    play(passes, story)
+    play(passes, story, workers=4)
 
 
 def test_a_worker_that_ended_and_a_loop_that_stands_still_are_no_life() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,17 @@ class Clock:
         return self.now
 
 
-def made(clock: Clock, first: float = 1.0, cap: float = 300.0) -> Queue:
-    return Queue(clock, first=first, cap=cap, metrics=Metrics())
+def made(clock: Clock, first: float = 1.0, cap: float = 300.0, **crowds: Any) -> Queue:
+    return Queue(clock, first=first, cap=cap, metrics=Metrics(), **crowds)
+
+
+def crowded(most: int = 2) -> Queue:
+    """A queue in which the first letter of a name is the crowd, but for `x`, which has none."""
+    return made(Clock(), crowd=lambda key: key.name[0].replace("x", ""), most=most)
+
+
+def keys(*names: str) -> list[Key]:
+    return [Key("stackdeployments", "ops", name) for name in names]
 
 
 async def taken(queue: Queue) -> Key | None:
@@ -260,10 +270,100 @@ def test_a_waiting_worker_wakes_for_a_new_key_and_for_an_earlier_delay() -> None
     asyncio.run(run())
 
 
+def test_a_crowd_holds_only_so_many_workers_and_others_go_on() -> None:
+    async def run() -> None:
+        queue = crowded()
+        for key in keys("a1", "a2", "a3", "a4", "b1", "x1", "x2", "x3"):
+            queue.add(key)
+        assert await drained(queue) == keys("a1", "a2", "b1", "x1", "x2", "x3")
+        assert queue.overdue == 2, "they are due, and nobody has taken them"
+
+    asyncio.run(run())
+
+
+def test_a_place_that_becomes_free_goes_to_who_was_held_back_first() -> None:
+    async def run() -> None:
+        queue = crowded()
+        for key in keys("a1", "a2", "a3", "a4"):
+            queue.add(key)
+        one, two, three, four = keys("a1", "a2", "a3", "a4")
+        assert await drained(queue) == [one, two]
+        queue.add(one)
+        queue.done(one)
+        assert await drained(queue) == [three], "whoever has been there comes behind"
+        queue.done(two)
+        assert await drained(queue) == [four]
+        queue.done(three)
+        assert await drained(queue) == [one]
+        queue.done(four)
+        queue.done(one)
+        queue.add(two)
+        queue.add(three)
+        assert await drained(queue) == [two, three], "no place was lost"
+
+    asyncio.run(run())
+
+
+def test_of_those_who_are_held_back_edits_come_first() -> None:
+    async def run() -> None:
+        queue = crowded(most=1)
+        one, two, three = keys("a1", "a2", "a3")
+        queue.add(one)
+        assert await taken(queue) == one
+        queue.add(two, calm=True)
+        assert await taken(queue) is None
+        queue.add(three)
+        assert await taken(queue) is None
+        queue.done(one)
+        assert await drained(queue) == [three]
+        queue.done(three)
+        assert await drained(queue) == [two]
+
+    asyncio.run(run())
+
+
+def test_crowds_that_are_full_leave_workers_to_a_third_one() -> None:
+    """Two crowds with long lines would hold both workers till their ends, if a free place were a free worker."""
+
+    async def run() -> None:
+        queue = crowded(most=1)
+        for key in keys(*(f"{crowd}{number}" for number in range(1, 9) for crowd in "ab")):
+            queue.add(key)
+        busy: list[Key | None] = [*await drained(queue)]
+        assert busy == keys("a1", "b1")
+        (third,) = keys("c1")
+        queue.add(third)
+        for _ in range(6):
+            first = busy.pop(0)
+            assert first is not None
+            queue.done(first)
+            busy.append(await taken(queue))
+            if third in busy:
+                return
+        pytest.fail("the third one never had a worker")
+
+    asyncio.run(run())
+
+
+def test_a_worker_that_waits_takes_who_was_held_back_as_soon_as_there_is_a_place() -> None:
+    async def run() -> None:
+        queue = crowded(most=1)
+        one, two = keys("a1", "a2")
+        queue.add(one)
+        queue.add(two)
+        assert await taken(queue) == one
+        worker = asyncio.create_task(queue.get())
+        await asyncio.sleep(0)
+        queue.done(one)
+        assert await asyncio.wait_for(worker, 5) == two
+
+    asyncio.run(run())
+
+
 def test_many_workers_share_the_keys_without_doubles() -> None:
     async def run() -> None:
         queue = Queue(asyncio.get_running_loop().time, first=1, cap=1, metrics=Metrics())
-        keys = [Key("stacks", "ops", f"s{number}") for number in range(50)]
+        many = [Key("stacks", "ops", f"s{number}") for number in range(50)]
         busy: set[Key] = set()
         done: list[Key] = []
 
@@ -278,13 +378,13 @@ def test_many_workers_share_the_keys_without_doubles() -> None:
                 queue.done(key)
 
         workers = [asyncio.create_task(work()) for _ in range(4)]
-        for key in keys * 2:
+        for key in many * 2:
             queue.add(key)
-        while len(done) < len(keys):
+        while len(done) < len(many):
             await asyncio.sleep(0)
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-        assert set(done) == set(keys)
+        assert set(done) == set(many)
 
     asyncio.run(run())

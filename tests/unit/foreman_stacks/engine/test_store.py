@@ -85,6 +85,17 @@ def test_a_server_concerns_all_that_refer_to_it_or_only_those_that_wait() -> Non
     assert list(store().users_of_server("g")) == []
 
 
+def test_only_deployments_have_a_server() -> None:
+    found = store()
+    odd = Key("deployedhosts", "ops", "one")
+    found.put(odd, Seen.of(body()))
+    assert found.server_of(ONE) == "f"
+    assert [found.server_of(key) for key in (odd, Key("stacks", "ops", "s"), Key("foremanservers", "", "f"))] == [
+        ""
+    ] * 3
+    assert found.server_of(Key("stackdeployments", "ops", "gone")) == ""
+
+
 def test_a_server_is_held_while_a_deployment_with_our_finalizer_refers_to_it() -> None:
     found = store()
     assert found.holds("f")
