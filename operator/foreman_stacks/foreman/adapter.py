@@ -17,6 +17,8 @@ from foreman_stacks.model.journal import Entry, Journal
 
 READERS = {**configuration.READERS, **activity.READERS}
 """One reader for each kind of query: which request answers it, and which queries share one."""
+RESERVED = 2
+"""Requests that are never the creation of a host: it takes up to minutes, and polls and probes must not wait for it."""
 
 
 class ForemanAdapter:
@@ -26,7 +28,7 @@ class ForemanAdapter:
         self._client = client
         self._lists = Lists(client)
         self._journal = journal
-        self._provisioning = asyncio.Semaphore(provisioning)
+        self._provisioning = asyncio.Semaphore(min(provisioning, max(1, client.requests - RESERVED)))
 
     async def close(self) -> None:
         """End all connections."""

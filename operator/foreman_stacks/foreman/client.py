@@ -69,6 +69,7 @@ class ForemanClient:
             trust_env=False,
             follow_redirects=False,
         )
+        self.requests = requests
         self._slots = asyncio.Semaphore(requests)
         self._metrics = metrics
         self._lockout = lockout

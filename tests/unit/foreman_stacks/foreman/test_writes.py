@@ -13,11 +13,12 @@ import httpx
 import pytest
 
 from foreman_stacks.errors import ForemanError, ForemanNotFound, ForemanRefused, ForemanStale
-from foreman_stacks.foreman.adapter import ForemanAdapter
+from foreman_stacks.foreman.adapter import RESERVED, ForemanAdapter
 from foreman_stacks.foreman.client import ForemanClient
 from foreman_stacks.foreman.port import (
     Change,
     HostDetail,
+    ServerVersion,
     VmPresent,
 )
 from foreman_stacks.metrics import Metrics
@@ -91,7 +92,9 @@ def test_a_guard_sees_whether_it_still_is_the_same_host(change: dict[str, Any]) 
     in_lab(story)
 
 
-def adapter(answer: Callable[[httpx.Request], Any], entries: list[Entry], provisioning: int = 4) -> ForemanAdapter:
+def adapter(
+    answer: Callable[[httpx.Request], Any], entries: list[Entry], provisioning: int = 4, requests: int = 8
+) -> ForemanAdapter:
     """The adapter on a server that answers just so."""
 
     async def note(entry: Entry) -> None:
@@ -101,7 +104,7 @@ def adapter(answer: Callable[[httpx.Request], Any], entries: list[Entry], provis
         "http://foreman",
         ("u", "p"),
         ca=None,
-        requests=8,
+        requests=requests,
         lockout=1,
         metrics=Metrics(),
         transport=httpx.MockTransport(answer),
@@ -129,6 +132,45 @@ def test_a_secret_that_foreman_repeats_is_blotted_out_wherever_it_is(sent: str, 
         assert "***" in str(error)
         assert error.__cause__ is None
         assert error.__suppress_context__
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("requests, provisioning", [(8, 50), (8, 6), (3, 4)])
+def test_slow_creations_of_hosts_leave_requests_to_others(requests: int, provisioning: int) -> None:
+    release = asyncio.Event()
+    begun = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal begun
+        if request.method == "GET":
+            return httpx.Response(200, json={"version": "3.12.0"})
+        begun += 1
+        await release.wait()
+        return httpx.Response(201, json={"id": 1, "name": "h"})
+
+    async def story() -> None:
+        ours = adapter(answer, [], provisioning=provisioning, requests=requests)
+        hosts = [Change("create", "host", f"h{number}", {"name": "h"}, intent=True) for number in range(2 * requests)]
+        slow = asyncio.gather(*map(ours.write, hosts))
+        before = -1
+        while before != begun or not begun:
+            before = begun
+            await asyncio.sleep(0.01)
+        assert begun == requests - RESERVED
+        assert (await asyncio.wait_for(ours.read([ServerVersion()]), 5))[ServerVersion()] == "3.12.0"
+        release.set()
+        assert len(await asyncio.wait_for(slow, 5)) == len(hosts)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_hosts_are_made_however_few_requests_there_may_be(requests: int) -> None:
+    async def story() -> None:
+        ours = adapter(lambda _: httpx.Response(201, json={"id": 1, "name": "h"}), [], requests=requests)
+        change = Change("create", "host", "h", {"name": "h"}, intent=True)
+        assert await asyncio.wait_for(ours.write(change), 5) is not None
 
     asyncio.run(story())
 
