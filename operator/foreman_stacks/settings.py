@@ -57,7 +57,7 @@ class Settings:
     override_resync_every: int = 6
     """Override values are compared only every so many resyncs: each costs Foreman a request."""
     recheck: float = 60.0
-    """What is stalled is looked at again this often: most causes are mended outside of Kubernetes."""
+    """What is stalled is looked at again this often, ± 20 %: most causes are mended outside of Kubernetes."""
     poll_jobs: float = 5.0
     """Between two polls of a Foreman server while a job runs there."""
     poll_builds: float = 15.0

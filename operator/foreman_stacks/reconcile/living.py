@@ -109,15 +109,16 @@ class Living:
         found = self._findings(run, None, gathered=gathered)
         await self._reporter.write(run, found)
         later = [wait.after for wait in found.waits if wait.after is not None]
-        return Next(after=min([self._settings.recheck, *later]))  # nobody tells us of Secrets and ConfigMaps
+        return Next(after=min([_jittered(self._settings.recheck), *later]))  # nobody tells us of Secrets and ConfigMaps
 
     async def _waiting(self, run: Pass, plan: Plan, server: str) -> Next:
+        later = _jittered(self._settings.server_probe)  # the engine wakes us sooner, when a probe has found it well
         if not self._servers.known(server):
-            return Next(after=self._settings.lookup_every)
+            return Next(after=later)
         found = self._findings(run, plan)
         found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, f"ForemanServer {server!r} is not Ready"),))
         await self._reporter.write(run, found)
-        return Next(after=self._settings.server_probe)
+        return Next(after=later)
 
     async def _decide(self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant) -> Next:
         if run.progress.settled_plan:
@@ -229,9 +230,7 @@ class Living:
         times = [wait.after for wait in draft.waits if wait.after is not None]
         if times:
             return min(times)
-        if settled_now:
-            return self._settings.resync * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
-        return self._settings.recheck
+        return _jittered(self._settings.resync if settled_now else self._settings.recheck)
 
     async def _hold(self, run: Pass, server: str) -> bool:
         """Finalizers before the first write: the server's, then ours; False: the server goes, and nothing was made."""
@@ -278,7 +277,7 @@ class Living:
     async def _stalled(self, run: Pass, stall: Stalled, plan: Plan | None = None) -> Next:
         self.unfollowed(run)
         await self._reporter.write(run, replace(self._findings(run, plan), stalls=(stall,)))
-        return Next(after=self._settings.recheck)
+        return Next(after=_jittered(self._settings.recheck))
 
     async def _foreman_failed(self, run: Pass, plan: Plan, connection: Connection, error: ForemanError) -> Next:
         """Foreman could not be asked or refused: say so, doubt what we remember, and come again with back-off."""
@@ -293,6 +292,11 @@ class Living:
         await self._reporter.write(run, found)
         probe = isinstance(error, ForemanUnauthorized | ForemanForbidden)
         return Next(error=True, server=connection.server.metadata.name, probe=probe)
+
+
+def _jittered(seconds: float) -> float:
+    """± 20 %: what one fault has stopped at the same time must not ask in step ever after."""
+    return seconds * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
 
 
 def _drifted(run: Pass) -> bool:
