@@ -181,8 +181,9 @@ class Engine:
         before, known = self._servers.ready(key.name), self._servers.known(key.name)
         after = await self._servers.reconcile(key, self.store.holds(key.name))
         if self._servers.ready(key.name) is not before or not known:
-            # settled deployments are not touched: all at once would be many
             self._wake_all(self.store.users_of_server(key.name, settled=False))
+            for disturbed in self.store.disturbed_on_server(key.name):  # all settled ones at once would be many
+                self._queue.add(disturbed, random.random() * self._settings.recheck, calm=True)  # noqa: S311 - a spread
         if after is not None:
             self._queue.add(key, after, calm=True)
 

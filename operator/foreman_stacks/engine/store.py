@@ -22,6 +22,7 @@ class Seen:
     server: str = ""
     observed: bool = False
     settled: bool = False
+    ready: bool = False
     held: bool = False
     kept: bool = False
     version: str = ""
@@ -29,7 +30,7 @@ class Seen:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is left to do: Ready as it is now, and our finalizer off unless its end is ours too."""
-        return self.settled and self.observed and not self.deleting and (self.kept or not self.held)
+        return self.settled and self.ready and self.observed and (self.kept or not self.held)
 
     @property
     def cause(self) -> tuple[str, int, bool, str, bool]:
@@ -40,17 +41,19 @@ class Seen:
     def of(cls, body: Object) -> Seen:
         """From an object as a watch gives it."""
         meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        deleting = "deletionTimestamp" in meta
         ready = {entry.get("type"): entry.get("status") for entry in status.get("conditions") or ()}
         return cls(
             uid=meta["uid"],
             generation=meta.get("generation", 0),
-            deleting="deletionTimestamp" in meta,
+            deleting=deleting,
             request=(meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, ""),
             abandoned=(meta.get("annotations") or {}).get(ABANDON_ANNOTATION) == "true",
             stack=_name(spec, "stackRef"),
             server=_name(spec, "serverRef"),
             observed=status.get("observedGeneration") == meta.get("generation"),
-            settled=bool(status.get("settledPlan")) and ready.get("Ready") == "True",
+            settled=bool(status.get("settledPlan")) and not deleting,
+            ready=ready.get("Ready") == "True",
             held=FINALIZER in (meta.get("finalizers") or ()),
             kept=spec.get("deletionPolicy") == "Delete",
             version=meta.get("resourceVersion", ""),
@@ -96,13 +99,19 @@ class Store:
     def users_of_stack(self, namespace: str, name: str) -> Iterator[Key]:
         """Deployments of a Stack that still follow its edits."""
         for key, seen in self._deployments():
-            if key.namespace == namespace and seen.stack == name and not seen.settled:
+            if key.namespace == namespace and seen.stack == name and not (seen.settled and seen.ready):
                 yield key
 
     def users_of_server(self, name: str, *, settled: bool = True) -> Iterator[Key]:
-        """Deployments on a server; without those that are `settled`, which wait for nothing."""
+        """Deployments on a server; without those that are `settled` and were not edited since: they wait for nothing."""
         for key, seen in self._deployments():
-            if seen.server == name and (settled or not seen.settled):
+            if seen.server == name and (settled or not (seen.settled and seen.observed)):
+                yield key
+
+    def disturbed_on_server(self, name: str) -> Iterator[Key]:
+        """Settled deployments that are not Ready, mostly because their server was away."""
+        for key, seen in self._deployments():
+            if seen.server == name and seen.settled and seen.observed and not seen.ready:
                 yield key
 
     def holds(self, server: str) -> bool:

@@ -145,6 +145,37 @@ def test_a_server_that_recovers_wakes_whoever_waits_and_leaves_the_settled_alone
     play(passes, story)
 
 
+def test_after_an_outage_the_settled_heal_soon_and_not_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = Passes()
+    many = [Key("stackdeployments", "ops", f"d{number}") for number in range(40)]
+    pauses: dict[Key, float] = {}
+
+    async def story(engine: Engine) -> None:
+        for key in many:
+            out = body(key, ready=True)
+            out["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+            engine.seen(key, out)
+        engine.seen(TWO, body(TWO, ready=True))
+        engine.seen(ONE, body(ONE))
+        await settled(passes)
+        add = engine._queue.add
+
+        def noted(key: Key, after: float = 0.0, *, calm: bool = False) -> None:
+            pauses[key] = after
+            add(key, after, calm=calm)
+
+        monkeypatch.setattr(engine._queue, "add", noted)
+        passes.becomes = Connection(a_server(), cast("Any", None), "", ready=True)
+        engine.seen(SERVER, body(SERVER))
+        assert {SERVER, ONE} <= set(await settled(passes))
+        assert pauses.keys() == {SERVER, ONE, *many}, "who is Ready is left alone"
+        waits = sorted(pauses[key] for key in many)
+        assert waits[-1] <= 600.0
+        assert waits[-1] - waits[0] > 200.0, "all at once would be many"
+
+    play(passes, story, recheck=600.0)
+
+
 def test_a_stacks_edit_and_its_end_wake_its_unsettled_users() -> None:
     passes = Passes()
 

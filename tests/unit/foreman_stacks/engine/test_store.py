@@ -39,10 +39,12 @@ def test_only_generation_deletion_uid_and_the_request_are_causes_of_work() -> No
     assert all(Seen.of(item).cause != before for item in different)
 
 
-def test_settled_is_what_was_ready_once_and_still_is() -> None:
+def test_settled_is_what_was_ready_once_and_does_not_end() -> None:
     assert Seen.of(body("True", status={"settledPlan": "p"})).settled
-    assert not Seen.of(body("False", status={"settledPlan": "p"})).settled
+    assert Seen.of(body("False", status={"settledPlan": "p"})).settled, "its server may be away for a while"
     assert not Seen.of(body("True")).settled
+    ends = {"deletionTimestamp": "2026-11-23T12:00:00Z"}
+    assert not Seen.of(body("True", status={"settledPlan": "p"}, metadata=ends)).settled
 
 
 def test_at_rest_is_what_is_ready_as_it_is_now_and_has_let_go_of_its_finalizer() -> None:
@@ -56,6 +58,7 @@ def test_at_rest_is_what_is_ready_as_it_is_now_and_has_let_go_of_its_finalizer()
     assert not Seen.of(body(**settled, metadata={"generation": 4})).at_rest
     assert not Seen.of(body(**settled, metadata={"deletionTimestamp": "2026-11-23T12:00:00Z"})).at_rest
     assert not Seen.of(body()).at_rest
+    assert not Seen.of(body("False", status={"settledPlan": "p"})).at_rest
 
 
 def test_odd_objects_are_no_reason_to_fall() -> None:
@@ -76,6 +79,27 @@ def store() -> Store:
 def test_a_stacks_edit_concerns_unsettled_deployments_of_its_namespace() -> None:
     assert list(store().users_of_stack("ops", "s")) == [ONE]
     assert list(store().users_of_stack("ops", "t")) == []
+
+
+def test_a_stacks_edit_concerns_settled_deployments_too_that_are_not_ready() -> None:
+    """Without a Stack that compiles, an edit of theirs goes nowhere."""
+    found = store()
+    found.put(ONE, Seen.of(body("False", status={"settledPlan": "p"})))
+    assert list(found.users_of_stack("ops", "s")) == [ONE]
+
+
+def test_an_outage_makes_no_settled_deployment_one_that_waits() -> None:
+    found = store()
+    two = Key("stackdeployments", "ops", "two")
+    assert list(found.disturbed_on_server("f")) == []
+    found.put(two, Seen.of(body("False", status={"settledPlan": "p"})))
+    assert two not in set(found.users_of_server("f", settled=False))
+    assert list(found.disturbed_on_server("f")) == [two]
+    assert list(found.disturbed_on_server("g")) == []
+    for more in ({"deletionTimestamp": "2026-11-23T12:00:00Z"}, {"generation": 4}):
+        found.put(two, Seen.of(body("False", status={"settledPlan": "p"}, metadata=more)))
+        assert two in set(found.users_of_server("f", settled=False)), "somebody waits for its end, or for its edit"
+        assert list(found.disturbed_on_server("f")) == []
 
 
 def test_a_server_concerns_all_that_refer_to_it_or_only_those_that_wait() -> None:
