@@ -16,6 +16,8 @@ from foreman_stacks.foreman.search import PAGE, Answers, Lists, Reader, chunks, 
 from foreman_stacks.model.values import Json
 
 _SERVER_ERROR = 500
+FEW = 3
+"""Values of one class parameter that are asked for one by one; of more, one list has them all."""
 
 
 async def _server(lists: Lists, _: port.ServerInfo) -> port.Server:
@@ -101,6 +103,25 @@ async def _override(lists: Lists, query: port.OverrideOf) -> port.OverrideValue 
     return None if row is None else port.OverrideValue(row["match"], row["value"])
 
 
+async def _override_values(lists: Lists, queries: Sequence[port.OverrideOf]) -> Mapping[port.Query[Any], Any]:
+    keys = dict.fromkeys(query.key_id for query in queries)
+    asked = [[query for query in queries if query.key_id == key] for key in keys]
+    answers: Answers = {}
+    for found in await asyncio.gather(*(_of_one_key(lists, part) for part in asked)):
+        answers.update(found)
+    return answers
+
+
+async def _of_one_key(lists: Lists, queries: Sequence[port.OverrideOf]) -> Mapping[port.Query[Any], Any]:
+    if len(queries) <= FEW:
+        return await each(_override)(lists, queries)
+    values = await _overrides(lists, port.OverridesOf(queries[0].key_id))
+    return {
+        query: port.OverrideValue(query.match, values[query.match]) if query.match in values else None
+        for query in queries
+    }
+
+
 async def _overrides(lists: Lists, query: port.OverridesOf) -> Mapping[str, Json]:
     path = f"/foreman_puppet/api/smart_class_parameters/{query.key_id}/override_values"
     return {row["match"]: row["value"] for row in await lists.pages(path, "")}
@@ -143,7 +164,7 @@ READERS: Mapping[type, Reader] = {
     port.EnvironmentNamed: each(_environment),
     port.ClassNamed: _classes,
     port.ClassKeys: each(_class_keys),
-    port.OverrideOf: each(_override),
+    port.OverrideOf: _override_values,
     port.OverridesOf: each(_overrides),
     port.ComputeResourceNamed: each(_compute_resource),
     port.ImagesOf: each(_images),

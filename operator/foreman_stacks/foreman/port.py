@@ -63,7 +63,7 @@ from foreman_stacks.foreman.queries import (
     VmPresent,
     Written,
 )
-from foreman_stacks.foreman.snapshot import Snapshot, Unread
+from foreman_stacks.foreman.snapshot import Snapshot, Unread, together
 from foreman_stacks.model.values import Secret
 
 __all__ = [
@@ -123,6 +123,7 @@ __all__ = [
     "Written",
     "applied_version",
     "reveal",
+    "together",
 ]
 
 Verb = Literal["create", "update", "delete", "start", "cancel", "move"]

@@ -5,12 +5,13 @@ An answer of the poller may be some seconds old; a decision that must not act on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from foreman_stacks.foreman.queries import Query, Written
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Unread(KeyError):
@@ -44,3 +45,20 @@ class Snapshot:
         missing = [query for query in queries if query not in self._answers]
         if missing:
             raise Unread(missing)
+
+
+def together(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """What a function says of each item; what it lacks for them is asked for all together.
+
+    Asked one after the other, each item costs a round of reading, and rounds are limited.
+    """
+    said: list[R] = []
+    missing: dict[Query[Any], None] = {}
+    for item in items:
+        try:
+            said.append(function(item))
+        except Unread as unread:
+            missing |= dict.fromkeys(unread.queries)
+    if missing:
+        raise Unread(missing)
+    return said

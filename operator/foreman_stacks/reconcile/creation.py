@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import HostDetail, HostNamed, HostRow, MarkedHosts
+from foreman_stacks.foreman.port import HostDetail, HostNamed, HostRow, MarkedHosts, together
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Creating, FailedHost, Progress
@@ -45,16 +45,13 @@ def create(world: World, scope: Scope, draft: Draft) -> None:
         return
     sent = [host for host in intended if world.fqdn(host) not in world.memory.unsent]
     world.seen.need([*resource.queries(scope), *(HostNamed(world.fqdn(host)) for host in sent)])
-    due = [host for host in intended if _due(world, host, draft)]
+    due = [host for host in together(lambda host: host if _due(world, host, draft) else None, intended) if host]
     stuck = {ref.role for ref in draft.failures}
     for host in due:
         if host.ref.role in stuck:
             draft.progress = _withdrawn(draft.progress, host.ref)
-    posts = [
-        resource.create(host, scope, staging_of(world, scope, host), world.seen)
-        for host in due
-        if host.ref in draft.progress.creating()
-    ]
+    wanted = [host for host in due if host.ref in draft.progress.creating()]
+    posts = together(lambda host: resource.create(host, scope, staging_of(world, scope, host), world.seen), wanted)
     if posts:
         draft.act(posts, Reason.PROVISIONING, f"creates {', '.join(post.key for post in posts)}")
 

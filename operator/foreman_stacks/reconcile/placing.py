@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import Change, HostDetail, HostgroupNamed, HostsOf, HostsWithEnvironment
+from foreman_stacks.foreman.port import (
+    Change,
+    HostDetail,
+    HostgroupNamed,
+    HostRow,
+    HostsOf,
+    HostsWithEnvironment,
+    together,
+)
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.reasons import Reason
@@ -24,16 +33,18 @@ def place(world: World, scope: Scope, quiesced: frozenset[HostRef], draft: Draft
 
     They go together: by themselves they would only wait there for the others.
     """
+    ripe: list[Sequence[HostScope]] = []
     for group_name in dict.fromkeys(host.group for host in scope.hosts):
         open_ = [
             host for host in scope.hosts if host.group == group_name and host.ref not in draft.progress.configured()
         ]
         mine = [host for host in open_ if host.ref in quiesced]
         if mine and (len(mine) == len(open_) or len(mine) >= resource.MOVE_AT_ONCE):
-            _place(world, scope, mine, draft)
+            ripe.append(mine)
+    together(partial(_place, world, scope, draft), ripe)
 
 
-def _place(world: World, scope: Scope, mine: Sequence[HostScope], draft: Draft) -> None:
+def _place(world: World, scope: Scope, draft: Draft, mine: Sequence[HostScope]) -> None:
     group = world.seen[HostgroupNamed(title_of(scope, mine[0].group))]
     assert group is not None
     outer = scope.chain(mine[0].group)[-1].outer_parent
@@ -64,13 +75,8 @@ def _place(world: World, scope: Scope, mine: Sequence[HostScope], draft: Draft) 
 
 def _values(world: World, portion: Sequence[HostScope], environment: str, draft: Draft) -> None:
     changes: list[Change] = []
-    for host in portion:
-        row = world.row(host)
-        if row is None:
-            continue
-        if host.parameters and row.parameters is None:
-            row = world.seen[HostDetail(row.id)] or row
-        missing = resource.remaining(host, row, environment, world.seen)
+    there = [(host, row) for host in portion if (row := world.row(host)) is not None]
+    for (host, row), missing in zip(there, together(partial(_missing, world, environment), there), strict=True):
         changes += missing
         if host.pending:
             draft.wait(Wait(Reason.MOVING, f"{row.name} waits for {', '.join(sorted(host.pending))}"))
@@ -81,3 +87,10 @@ def _values(world: World, portion: Sequence[HostScope], environment: str, draft:
             draft.wait(Wait(Reason.MOVING, f"{row.name} is in its place", after=0.0))
     if changes:
         draft.act(changes, Reason.MOVING, f"sets values of {len(portion)} hosts")
+
+
+def _missing(world: World, environment: str, found: tuple[HostScope, HostRow]) -> Sequence[Change]:
+    host, row = found
+    if host.parameters and row.parameters is None:
+        row = world.seen[HostDetail(row.id)] or row
+    return resource.remaining(host, row, environment, world.seen)

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import ClassKeys, HostgroupNamed, HostsWithEnvironment, HostTaken, OverridesOf
+from foreman_stacks.foreman.port import (
+    ClassKeys,
+    Hostgroup,
+    HostgroupNamed,
+    HostsWithEnvironment,
+    HostTaken,
+    OverridesOf,
+    together,
+)
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
@@ -121,13 +129,17 @@ def _title(world: World, name: str) -> str:
 
 def _hosts(world: World, names: dict[HostRef, str]) -> Iterator[str]:
     """Every host in its hostgroup with its environment: one thin search for each hostgroup of a role."""
-    for group_name in dict.fromkeys(role.group for role in world.plan.roles):
+
+    def look(group_name: str) -> tuple[str, Hostgroup, str, frozenset[str]] | None:
         group = world.seen[HostgroupNamed(_title(world, group_name))]
         if group is None:
-            continue
+            return None
         outer = world.plan.chain(group_name)[-1].outer_parent
         environment = environment_of(outer, world.plan.environment, world.seen) or ""
-        inside = world.seen[HostsWithEnvironment(group.id, environment)]
+        return group_name, group, environment, world.seen[HostsWithEnvironment(group.id, environment)]
+
+    looks = together(look, dict.fromkeys(role.group for role in world.plan.roles))
+    for group_name, group, environment, inside in filter(None, looks):
         for role in world.plan.roles:
             if role.group != group_name:
                 continue
@@ -158,15 +170,14 @@ def _values(world: World, scope: Scope) -> Iterator[str]:
 
 def _overrides(world: World, scope: Scope) -> Iterator[tuple[WantedOverride, str]]:
     """The override values of the Stack's hostgroups and of the hosts in them, with their environment."""
-    for group in wanted_groups(scope):
-        if not group.staging:
-            environment = environment_of(group.outer, group.environment, world.seen) or ""
-            yield from ((entry, environment) for entry in values_of(group))
+    groups = [group for group in wanted_groups(scope) if not group.staging]
+    asked = together(lambda group: environment_of(group.outer, group.environment, world.seen) or "", groups)
+    environments = {group.group: environment for group, environment in zip(groups, asked, strict=True)}
+    for group in groups:
+        yield from ((entry, environments[group.group]) for entry in values_of(group))
     for host in scope.hosts:
         if host.ref in world.progress.configured():
-            outer = scope.chain(host.group)[-1].outer_parent
-            environment = environment_of(outer, scope.environment, world.seen) or ""
-            yield from ((entry, environment) for entry in overrides_of(host, world.fqdn(host)))
+            yield from ((entry, environments[host.group]) for entry in overrides_of(host, world.fqdn(host)))
 
 
 def _computed(world: World, scope: Scope) -> Iterator[str]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import Change, HostgroupNamed, HostNamed, HostRow, Query, Snapshot
+from foreman_stacks.foreman.port import Change, HostgroupNamed, HostNamed, HostRow, Query, Snapshot, together
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.progress import FailedHost, Progress, StepState
@@ -111,8 +111,9 @@ class World(Moment):
 
     def managed(self) -> frozenset[str]:
         """The outer hostgroups that bring class `puppet`: there it decides whether the agent runs by itself."""
-        outer = {group.outer_parent for group in self.plan.groups if group.outer_parent}
-        return frozenset(title for title in outer if PUPPET in inherited_classes(title, self.seen))
+        outer = dict.fromkeys(group.outer_parent for group in self.plan.groups if group.outer_parent)
+        found = together(lambda title: (title, inherited_classes(title, self.seen)), outer)
+        return frozenset(title for title, classes in found if PUPPET in classes)
 
     def fqdn(self, host: HostScope) -> str:
         """The host's full name."""

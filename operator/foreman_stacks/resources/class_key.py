@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from foreman_stacks.foreman.port import Change, ClassKeys, HostgroupNamed, Query, Snapshot
+from foreman_stacks.foreman.port import Change, ClassKeys, HostgroupNamed, Query, Snapshot, together
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.values import Bound
 from foreman_stacks.resources.groups import environment_of, wanted_groups
@@ -40,8 +40,10 @@ class ClassKeyKind:
 
     def changes(self, wanted: Sequence[WantedKey], seen: Snapshot) -> Sequence[Change]:
         """One PUT for each key that is off."""
+        environments = together(lambda key: environment_of(key.outer, key.environment, seen) or "", wanted)
         asked = [
-            (key, ClassKeys(environment_of(key.outer, key.environment, seen) or "", key.puppet_class)) for key in wanted
+            (key, ClassKeys(environment, key.puppet_class))
+            for key, environment in zip(wanted, environments, strict=True)
         ]
         seen.need(query for _, query in asked)
         found = []

@@ -14,6 +14,7 @@ from foreman_stacks.foreman.port import (
     Snapshot,
     TaxonomyNamed,
     Written,
+    together,
 )
 from foreman_stacks.model.identity import Identity, Mark
 from foreman_stacks.model.scope import ClassScope, GroupScope, Scope
@@ -114,7 +115,7 @@ def inherited_classes(outer: str, seen: Snapshot) -> frozenset[str]:
         return frozenset()
     if group.environment_id is not None:
         return group.all_classes
-    above = [seen[HostgroupById(ancestor)] for ancestor in group.ancestors]
+    above = together(lambda ancestor: seen[HostgroupById(ancestor)], group.ancestors)
     return group.all_classes.union(*(row.all_classes for row in above if row is not None))
 
 

@@ -16,6 +16,7 @@ from foreman_stacks.foreman.port import (
     Query,
     Snapshot,
     TaxonomyNamed,
+    together,
 )
 from foreman_stacks.model.identity import MARK_PARAMETER
 from foreman_stacks.model.schema import Name, Prose, Rule, Written, keyed
@@ -83,12 +84,13 @@ class HostgroupKind:
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
         """A POST for each group that is not there and whose parent is."""
-        fresh = [
-            (group, environment_of(group.outer, group.environment, seen) or "")
+        new = [
+            group
             for group in wanted
             if seen[HostgroupNamed(group.title)] is None
             and (not group.parent or seen[HostgroupNamed(group.parent)] is not None)
         ]
+        fresh = together(lambda group: (group, environment_of(group.outer, group.environment, seen) or ""), new)
         names = [(environment, entry.name) for group, environment in fresh for entry in group.classes]
         keyed = [(environment, name) for group, environment in fresh for name, _ in group.values]
         ids: list[Query[Any]] = [EnvironmentNamed(environment) for _, environment in fresh if environment]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import Field
@@ -17,6 +18,7 @@ from foreman_stacks.foreman.port import (
     OverrideValue,
     Query,
     Snapshot,
+    together,
 )
 from foreman_stacks.model.schema import ClassName, ClassParameterName, Expression, Valued, Written
 from foreman_stacks.model.scope import Scope
@@ -86,13 +88,14 @@ class ParameterOverrideKind:
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
         """One call for each value that is missing or differs, found by its match."""
-        found: list[Change] = []
-        for group in wanted:
-            if seen[HostgroupNamed(group.title)] is not None:
-                environment = environment_of(group.outer, group.environment, seen) or ""
-                found += changes_of(values_of(group), environment, seen)
-                found += _release(group, environment, seen) if group.freed else []
-        return found
+        there = [group for group in wanted if seen[HostgroupNamed(group.title)] is not None]
+        return [change for changes in together(partial(_changes, seen), there) for change in changes]
+
+
+def _changes(seen: Snapshot, group: WantedGroup) -> list[Change]:
+    environment = environment_of(group.outer, group.environment, seen) or ""
+    found = changes_of(values_of(group), environment, seen)
+    return found + _release(group, environment, seen) if group.freed else found
 
 
 def _release(group: WantedGroup, environment: str, seen: Snapshot) -> list[Change]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from foreman_stacks.foreman.port import Change, ClassNamed, HostgroupNamed, Query, Snapshot
+from foreman_stacks.foreman.port import Change, ClassNamed, HostgroupNamed, Query, Snapshot, together
 from foreman_stacks.model.schema import ClassName, Written, keyed
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.resources.groups import WantedGroup, environment_of, wanted_groups
@@ -52,23 +53,26 @@ class PuppetClassKind:
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
         """One call for each class that is missing or too much; a class of an ancestor counts as there (foreman-api §7.2)."""
-        found: list[Change] = []
-        for group in wanted:
-            row = seen[HostgroupNamed(group.title)]
-            if row is None:
-                continue
-            names = {entry.name for entry in group.classes}
-            environment = environment_of(group.outer, group.environment, seen) or ""
-            missing, surplus = sorted(names - row.all_classes), sorted(row.classes - names)
-            seen.need([ClassNamed(environment, name) for name in (*missing, *surplus)])
-            for name in missing:
-                body = {"puppetclass_id": seen[ClassNamed(environment, name)]}
-                found.append(_change("create", group, name, (row.id,), body))
-            for name in surplus:
-                number = seen[ClassNamed(environment, name)]
-                if number is not None:  # one of another environment is given to nobody
-                    found.append(_change("delete", group, name, (row.id, number), {}))
-        return found
+        return [change for changes in together(partial(_changes, seen), wanted) for change in changes]
+
+
+def _changes(seen: Snapshot, group: WantedGroup) -> list[Change]:
+    row = seen[HostgroupNamed(group.title)]
+    if row is None:
+        return []
+    names = {entry.name for entry in group.classes}
+    environment = environment_of(group.outer, group.environment, seen) or ""
+    missing, surplus = sorted(names - row.all_classes), sorted(row.classes - names)
+    seen.need([ClassNamed(environment, name) for name in (*missing, *surplus)])
+    found = []
+    for name in missing:
+        body = {"puppetclass_id": seen[ClassNamed(environment, name)]}
+        found.append(_change("create", group, name, (row.id,), body))
+    for name in surplus:
+        number = seen[ClassNamed(environment, name)]
+        if number is not None:  # one of another environment is given to nobody
+            found.append(_change("delete", group, name, (row.id, number), {}))
+    return found
 
 
 def _change(

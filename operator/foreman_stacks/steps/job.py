@@ -20,7 +20,7 @@ from foreman_stacks.foreman.port import (
     JobWithToken,
     NewestReport,
     Query,
-    Unread,
+    together,
 )
 from foreman_stacks.model.identity import HostRef, ranges
 from foreman_stacks.model.outcome import Done, Failed, Wait
@@ -164,17 +164,11 @@ def _judge(
 
     `over`: what is asked again at no cost of retries has an end all the same, the time-out from the first attempt on.
     """
-    verdicts: dict[HostRef, Verdict] = {}
-    missing: list[Query[Any]] = []
-    for target in mine:
-        try:
-            verdict = kind.judge(target, results[target.ref], *of, context)
-            verdicts[target.ref] = Bad("Timeout", verdict.cause) if over and isinstance(verdict, Again) else verdict
-        except Unread as unread:
-            missing += unread.queries
-    if missing:
-        raise Unread(missing)
-    return verdicts
+    found = together(lambda target: kind.judge(target, results[target.ref], *of, context), mine)
+    return {
+        target.ref: Bad("Timeout", verdict.cause) if over and isinstance(verdict, Again) else verdict
+        for target, verdict in zip(mine, found, strict=True)
+    }
 
 
 def _find(run: Run, context: Context) -> Job | None:

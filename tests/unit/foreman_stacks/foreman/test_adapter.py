@@ -106,6 +106,28 @@ def test_equal_kinds_of_question_share_a_request() -> None:
     in_lab(story)
 
 
+def test_many_values_of_one_class_parameter_are_read_as_one_list_and_few_one_by_one() -> None:
+    async def story(lab: Lab) -> None:
+        group = await a_group(lab)
+        keys = await lab.ask(ClassKeys(ENVIRONMENT, "zookeeper"))
+        one, other = keys["id"].id, keys["client_ip"].id
+        names = [(await a_host(lab, f"h{number}", group)).name for number in range(5)]
+        for name in names[1:]:
+            body = {"match": f"fqdn={name}", "value": name}
+            await lab.foreman.write(Change("create", "override_value", name, body, (one,)))
+        alone = [await lab.ask(OverrideOf(one, f"fqdn={name}")) for name in names]
+        assert [value and value.value for value in alone] == [None, *names[1:]]
+        lab.forget()
+        many: list[Query[Any]] = [OverrideOf(one, f"fqdn={name}") for name in names]
+        found = await lab.foreman.read([*many, OverrideOf(other, f"fqdn={names[0]}")])
+        assert [found[query] for query in many] == alone
+        assert found[OverrideOf(other, f"fqdn={names[0]}")] is None
+        path = "GET /foreman_puppet/api/smart_class_parameters/:key/override_values"
+        assert lab.requests == {path: 1, f"{path}/:id": 1}
+
+    in_lab(story)
+
+
 def test_a_thousand_names_fit_into_the_servers_query_strings() -> None:
     async def story(lab: Lab) -> None:
         group = await a_group(lab)

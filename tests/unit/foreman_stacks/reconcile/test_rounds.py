@@ -1,0 +1,183 @@
+"""A decision over many hosts or hostgroups reads in as many rounds as one over few: rounds are waited for, and limited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from foreman_stacks.foreman import port
+from foreman_stacks.foreman.port import Change, ClassKey, Parameter, Query, Snapshot
+from foreman_stacks.model.identity import Mark
+from foreman_stacks.model.progress import Creating, Progress, RoleProgress
+from foreman_stacks.plan.model import Plan
+from foreman_stacks.reconcile import creation, placing, settled
+from foreman_stacks.reconcile.acting import decided
+from foreman_stacks.reconcile.memory import Memory
+from foreman_stacks.reconcile.world import Draft, World
+from foreman_stacks.resources import KINDS
+from foreman_stacks.settings import Settings
+from tests.unit.foreman_stacks.made import IDENTITY, NOW, OUTER, a_plan, host_row, hostgroup, marked
+
+KEYS = {
+    name: ClassKey(number, "zookeeper", name, "string", override=True)
+    for number, name in enumerate(("id", "client_ip", "servers", "install_java", "java_package"))
+}
+OURS: dict[str, Any] = {
+    "parameters": (marked(Mark(str(IDENTITY), group="any")), Parameter("servers", [], "array")),
+    "classes": frozenset({"zookeeper"}),
+    "all_classes": frozenset({"zookeeper"}),
+}
+
+
+@dataclass
+class Shown:
+    """A Foreman with all hostgroups and hosts that anybody asks for, and without any value of a host.
+
+    Outer hostgroups have their environment from an ancestor of their own; `made`: whether ours are there.
+    """
+
+    plan: Plan
+    made: bool = True
+    more: bool = False
+    """Whether each of ours has a class of its own that it should not have."""
+    rounds: int = 0
+    _groups: dict[str, int] = field(default_factory=dict)
+
+    async def read(self, queries: Iterable[Query[Any]]) -> Mapping[Query[Any], Any]:
+        self.rounds += 1
+        return {query: self._answer(query) for query in queries}
+
+    def _answer(self, query: Query[Any]) -> Any:
+        match query:
+            case port.HostgroupNamed(title):
+                number = self._groups.setdefault(title, len(self._groups) + 10)
+                if "ops.ring" not in title:
+                    return hostgroup(number, title, environment_id=None, environment=None, ancestors=(1000 + number,))
+                ours = OURS | ({"classes": frozenset({title})} if self.more else {})
+                return hostgroup(number, title, **ours) if self.made else None
+            case port.HostgroupById(ident):
+                return hostgroup(ident, "above")
+            case port.HostNamed(name):
+                role, index = name.partition(".")[0].rsplit("-", 2)[1:]
+                return replace(host_row(int(index), role=role), parameters=None)
+            case port.HostDetail(ident):
+                return host_row(ident - 100)
+            case port.ClassKeys():
+                return KEYS
+            case port.HostsWithEnvironment():
+                roles = self.plan.roles
+                return frozenset(f"{host.label}.example.com" for role in roles for host in role.hosts)
+            case port.OverridesOf():
+                return {}
+            case port.OverrideOf():
+                return None
+        return 1
+
+    async def write(self, change: Change) -> Any:
+        raise AssertionError(change)
+
+    async def close(self) -> None:
+        return
+
+
+def parents(groups: int) -> list[dict[str, Any]]:
+    """An outer hostgroup for each of them."""
+    return [{"name": f"g{number}", "parent": f"{OUTER} {number}"} for number in range(1, groups)]
+
+
+def many(groups: int) -> Callable[[dict[str, Any]], None]:
+    """The ZooKeeper Stack with so many hostgroups like its own, each with a role of its own."""
+
+    def change(spec: dict[str, Any]) -> None:
+        (group,), (role,) = spec["hostgroups"], spec["roles"]
+        role["count"].update(min=1, max=100)
+        role["parameters"] = [{"name": "rack", "expression": "string(host.index)"}]
+        spec["hostgroups"] += [{**group, "name": f"g{number}"} for number in range(1, groups)]
+        for number in range(1, groups):
+            spec["roles"].append({**role, "name": f"r{number}", "hostgroup": f"g{number}"})
+
+    return change
+
+
+def world_of(plan: Plan, progress: Progress, seen: Snapshot, memory: Memory) -> World:
+    known: dict[str, Any] = {"plan": plan, "progress": progress, "url": "", "key": b"k"}
+    return World(seen, memory, Settings(), NOW, **known)
+
+
+def rounds(
+    plan: Plan, progress: Progress, decide: Callable[[World, Draft], object], *, made: bool = True, more: bool = False
+) -> tuple[int, Draft]:
+    """How many rounds of reading a decision of a process that knows nothing takes, and what it says."""
+    foreman, memory = Shown(plan, made, more), Memory(NOW)
+
+    def decision(seen: Snapshot) -> Draft:
+        draft = Draft(progress)
+        decide(world_of(plan, progress, seen, memory), draft)
+        return draft
+
+    draft = asyncio.run(decided(decision, foreman, memory, {}))
+    return foreman.rounds, draft
+
+
+def progress_of(plan: Plan, role: Callable[[frozenset[int]], RoleProgress]) -> Progress:
+    """All hosts of each role as far as this."""
+    return Progress(roles={found.name: role(frozenset(host.ref.index for host in found.hosts)) for found in plan.roles})
+
+
+def test_the_own_values_of_a_hundred_hosts_in_two_groups_are_read_together() -> None:
+    def place(world: World, draft: Draft) -> None:
+        placing.place(world, world.scope(), world.progress.built(), draft)
+
+    found = {}
+    for count in (2, 50):
+        plan = a_plan(count, many(2))
+        found[count], draft = rounds(
+            plan, progress_of(plan, lambda all_: RoleProgress(created=all_, built=all_)), place
+        )
+        updates = [change for wave in draft.waves for change in wave if change.resource == "host"]
+        assert len(updates) == 2 * count, "nothing is known of their values: they are all written"
+    assert found[50] == found[2]
+
+
+def test_hosts_that_were_posted_before_a_restart_are_looked_up_together() -> None:
+    def create(world: World, draft: Draft) -> None:
+        creation.create(world, world.scope(), draft)
+
+    found = {}
+    for count in (2, 30):
+        plan = a_plan(count, many(1))
+        intended = progress_of(plan, lambda all_: RoleProgress(creating=Creating(all_, NOW)))
+        found[count], draft = rounds(plan, intended, create)
+        assert len(draft.progress.created()) == count
+    assert found[30] == found[2]
+
+
+@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_kind_of_resource_asks_for_all_its_hostgroups_together(kind: Any, made: bool) -> None:
+    def configure(world: World, draft: Draft) -> None:
+        wanted = kind.wanted(world.scope())
+        world.seen.need(kind.queries(wanted))
+        kind.changes(wanted, world.seen)
+
+    found = {}
+    for groups in (2, 30):
+        plan = a_plan(1, many(groups), hostgroups=parents(groups))
+        found[groups], _ = rounds(plan, Progress(), configure, made=made, more=True)
+    assert found[30] == found[2]
+
+
+def test_a_look_at_drift_asks_for_all_hostgroups_together() -> None:
+    def look(world: World, _: Draft) -> None:
+        assert all("value" in line for line in settled.drift(world)), "all is looked at, to the values"
+
+    found = {}
+    for groups in (2, 30):
+        plan = a_plan(1, many(groups), hostgroups=parents(groups))
+        there = progress_of(plan, lambda all_: RoleProgress(created=all_, built=all_, configured=all_))
+        found[groups], _ = rounds(plan, there, look)
+    assert found[30] == found[2]
