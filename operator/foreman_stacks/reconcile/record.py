@@ -7,7 +7,7 @@ Ready, nowhere else. What it says is done counts as done.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -99,6 +99,18 @@ def change(root: Hostgroup, progress: Progress) -> Change:
         body = {"name": RECORD_PARAMETER, **body}
         return Change("create", "hostgroup_parameter", key, body, (root.id,), settles=settles)
     return Change("update", "hostgroup_parameter", key, body, (root.id, RECORD_PARAMETER), settles=settles)
+
+
+def before(root: Hostgroup | None, progress: Progress, waves: Iterable[Sequence[Change]]) -> tuple[Change, ...]:
+    """What is written in front of a run: nothing when the record says it already, or will after these waves.
+
+    A pass may start several runs. All of them were intended in a pass before, so one record has them all.
+    """
+    if root is None:
+        return ()
+    found = change(root, progress)
+    said = root.record == found.body["value"] or any(found.key == other.key for wave in waves for other in wave)
+    return () if said else (found,)
 
 
 def _with(root: Hostgroup, value: str) -> Hostgroup:

@@ -94,7 +94,7 @@ def run_periodic(world: World, scope: Scope, draft: Draft) -> bool:
     managed = bool(world.managed())
     if managed:
         root = world.seen[HostgroupNamed(root_title(scope))]
-        context = replace(context, before_run=(record.change(root, draft.progress),) if root else ())
+        context = replace(context, before_run=record.before(root, draft.progress, draft.waves))
     advance = periodic_puppet.advance(progress, targets, context, managed=managed)
     _book(draft, advance, Reason.RESUMING_PUPPET)
     return isinstance(advance.outcome, Done)
@@ -114,7 +114,7 @@ def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | 
         roles = frozenset(action.acts_on())
         if _begins(world, draft, progress, chosen) and not enc.verify(world, scope, roles, draft):
             return None
-        context = replace(context, before_run=(record.change(root, draft.progress),) if root else ())
+        context = replace(context, before_run=record.before(root, draft.progress, draft.waves))
     return action.advance(progress, chosen, context)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
 from foreman_stacks.api.meta import FINALIZER, RECONCILE_ANNOTATION
 from foreman_stacks.errors import ForemanError, ForemanRefused, ForemanUnreachable
 from foreman_stacks.foreman.port import Change, HostgroupNamed
+from foreman_stacks.model.identity import RECORD_PARAMETER
 from foreman_stacks.reconcile import record
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
-from tests.unit.foreman_stacks.reconcile.desk import KEY, STACK, Desk, at_desk
+from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, STACK, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, ROOT, STAGING, hosts, intended, is_ready, posts
 
 # --- fair weather ------------------------------------------------------------------------------------------------------
@@ -120,6 +122,52 @@ async def drifted(desk: Desk) -> None:
     assert host["name"] in desk.message("Drifted")
     assert is_ready(desk)
     assert desk.wrote == []
+
+
+def test_runs_that_start_together_have_one_record_in_front_of_them_all() -> None:
+    async def story(desk: Desk) -> None:
+        (role,) = ZOOKEEPER["roles"]
+        roles = [{**role, "name": name, "count": {"min": 1, "max": 3, "default": 1}} for name in ("zk", "more")]
+        steps = [{"name": f"run_{name}", "puppetRun": {"roles": [name]}} for name in ("zk", "more")]
+        desk.stack(roles=roles, steps=steps, periodicPuppet="Disabled", outputs=[])
+        desk.deployment(roles=[{"name": name, "count": 1, "sources": [SOURCE]} for name in ("zk", "more")])
+        records: list[dict[str, Any]] = []
+
+        def note(change: Change) -> ForemanError | None:
+            if change.key.endswith(RECORD_PARAMETER):
+                records.append(json.loads(change.body["value"]))
+            return None
+
+        desk.fails = note
+        await desk.until(lambda: is_ready(desk))
+        runs = [text for text in desk.wrote if text.startswith("start job") or text.endswith(RECORD_PARAMETER)]
+        names = ["start" if text.startswith("start") else text.partition(" ")[0] for text in runs]
+        assert names[-4:] == ["create", "start", "start", "update"], runs
+        assert [sorted(found["runs"]) for found in records] == [["run_more", "run_zk"], []]
+
+    at_desk(story)
+
+
+def test_a_run_that_foreman_refuses_for_a_while_does_not_write_its_record_each_time() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        refused: list[str] = []
+
+        def refuse(change: Change) -> ForemanError | None:
+            if change.verb != "start" or not desk.role("configured") or len(refused) == 5:
+                return None
+            refused.append(change.key)
+            return ForemanRefused("POST /api/v2/job_invocations: 422 no", status=422)
+
+        desk.fails = refuse
+        await desk.until(lambda: is_ready(desk))
+        assert len(refused) == 5
+        assert [text.partition(" ")[0] for text in desk.wrote if text.endswith(RECORD_PARAMETER)] == [
+            "create",
+            "update",
+        ]
+
+    at_desk(story)
 
 
 # --- accidents -----------------------------------------------------------------------------------------------------------
