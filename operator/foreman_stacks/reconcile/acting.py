@@ -66,6 +66,9 @@ async def do(waves: Sequence[Sequence[Change]], foreman: Foreman, memory: Memory
 
 
 async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[], datetime]) -> None:
+    if not change.intent and memory.vain(change, now()):
+        message = f"{change}: was written several times, and Foreman takes it and shows it otherwise: see there why"
+        raise ForemanRefused(message, status=200)
     memory.sending(change, now())
     try:
         row = await foreman.write(change)
@@ -87,7 +90,7 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
             memory.refused[change.key] = _words(error)
             return
         row = None
-    memory.done(change, row)
+    memory.done(change, row, now())
 
 
 def _words(error: ForemanError) -> str:

@@ -142,22 +142,14 @@ def _configure(world: World, scope: Scope, draft: Draft) -> bool:
         world.seen.need(kind.queries(wanted))
         changes = list(kind.changes(wanted, world.seen))
         if changes:
-            vain = [change for change in changes if world.memory.vain(change)]
             ripe = [change for change in changes if not _may_appear(world, change)]
-            if vain:
-                draft.stall(Reason.FOREMAN_REFUSED, *map(_in_vain, vain))
-            elif ripe:
+            if ripe:
                 draft.act(ripe, Reason.CONFIGURING)
             else:
                 message = f"looks whether {changes[0].key} was created"
                 draft.wait(Wait(Reason.CONFIGURING, message, after=world.settings.lookup_every))
             return True
     return False
-
-
-def _in_vain(change: Change) -> Problem:
-    what = "was written several times, and Foreman takes it and shows another value"
-    return Problem(change.key, what, "see in Foreman what becomes of it, then request a reconcile")
 
 
 def _may_appear(world: World, change: Change) -> bool:
@@ -169,7 +161,10 @@ def _may_appear(world: World, change: Change) -> bool:
 
 
 def _settle(world: World, scope: Scope, draft: Draft) -> None:
-    """All is done: empty staging groups go, the record says so, and then the status may say Ready."""
+    """All is done: empty staging groups go, the record says so, and then the status may say Ready.
+
+    One that Foreman refuses to delete stays: it does no harm, and people are told.
+    """
     if not enc.in_place(world, scope, frozenset(role.name for role in world.plan.roles), draft):
         return
     groups = sorted({group.group for group in wanted_groups(scope)})
@@ -178,7 +173,11 @@ def _settle(world: World, scope: Scope, draft: Draft) -> None:
     left = [group for title in titles if (group := world.seen[HostgroupNamed(title)]) is not None]
     ours = [group for group in left if group.mark is not None and group.mark.identity == str(world.plan.identity)]
     world.seen.need([HostsOf(group.id) for group in ours])
-    empty = [group for group in ours if not world.seen[HostsOf(group.id)]]
+    refused = world.memory.refused
+    draft.notes += [
+        f"hostgroup {group.title!r} stays: {refused[group.title]}" for group in ours if group.title in refused
+    ]
+    empty = [group for group in ours if group.title not in refused and not world.seen[HostsOf(group.id)]]
     if empty:
         draft.act(
             [

@@ -208,6 +208,8 @@ class Living:
         except ForemanError as error:
             run.progress = status.parse(run.seen.get("status"))  # as it was just written, intents and all
             return await self._foreman_failed(run, world.plan, connection, error)
+        if settled_now:
+            await self._reporter.notes(run, draft.notes)
         run.memory.rebuffed = False
         if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
             run.memory.doubt()  # it is mended in Foreman, or nowhere

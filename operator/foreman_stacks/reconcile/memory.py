@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -37,7 +36,9 @@ _KEPT: tuple[type[Query[Any]], ...] = (
 
 
 OFTEN = 3
-"""Times that one and the same value is written before we give up."""
+"""Times that one and the same is written before it counts as written in vain."""
+VAIN_FOR = timedelta(minutes=30)
+"""How long that counts: somebody may have mended it unasked, and who changes a value back now and then is no such case."""
 
 
 def _content(change: Change) -> tuple[str, int]:
@@ -61,8 +62,8 @@ class Memory:
     """Titles of hostgroups that this process posted without an answer."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why Foreman refused a key for good."""
-    written: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """How often a write succeeded, by what it is and a hash of its body."""
+    written: dict[tuple[str, int], tuple[int, datetime]] = field(default_factory=dict)
+    """How often a write succeeded, and when the last time, by what it is and a hash of its body."""
     anchored: bool = False
     """Whether this process has seen our finalizer on the server: without it the server may go before its deployments."""
     rebuffed: bool = False
@@ -131,19 +132,21 @@ class Memory:
         if change.intent:
             self.unsent.add(change.key)
 
-    def done(self, change: Change, row: Any) -> None:
+    def done(self, change: Change, row: Any, now: datetime) -> None:
         """A change succeeded."""
         self.posting.pop(change.key, None)
-        self.written[_content(change)] += 1
+        content = _content(change)
+        self.written[content] = (self.written.get(content, (0, now))[0] + 1, now)
         if change.resource == "override_value":
             self.verified.clear()  # a value that the site shadows may have been equal to ours by chance
         self.kept.update(change.settles)
         if change.answers is not None and row is not None:
             self.kept[change.answers] = row
 
-    def vain(self, change: Change) -> bool:
+    def vain(self, change: Change, now: datetime) -> bool:
         """Whether just this was written often enough already: Foreman takes it and shows something else."""
-        return self.written[_content(change)] >= OFTEN
+        times, last = self.written.get(_content(change), (0, now))
+        return times >= OFTEN and now < last + VAIN_FOR
 
     def forgive(self) -> None:
         """A person has mended something: what was refused, in vain or too slow may be tried again."""
@@ -198,6 +201,8 @@ class Memory:
         There may be thousands of such deployments.
         """
         self.doubt()
+        self.refused.clear()
+        self.written.clear()
         for known in (self.names, self.sent, self.unsent, self.missing, self.sighted, self.building):
             known.clear()
         self.projected.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,6 +88,11 @@ class Reporter:
             await self._cluster.post_event(about, event)
         except ClusterError as error:
             _log.info("no event %s: %s", event.reason, error)
+
+    async def notes(self, run: Pass, notes: Iterable[str]) -> None:
+        """What people should know, though nothing is wrong."""
+        for note in notes:
+            await self.event(run.seen, Event("Normal", "Retained", note))
 
     async def hold(self, run: Pass) -> None:
         """Our finalizer: from here on the object stays until its end is done."""

@@ -11,11 +11,13 @@ import pytest
 from foreman_stacks.cluster.port import Key
 from foreman_stacks.foreman.port import Change, ClassKeys, HostgroupNamed
 from foreman_stacks.model.identity import MARK_PARAMETER
+from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
 from tests.unit.foreman_stacks.lab import ENVIRONMENT, OUTER, Lab
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, Desk, at_desk
 
 ROOT = f"{OUTER}/zk (ops.ring)"
+STAGING = f"{OUTER}/zk staging (ops.ring)"
 
 
 async def settle(desk: Desk, passes: int = 6) -> str:
@@ -160,6 +162,34 @@ def test_what_foreman_takes_and_does_not_keep_is_not_written_for_ever() -> None:
         await desk.until(lambda: desk.ready == "False/ForemanRefused", passes=30)
         assert f"{ROOT} servers" in desk.message()
         assert desk.wrote.count(f"update hostgroup_parameter {ROOT} servers") == 3
+
+    at_desk(story)
+
+
+def test_hosts_that_foreman_says_it_moved_and_did_not_are_not_moved_for_ever() -> None:
+    async def story(desk: Desk) -> None:
+        broken = True
+
+        async def undo(change: Change) -> None:
+            """Foreman answers with a count, and the hosts stay where they are."""
+            if change.verb == "move" and broken:
+                staging = await desk.lab.ask(HostgroupNamed(STAGING))
+                for ident in change.body["included"]["ids"]:
+                    body = {"hostgroup_id": staging.id}
+                    await desk.lab.foreman.write(Change("update", "host", "x", body, (ident,)))
+
+        desk.after = undo
+        moves = "move host 2 hosts to " + ROOT
+        await desk.until(lambda: desk.ready == "False/ForemanRefused")
+        assert f"{moves}: was written several times" in desk.message()
+        for _ in range(5):
+            assert (await desk.look()).error, "with growing pauses"
+            desk.wait(60.0)
+        assert desk.wrote.count(moves) == OFTEN
+        broken = False
+        desk.wait(VAIN_FOR.total_seconds())
+        await desk.until(lambda: desk.role("configured") == {1, 2})
+        assert desk.wrote.count(moves) == OFTEN + 1, "mended meanwhile, unasked"
 
     at_desk(story)
 

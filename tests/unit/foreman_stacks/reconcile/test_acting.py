@@ -34,7 +34,7 @@ from foreman_stacks.foreman.port import (
 )
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.reconcile.acting import MAX_ROUNDS, decided, do
-from foreman_stacks.reconcile.memory import Memory
+from foreman_stacks.reconcile.memory import OFTEN, Memory
 from foreman_stacks.reconcile.world import Draft
 from tests.unit.foreman_stacks.made import NOW, host_row, hostgroup, later
 
@@ -251,6 +251,22 @@ def test_waves_follow_one_another_and_an_error_ends_them_after_its_wave() -> Non
     with pytest.raises(ForemanRefused):
         asyncio.run(do(waves, foreman, Memory(NOW), lambda: NOW))
     assert foreman.sent == ["update host a", "update host b", "update host c"]
+
+
+def test_what_foreman_takes_and_does_not_do_is_a_refusal_and_is_not_sent_again() -> None:
+    foreman, memory = Told(), Memory(NOW)
+    for number in range(OFTEN):
+        assert write(UPDATE, foreman, memory, seconds=number) is None
+    error = write(UPDATE, foreman, memory, seconds=OFTEN)
+    assert isinstance(error, ForemanRefused)
+    assert "update override_value x: was written several times" in str(error)
+    assert foreman.sent == [str(UPDATE)] * OFTEN
+
+
+def test_what_is_sent_once_by_its_intent_is_never_held_back() -> None:
+    foreman, memory = Told(), Memory(NOW)
+    for _ in range(OFTEN + 1):
+        assert write(JOB, foreman, memory) is None
 
 
 # --- memory --------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, STACK, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, hosts, is_ready, posts
 
@@ -132,6 +133,29 @@ def test_delete_removes_what_is_ours_and_lets_go(when: str) -> None:
         assert len(desk.lab.rows("hostgroups")) == groups
         assert not desk.lab.world.vms
         assert (await desk.look()).after is None
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+def test_what_is_hidden_from_the_delete_is_not_deleted_for_ever() -> None:
+    async def story(desk: Desk) -> None:
+        """404 is also Foreman's answer where a filter of our role hides the host from this call alone."""
+        desk.stack(**ONE_RUN)
+        desk.deployment(deletionPolicy="Delete")
+        await desk.until(lambda: desk.role("created") == {1, 2})
+        desk.lab.world.faults.add({"kind": "status", "method": "DELETE", "path": "/api/v2/hosts/*", "status": 404})
+        desk.kube.remove(KEY)
+        desk.lab.forget()
+        await desk.until(lambda: desk.conditions.get("Deleting") == "False/ForemanRefused")
+        assert "was written several times" in desk.message("Deleting")
+        for _ in range(5):
+            assert (await desk.look()).error, "with growing pauses"
+            desk.wait(60.0)
+        assert sum(text.startswith("delete host ") for text in desk.wrote) == 2 * OFTEN
+        desk.lab.world.faults.clear()
+        desk.wait(VAIN_FOR.total_seconds())
+        await desk.until(lambda: KEY not in desk.kube.objects)
+        assert hosts(desk) == []
 
     at_desk(story, host_create_timeout=10.0)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from foreman_stacks.foreman.port import Change
-from foreman_stacks.reconcile.memory import Memory
+from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR, Memory
 from tests.unit.foreman_stacks.made import NOW, later
 
 POST = Change("create", "hostgroup", "Base/zk")
@@ -21,7 +21,7 @@ def test_a_plan_of_our_own_has_nothing_on_its_way_but_what_we_posted_without_an_
     assert memory.group_may_appear_until("one", 300, "Base/zk") == later(310)
     assert memory.group_may_appear_until("one", 300, "Base/other") is None
     assert memory.group_may_appear_until("one", 300) == later(310), "any one"
-    memory.done(POST, None)
+    memory.done(POST, None, later(20))
     assert memory.group_may_appear_until("one", 300) is None
 
 
@@ -39,3 +39,18 @@ def test_a_plan_that_follows_one_of_an_earlier_process_is_not_all_ours() -> None
     memory.accept("", "ours")
     memory.accept("ours", "ours, edited")
     assert memory.group_may_appear_until("ours, edited", 300) is None
+
+
+def test_what_was_written_often_is_vain_for_a_while_and_other_content_never_was() -> None:
+    memory, same = Memory(started=NOW), Change("update", "host_parameter", "a x", {"value": "1"}, (1, "x"))
+    for number in range(OFTEN):
+        assert not memory.vain(same, later(number)), number
+        memory.done(same, None, later(number))
+    assert memory.vain(same, later(OFTEN))
+    assert not memory.vain(Change("update", "host_parameter", "a x", {"value": "2"}, (1, "x")), later(OFTEN))
+    weeks = VAIN_FOR.total_seconds() * 1000
+    assert not memory.vain(same, later(weeks)), "somebody who changes it back now and then"
+    memory.done(same, None, later(weeks))
+    assert memory.vain(same, later(weeks + 1)), "once more, and it helped nothing"
+    memory.forgive()
+    assert not memory.vain(same, later(weeks + 1)), "a person asks"

@@ -251,6 +251,27 @@ def test_whatever_fails_once_an_epoch_is_never_taken_back_and_nothing_is_made_tw
     at_desk(story, host_create_timeout=10.0)
 
 
+def test_a_staging_group_that_foreman_does_not_delete_stays_and_people_are_told() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        tried: list[str] = []
+
+        def refuse(change: Change) -> ForemanError | None:
+            if (change.verb, change.resource) != ("delete", "hostgroup"):
+                return None
+            tried.append(change.key)
+            return ForemanRefused("DELETE /api/v2/hostgroups/9: 409 has a child", status=409)
+
+        desk.fails = refuse
+        await desk.until(lambda: is_ready(desk))
+        await desk.look()
+        assert tried == [STAGING]
+        notes = [event.message for event in desk.kube.events if event.reason == "Retained"]
+        assert notes == [f"hostgroup {STAGING!r} stays: 409 has a child"]
+
+    at_desk(story)
+
+
 def test_failed_hosts_stall_the_step_until_the_stack_is_mended() -> None:
     async def story(desk: Desk) -> None:
         desk.stack(**ONE_RUN)

@@ -127,7 +127,7 @@ def test_a_job_under_way_is_cancelled_once_and_waited_for_before_anything_goes()
     draft = end(seen, running())
     assert waves(draft) == [[f"cancel job {JOB}"]]
     memory = Memory(NOW)
-    memory.done(draft.waves[0][0], None)
+    memory.done(draft.waves[0][0], None, NOW)
     again = end(seen | memory.kept, running(), memory=memory)
     assert again.waves == []
     assert again.waits
