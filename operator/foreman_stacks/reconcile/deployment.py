@@ -32,9 +32,9 @@ class Deployments:
         self._started = now()
         self._memories: dict[tuple[Key, str], Memory] = {}
         reporter = Reporter(cluster, now)
-        self.ledger = Ledger(timedelta(seconds=2 * settings.recheck))
+        self.ledger = Ledger(timedelta(seconds=2 * settings.recheck), settings.job_lost_after)
         self._living = Living(cluster, servers, settings, now, reporter=reporter, ledger=self.ledger)
-        self._ending = Ending(servers, settings, now, reporter)
+        self._ending = Ending(servers, settings, now, reporter=reporter, ledger=self.ledger)
 
     async def reconcile(self, key: Key) -> Next:
         """One pass. Errors of Foreman become conditions; errors of Kubernetes are raised."""
@@ -47,6 +47,7 @@ class Deployments:
             if not seen["metadata"].get("deletionTimestamp"):
                 return await self._living.live(run)
             self._living.forget(key.namespace, key.name)
+            await self.ledger.load(self._cluster, self._now())
             found = await self._ending.end(run)
         except ClusterConflict:
             return Next(after=0.0)

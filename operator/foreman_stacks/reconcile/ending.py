@@ -15,6 +15,7 @@ from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.reconcile import conditions, teardown
 from foreman_stacks.reconcile.acting import decided, do
 from foreman_stacks.reconcile.conditions import Condition
+from foreman_stacks.reconcile.ledger import Ledger
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
 from foreman_stacks.reconcile.servers import Servers
 from foreman_stacks.reconcile.world import Draft, Moment
@@ -26,11 +27,15 @@ _log = logging.getLogger(__name__)
 class Ending:
     """Ends deployments."""
 
-    def __init__(self, servers: Servers, settings: Settings, now: Callable[[], datetime], reporter: Reporter) -> None:
+    def __init__(
+        self, servers: Servers, settings: Settings, now: Callable[[], datetime], *,
+        reporter: Reporter, ledger: Ledger,
+    ) -> None:  # fmt: skip
         self._servers = servers
         self._settings = settings
         self._now = now
         self._reporter = reporter
+        self._ledger = ledger
 
     async def end(self, run: Pass) -> Next:
         """Deletion was asked for. Without our finalizer there is nothing to do."""
@@ -74,6 +79,8 @@ class Ending:
             at = Moment(seen, run.memory, self._settings, self._now())
             if keep:
                 return teardown.retain(run.progress, at, None if alone else identity)
+            if not teardown.open_jobs(run.progress, at):  # whatever the rest of the end waits for
+                self._ledger.free(run.who)
             return teardown.delete(run.progress, identity, at, paused=paused)
 
         return decide

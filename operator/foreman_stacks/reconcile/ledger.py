@@ -1,7 +1,8 @@
 """Puppet runs under way on each smart proxy, of all deployments of a server together: `limits.puppetRunsPerProxy`.
 
 Kept in this process, booked in the same instant in which a run is decided, and rebuilt from all statuses at the start:
-a run is an intent in some status before it is started.
+a run is an intent in some status before it is started. Whether anybody follows it or not, its room comes back at the
+latest when it must be over.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeAlias
 
 from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.model.identity import HostRef
-from foreman_stacks.model.progress import Progress
+from foreman_stacks.model.progress import Progress, Run
 from foreman_stacks.reconcile import status
 from foreman_stacks.steps import periodic_puppet, quiesce
 
@@ -25,6 +26,11 @@ Place: TypeAlias = tuple[str, Proxy]
 """A server's smart proxy."""
 Who: TypeAlias = tuple[str, str]
 """A deployment: namespace and name."""
+Ends: TypeAlias = Callable[[str, Run], datetime]
+"""When a run of a step must be over."""
+
+TIMEOUT = 7200
+"""Seconds: the time-out of a run whose step is not known."""
 
 
 @dataclass
@@ -42,15 +48,16 @@ class Ledger:
     A wish that is not repeated within `patience` is over: its deployment cannot be looked at.
     """
 
-    def __init__(self, patience: timedelta) -> None:
+    def __init__(self, patience: timedelta, lost_after: float = 0.0) -> None:
         self.wake: Callable[[Who], None] = lambda _: None
         self._patience = patience
-        self._runs: dict[Who, tuple[str, Mapping[Proxy, int]]] = {}
+        self._ends = ends({}, lost_after)
+        self._runs: dict[Who, tuple[str, Mapping[Proxy, int], datetime | None]] = {}
         self._wishes: dict[Place, dict[Who, Wish]] = {}
         self._turn = asyncio.Lock()
         self._loaded = False
 
-    async def load(self, cluster: Cluster) -> None:
+    async def load(self, cluster: Cluster, now: datetime) -> None:
         """Once in a process, before anything is granted: the runs of all statuses. Raises `ClusterError`."""
         async with self._turn:
             if self._loaded:
@@ -58,16 +65,20 @@ class Ledger:
             for body in await cluster.list("stackdeployments"):
                 meta, spec = body["metadata"], body.get("spec") or {}
                 server = str((spec.get("serverRef") or {}).get("name", ""))
-                self.book((meta["namespace"], meta["name"]), server, under_way(status.parse(body.get("status"))))
+                runs, until = under_way(status.parse(body.get("status"), now), self._ends, now)
+                self.book((meta["namespace"], meta["name"]), server, runs, until=until)
             self._loaded = True
 
-    def book(self, who: Who, server: str, runs: Mapping[Proxy, int], now: datetime | None = None) -> None:
+    def book(
+        self, who: Who, server: str, runs: Mapping[Proxy, int], now: datetime | None = None,
+        until: datetime | None = None,
+    ) -> None:  # fmt: skip
         """What a deployment has under way after a look at it, instead of what it had; what it did not wish in that look,
-        at `now`, it does not wish any more.
+        at `now`, it does not wish any more. `until`: when all of it must be over, though nobody should look again.
         """
-        where, before = self._runs.pop(who, (server, {}))
+        where, before, _ = self._runs.pop(who, (server, {}, None))
         if runs:
-            self._runs[who] = (server, dict(runs))
+            self._runs[who] = (server, dict(runs), until)
         for place, waiting in self._wishes.items():
             begun = place[0] == server and runs.get(place[1], 0) > before.get(place[1], 0)
             if who in waiting and (begun or waiting[who].asked != now):
@@ -78,7 +89,12 @@ class Ledger:
                 self._freed(where, proxy, count - left)
 
     def drop(self, who: Who) -> None:
-        """A deployment is gone, or cannot be looked at: what it had is free."""
+        """A deployment is gone, or cannot be looked at: it wishes nothing, and its jobs may run until they must be over."""
+        server, runs, until = self._runs.get(who, ("", {}, None))
+        self.book(who, server, {} if until is None else runs, until=until)
+
+    def free(self, who: Who) -> None:
+        """No job of a deployment runs any more."""
         self.book(who, "", {})
 
     def _freed(self, server: str, proxy: Proxy, count: int) -> None:
@@ -98,6 +114,8 @@ class Ledger:
         waiting = self._wishes.setdefault(place, {})
         for name in [name for name, wish in waiting.items() if now > wish.asked + self._patience]:
             del waiting[name]
+        for name in [name for name, (_, _, until) in self._runs.items() if until is not None and now >= until]:
+            del self._runs[name]
         since = _since(waiting, who, now)
         ahead = sum(wish.count for name, wish in waiting.items() if name != who and wish.since < since)
         return max(0, min(wanted, room - self._others(who, *place) - ahead))
@@ -113,7 +131,7 @@ class Ledger:
         """Runs of other deployments there; those whose proxy is not known count everywhere."""
         return sum(
             count
-            for name, (where, runs) in self._runs.items()
+            for name, (where, runs, _) in self._runs.items()
             if name != who and where == server
             for at, count in runs.items()
             if _may_be_one(at, proxy)
@@ -148,16 +166,29 @@ class Share:
         return self.ledger.grant((self.server, proxy), self.who, wanted, self.limit - own, now)
 
 
+def ends(timeouts: Mapping[str, float], lost_after: float) -> Ends:
+    """By the time-outs of steps: at its time-out a run is cancelled, and some time later it is given up."""
+    return lambda step, run: run.since + timedelta(seconds=timeouts.get(step, TIMEOUT) + lost_after)
+
+
 def under_way(
-    progress: Progress, proxy_of: Callable[[str], Proxy] = lambda _: None, hosts: Collection[HostRef] | None = None
-) -> Counter[Proxy]:
-    """The Puppet runs that a deployment's progress holds, by the proxy of the host's role. Scripts are none.
+    progress: Progress,
+    over: Ends,
+    now: datetime,
+    proxy_of: Callable[[str], Proxy] = lambda _: None,
+    hosts: Collection[HostRef] | None = None,
+) -> tuple[Counter[Proxy], datetime | None]:
+    """The Puppet runs that a deployment's progress holds, by the proxy of the host's role, and when all of them must be
+    over. Scripts are none, nor is what must be over by now.
 
     With `hosts` only those count: a status can name any.
     """
     found: Counter[Proxy] = Counter()
+    until: datetime | None = None
     for step in progress.steps.values():
         script = step.name == quiesce.NAME or (step.name == periodic_puppet.NAME and step.run and not step.run.baseline)
-        if step.run is not None and not script:
-            found.update(proxy_of(ref.role) for ref in step.run.hosts if hosts is None or ref in hosts)
-    return found
+        if step.run is None or script or (end := over(step.name, step.run)) <= now:
+            continue
+        found.update(proxy_of(ref.role) for ref in step.run.hosts if hosts is None or ref in hosts)
+        until = end if until is None else max(until, end)
+    return found, until

@@ -31,10 +31,11 @@ from foreman_stacks.reconcile.bring_up import bring_up
 from foreman_stacks.reconcile.claims import Claimant, Claims
 from foreman_stacks.reconcile.digest_key import DigestKey
 from foreman_stacks.reconcile.gather import Gathered, plan_of, server_of
-from foreman_stacks.reconcile.ledger import Ledger, Share, under_way
+from foreman_stacks.reconcile.ledger import Ledger, Share
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
 from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.servers import Connection, Servers
+from foreman_stacks.reconcile.steps import puppet_runs
 from foreman_stacks.reconcile.trouble import trouble
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.settings import Settings
@@ -67,7 +68,7 @@ class Living:
         self._ledger.drop((namespace, name))
 
     def unfollowed(self, run: Pass) -> None:
-        """Nobody follows a deployment's Puppet runs for the time being: they must not count for ever."""
+        """Nobody follows a deployment's Puppet runs for the time being: they count until they must be over."""
         self._ledger.drop(run.who)
 
     async def live(self, run: Pass) -> Next:
@@ -133,13 +134,12 @@ class Living:
             last[0].domain()  # what follows the decision names hosts, too
             return draft
 
-        await self._ledger.load(self._cluster)
+        await self._ledger.load(self._cluster, self._now())
         try:
             draft = await decided(decide, connection.foreman, run.memory, connection.answers)
-            ours = {host.ref for role in plan.roles for host in role.hosts}
-            runs = under_way(draft.progress, last[0].proxy_of, ours)
+            runs, until = puppet_runs(last[0], draft.progress)
             # at once: nobody else decides in between
-            self._ledger.book(run.who, connection.server.metadata.name, runs, last[0].now)
+            self._ledger.book(run.who, connection.server.metadata.name, runs, last[0].now, until)
         except ForemanError as error:
             return await self._foreman_failed(run, plan, connection, error)
         except InvalidSpec as error:

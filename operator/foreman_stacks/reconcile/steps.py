@@ -18,7 +18,7 @@ from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.plan.bind import step_digest
 from foreman_stacks.plan.model import Step
 from foreman_stacks.reconcile import enc, record
-from foreman_stacks.reconcile.ledger import under_way
+from foreman_stacks.reconcile.ledger import TIMEOUT, Proxy, ends, under_way
 from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import root_title
@@ -51,15 +51,27 @@ def loud(progress: Progress) -> frozenset[HostRef]:
     return progress.configured() - progress.step(quiesce.NAME).done.keys()
 
 
+def puppet_runs(world: World, progress: Progress) -> tuple[Counter[Proxy], datetime | None]:
+    """The Puppet runs of the plan's hosts that may be under way, by proxy, and when all of them must be over."""
+    over = ends({step.name: step.timeout for step in world.plan.steps}, world.settings.job_lost_after)
+    ours = {host.ref for role in world.plan.roles for host in role.hosts}
+    return under_way(progress, over, world.now, world.proxy_of, ours)
+
+
 def follows(world: World, scope: Scope, name: str, run: Run) -> bool:
-    """Whether the plan has a step that runs jobs on the hosts of a run under way."""
+    """Whether the plan has a step that runs jobs on the hosts of a run under way, and one of them is there: of hosts that
+    are gone nothing is told.
+    """
     if name in {quiesce.NAME, periodic_puppet.NAME}:
         return True
     step = next((step for step in world.plan.steps if step.name == name), None)
     if step is None or not step.action.acts_on():
         return False
-    targets = _targets(world, scope.hosts, dict.fromkeys(step.action.acts_on(), ""))
-    return run.hosts.keys() <= {target.ref for target in step.action.chosen(targets)}
+    leaders = _leaders(world)
+    planned = [Target(host.ref, "", 0, "", host.ref.index == leaders.get(host.ref.role)) for host in scope.hosts]
+    if not run.hosts.keys() <= {target.ref for target in step.action.chosen(planned)}:
+        return False
+    return any(world.row(host) for host in scope.hosts if host.ref in run.hosts)
 
 
 def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) -> bool:
@@ -76,7 +88,7 @@ def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) ->
         advance = _advance(world, scope, draft, step)
         if advance is None:
             continue
-        _book(draft, advance, Reason.RUNNING_STEPS)
+        _book(draft, advance, Reason.RUNNING_STEPS, begin=turn)
         if isinstance(advance.outcome, Done) and turn:
             done.add(name)
         elif advance.begins:
@@ -131,13 +143,13 @@ def _begins(world: World, draft: Draft, progress: StepProgress, chosen: Sequence
     waiting = pending(progress, chosen)
     if world.share is None:
         return bool(waiting)
-    own = under_way(draft.progress, world.proxy_of)
+    own, _ = puppet_runs(world, draft.progress)
     wanted = Counter(world.proxy_of(target.ref.role) for target in waiting)
     return any(world.share.left(proxy, count, own[proxy], world.now) for proxy, count in wanted.items())
 
 
 def _targets(world: World, hosts: Iterable[HostScope], digests: dict[str, str]) -> tuple[Target, ...]:
-    leaders = {role.name: min((host.ref.index for host in role.hosts), default=0) for role in world.plan.roles}
+    leaders = _leaders(world)
     found = []
     for host in hosts:
         row = world.row(host) if host.ref.role in digests else None
@@ -145,6 +157,10 @@ def _targets(world: World, hosts: Iterable[HostScope], digests: dict[str, str]) 
             leader = host.ref.index == leaders[host.ref.role]
             found.append(Target(host.ref, row.name, row.id, digests[host.ref.role], leader))
     return tuple(sorted(found, key=lambda target: target.ref))
+
+
+def _leaders(world: World) -> dict[str, int]:
+    return {role.name: min((host.ref.index for host in role.hosts), default=0) for role in world.plan.roles}
 
 
 def _context(world: World, draft: Draft, name: str, step: Step | None = None) -> Context:
@@ -160,7 +176,7 @@ def _context(world: World, draft: Draft, name: str, step: Step | None = None) ->
         room=partial(_room, world, draft.progress),
         sent=lambda key: None if key in world.memory.unsent else world.memory.sent.get(key),
         url=world.url,
-        timeout=int(step.timeout) if step else 7200,
+        timeout=int(step.timeout) if step else TIMEOUT,
         retries=step.retries if step else 2,
         redact=partial(_redacted, world),
     )
@@ -170,7 +186,7 @@ def _room(world: World, progress: Progress, batch: Sequence[Target]) -> Sequence
     """Those of the batch that may run Puppet now: of each smart proxy's hosts as many as there is room for."""
     if world.share is None:
         return batch
-    own, kept = under_way(progress, world.proxy_of), set[HostRef]()
+    own, kept = puppet_runs(world, progress)[0], set[HostRef]()
     for proxy in dict.fromkeys(world.proxy_of(target.ref.role) for target in batch):
         there = [target.ref for target in batch if world.proxy_of(target.ref.role) == proxy]
         kept |= set(there[: world.share.grant(proxy, len(there), own[proxy], world.now)])
@@ -186,8 +202,11 @@ def settled_at(world: World, run: Run) -> datetime:
     return world.memory.settled_at(run.token, run.since, world.settings.host_create_timeout)
 
 
-def _book(draft: Draft, advance: Advance, reason: Reason) -> None:
-    """Take over what a step says, unless it is a new intent and the deployment is paused."""
+def _book(draft: Draft, advance: Advance, reason: Reason, *, begin: bool = True) -> None:
+    """Take over what a step says, unless it is a new intent and the deployment is paused.
+
+    An intent whose job surely is not there, and must not begin now either, is given up: it would keep room for nothing.
+    """
     before = draft.progress.step(advance.progress.name)
     draft.failures |= advance.failures
     if advance.intends and draft.paused:
@@ -199,8 +218,10 @@ def _book(draft: Draft, advance: Advance, reason: Reason) -> None:
         draft.progress = draft.progress.with_step(kept)
         draft.wait(Wait(Reason.PAUSED, f"paused before step {before.name}"))
         return
-    if draft.finishing and any(change.verb == "start" for change in advance.changes):
+    if (draft.paused or not begin) and any(change.verb == "start" for change in advance.changes):
         draft.progress = draft.progress.with_step(replace(before, run=None, state=StepState.PENDING))
+        if draft.paused and not draft.finishing:
+            draft.wait(Wait(Reason.PAUSED, f"paused before step {before.name}"))
         return
     progress = draft.progress.with_step(advance.progress)
     if advance.intends:

@@ -92,26 +92,31 @@ def _await_posts(progress: Progress, at: Moment, draft: Draft, identity: Identit
         )
 
 
-def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
-    """Cancel our jobs and wait until they have ended: a script or a run under way would bring back what we remove."""
+def open_jobs(progress: Progress, at: Moment) -> list[tuple[Run, Job | None]]:
+    """Our jobs that may run: those that have not ended, and None for one that may still appear."""
+    found: list[tuple[Run, Job | None]] = []
     for run in [step.run for step in progress.steps.values() if step.run is not None]:
         job = _job(run, at)
         if job is None:
-            if run.token not in at.memory.unsent and at.now < at.memory.settled_at(
-                run.token, run.since, at.settings.host_create_timeout
-            ):
-                draft.wait(
-                    Wait(
-                        Reason.DELETING, "a job that was being started may still appear", after=at.settings.lookup_every
-                    )
-                )
-            continue
-        lost = (
-            job.status == "queued"
-            and job.task is None
-            and at.now >= run.since + timedelta(seconds=at.settings.job_lost_after)
-        )
-        if job.ended or lost:
+            latest = at.memory.settled_at(run.token, run.since, at.settings.host_create_timeout)
+            over = run.token in at.memory.unsent or at.now >= latest
+        else:
+            over = job.ended or (
+                job.status == "queued"
+                and job.task is None
+                and at.now >= run.since + timedelta(seconds=at.settings.job_lost_after)
+            )
+        if not over:
+            found.append((run, job))
+    return found
+
+
+def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
+    """Cancel our jobs and wait until they have ended: a script or a run under way would bring back what we remove."""
+    for _, job in open_jobs(progress, at):
+        if job is None:
+            message = "a job that was being started may still appear"
+            draft.wait(Wait(Reason.DELETING, message, after=at.settings.lookup_every))
             continue
         told = Written(f"job {job.id} cancelled")
         if told not in at.seen:

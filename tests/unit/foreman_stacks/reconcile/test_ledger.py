@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from foreman_stacks.cluster.port import Object
+from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.progress import Progress, Run, StepProgress
-from foreman_stacks.reconcile.ledger import Ledger, under_way
+from foreman_stacks.reconcile.ledger import TIMEOUT, Ledger, ends, under_way
 from tests.unit.foreman_stacks.made import NOW, later, refs
 
 A, B, C = ("ns", "a"), ("ns", "b"), ("ns", "c")
@@ -122,10 +125,45 @@ def running(name: str, baseline: int, count: int) -> StepProgress:
 
 def test_scripts_are_no_puppet_runs() -> None:
     steps = [running("Quiesce", 0, 3), running("PeriodicPuppet", 0, 3), running("first", 0, 2), StepProgress("second")]
-    found = under_way(Progress(steps={step.name: step for step in steps}), lambda _: 7)
-    assert dict(found) == {7: 2}
-    assert dict(under_way(Progress(steps={"first": running("first", 0, 9)}), lambda _: 7, refs(2, 3))) == {7: 2}
-    assert dict(under_way(Progress(steps={"PeriodicPuppet": running("PeriodicPuppet", 9, 3)}))) == {None: 3}
+    assert counted(*steps) == {7: 2}
+    assert counted(running("first", 0, 9), hosts=refs(2, 3)) == {7: 2}
+    assert counted(running("PeriodicPuppet", 9, 3)) == {7: 3}
+    assert dict(under_way(Progress(steps={"first": running("first", 0, 2)}), ends({}, 0), NOW)[0]) == {None: 2}
+
+
+def counted(*steps: StepProgress, hosts: Sequence[HostRef] | None = None) -> dict[Any, int]:
+    progress = Progress(steps={step.name: step for step in steps})
+    return dict(under_way(progress, ends({}, 0), NOW, lambda _: 7, hosts)[0])
+
+
+@pytest.mark.parametrize("seconds, found, until", [(99, {7: 2 + 3}, 110), (100, {7: 3}, 110), (110, {}, None)])
+def test_a_run_counts_until_it_must_be_over(seconds: int, found: dict[Any, int], until: int | None) -> None:
+    steps = [running("first", 0, 2), running("second", 0, 3), running("Quiesce", 0, 1)]
+    progress = Progress(steps={step.name: step for step in steps})
+    over = ends({"first": 90, "second": 100, "Quiesce": 1000}, 10)
+    runs, end = under_way(progress, over, later(seconds), lambda _: 7)
+    assert (dict(runs), end) == (found, until and later(until))
+
+
+def test_what_nobody_looks_at_any_more_counts_until_it_must_be_over_and_wishes_nothing() -> None:
+    ours = ledger()
+    ours.book(A, "lab", {1: 3}, NOW, later(100))
+    assert ours.grant(PLACE, A, 1, 1, NOW) == 1
+    ours.drop(A)
+    assert ours.grant(PLACE, B, 4, 4, later(99)) == 1, "its job may run"
+    assert ours.grant(PLACE, B, 4, 4, later(100)) == 4
+
+
+def test_what_has_ended_is_free_at_once_and_whoever_waits_is_woken() -> None:
+    ours, woken = ledger(), list[tuple[str, str]]()
+    ours.wake = woken.append
+    ours.book(A, "lab", {1: 4}, NOW, later(100))
+    assert ours.grant(PLACE, B, 4, 4, NOW) == 0
+    ours.drop(A)
+    assert woken == []
+    ours.free(A)
+    assert woken == [B]
+    assert ours.grant(PLACE, B, 4, 4, later(1)) == 4
 
 
 class Statuses:
@@ -139,7 +177,7 @@ class Statuses:
         await asyncio.sleep(0)
         run = {
             "token": "t",
-            "since": "2026-11-24T08:00:00Z",
+            "since": "2026-11-23T12:00:00Z",
             "hosts": [{"role": "zk", "indices": "1-3", "digest": "d"}],
         }
         steps: list[dict[str, Any]] = [{"name": "first", "state": "Running", "run": run}]
@@ -154,8 +192,9 @@ def test_runs_are_rebuilt_from_all_statuses_once() -> None:
     cluster, ours = Statuses(), ledger()
 
     async def run() -> None:
-        await asyncio.gather(*(ours.load(cluster) for _ in range(3)))  # type: ignore[arg-type]  # lists are all it needs
+        await asyncio.gather(*(ours.load(cluster, NOW) for _ in range(3)))  # type: ignore[arg-type]  # lists are all it needs
 
     asyncio.run(run())
     assert cluster.lists == 1
     assert ours.grant(PLACE, B, 4, 4, NOW) == 1
+    assert ours.grant(PLACE, B, 4, 4, later(TIMEOUT)) == 4, "nobody has looked at it"
