@@ -146,9 +146,14 @@ async def image(call: Call) -> Any:
 
 
 async def machines(call: Call) -> Any:
-    """GET available_virtual_machines: a bare list (measured §9)."""
+    """GET available_virtual_machines: a bare list (measured §9) of all (core compute_resources_controller.rb)."""
     resource = _resource(call)
-    return [_vm_view(vm) for vm in call.world.vms.values() if vm["compute_resource_id"] == resource["id"]]
+    return [_vm_row(vm) for vm in call.world.vms.values() if vm["compute_resource_id"] == resource["id"]]
+
+
+def _vm_row(vm: Row) -> Row:
+    """core views/api/v2/compute_resources/available_virtual_machines.rabl; the path of some providers is left out."""
+    return {"name": vm["name"], "id": vm["uuid"], "state": "running" if vm["on"] else "shutoff"}
 
 
 async def machine(call: Call) -> Any:

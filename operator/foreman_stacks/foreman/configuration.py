@@ -139,13 +139,20 @@ async def _images(lists: Lists, query: port.ImagesOf) -> tuple[port.Image, ...]:
 
 
 async def _vm(lists: Lists, query: port.VmPresent) -> bool:
-    path = f"/api/v2/compute_resources/{query.compute_resource_id}/available_virtual_machines/{query.uuid}"
+    """500 says that it is gone, or that the provider cannot be asked (foreman-api §5.2): then the list of all fails, too.
+
+    The list is no page of results: `vms.all`, each with its `id` (core available_virtual_machines.rabl).
+    """
+    path = f"/api/v2/compute_resources/{query.compute_resource_id}/available_virtual_machines"
     try:
-        return await lists.get(path) is not None
+        return await lists.get(f"{path}/{query.uuid}") is not None
     except ForemanRefused as error:
-        if error.status == _SERVER_ERROR:
-            return False
-        raise
+        if error.status != _SERVER_ERROR:
+            raise
+        rows = await lists.get(path)
+        if not isinstance(rows, list):
+            raise
+        return any(str(row["id"]) == query.uuid for row in rows)
 
 
 async def _compute_profile(lists: Lists, query: port.ComputeProfileNamed) -> port.ComputeProfile | None:

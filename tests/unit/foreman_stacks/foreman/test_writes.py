@@ -30,6 +30,7 @@ from tests.unit.foreman_stacks.lab import OUTER, Lab, in_lab
 from tests.unit.foreman_stacks.made import IDENTITY
 
 CANARY = "canary-in-the-mine"
+AWAY = {"error": {"message": "Failed to connect to libvirt"}}
 
 
 def test_every_write_is_told_before_and_after() -> None:
@@ -206,5 +207,28 @@ def test_a_machine_goes_without_its_host_and_the_other_way_round() -> None:
         assert await lab.ask(machine) is True, "a machine outlives its host"
         await lab.foreman.write(Change("delete", "vm", row.name, address=(row.compute_resource_id or 0, row.uuid)))
         assert await lab.ask(machine) is False
+
+    in_lab(story)
+
+
+def test_a_machine_whose_provider_cannot_be_asked_is_not_taken_for_gone() -> None:
+    """A missing machine and a provider that is away are the same 500 (foreman-api §5.2)."""
+
+    async def story(lab: Lab) -> None:
+        row = await a_host(lab, "h1", await a_group(lab))
+        assert row.uuid is not None
+        there, gone = (VmPresent(row.compute_resource_id or 0, uuid) for uuid in (row.uuid, "no-such-machine"))
+        vms = f"/api/v2/compute_resources/{row.compute_resource_id}/available_virtual_machines"
+        lab.world.faults.add({"kind": "status", "method": "GET", "path": f"{vms}*", "status": 500, "body": AWAY})
+        for machine in (there, gone):
+            with pytest.raises(ForemanRefused, match=r"500 .*libvirt"):
+                await lab.ask(machine)
+        lab.world.faults.clear()
+        lab.world.faults.add({"kind": "status", "method": "GET", "path": f"{vms}/*", "status": 500, "body": AWAY})
+        assert await lab.ask(there) is True, "the list has it"
+        assert await lab.ask(gone) is False
+        lab.world.faults.clear()
+        lab.world.faults.add({"kind": "status", "method": "GET", "path": vms, "status": 500, "body": AWAY})
+        assert await lab.ask(there) is True, "nobody needs the list"
 
     in_lab(story)

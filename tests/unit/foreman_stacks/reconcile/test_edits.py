@@ -160,6 +160,26 @@ def test_what_is_hidden_from_the_delete_is_not_deleted_for_ever() -> None:
     at_desk(story, host_create_timeout=10.0)
 
 
+def test_no_host_goes_while_its_hypervisor_cannot_be_asked_for_its_machine() -> None:
+    async def story(desk: Desk) -> None:
+        desk.deployment(deletionPolicy="Delete")
+        await desk.until(lambda: desk.role("built") == {1, 2})
+        away = {"kind": "status", "path": "/api/v2/compute_resources/*/available_virtual_machines*", "status": 500}
+        desk.lab.world.faults.add(away)
+        desk.kube.remove(KEY)
+        await desk.until(lambda: desk.conditions.get("Deleting") == "False/Unreachable")
+        for _ in range(3):
+            assert (await desk.look()).error, "it comes again with back-off"
+            desk.wait(60.0)
+        assert len(hosts(desk)) == len(desk.lab.world.vms) == 2
+        desk.lab.world.faults.clear()
+        await desk.until(lambda: KEY not in desk.kube.objects)
+        assert hosts(desk) == []
+        assert not desk.lab.world.vms
+
+    at_desk(story, host_create_timeout=10.0)
+
+
 def test_a_deployment_that_is_made_again_does_not_take_jobs_of_its_first_life_for_its_own() -> None:
     async def story(desk: Desk) -> None:
         desk.stack(**ONE_RUN)
