@@ -19,7 +19,6 @@ from foreman_stacks.plan.bind import step_digest
 from foreman_stacks.plan.model import Step
 from foreman_stacks.reconcile import enc, record
 from foreman_stacks.reconcile.ledger import TIMEOUT, Proxy, ends, under_way
-from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import root_title
 from foreman_stacks.steps import periodic_puppet, quiesce
@@ -194,7 +193,7 @@ def _room(world: World, progress: Progress, batch: Sequence[Target]) -> Sequence
 
 
 def _redacted(world: World, text: str) -> str:
-    return redactor(world.plan, world.scope())(text)
+    return world.redact(text)  # made only when a host has something to say
 
 
 def settled_at(world: World, run: Run) -> datetime:

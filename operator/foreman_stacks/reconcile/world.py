@@ -16,10 +16,12 @@ from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.progress import FailedHost, Progress, StepState
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Facts, HostFacts, HostScope, Scope
+from foreman_stacks.model.secrecy import Redactor
 from foreman_stacks.plan.bind import bind
 from foreman_stacks.plan.model import Plan, PlannedHost
 from foreman_stacks.reconcile.ledger import Proxy, Share
 from foreman_stacks.reconcile.memory import Memory
+from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.resources.groups import PUPPET, inherited_classes
 from foreman_stacks.settings import Settings
 from foreman_stacks.steps import periodic_puppet
@@ -108,6 +110,11 @@ class World(Moment):
         bound = replace(bound, organization=self.organization, location=self.location, staging=frozenset(open_))
         released = progress.step(periodic_puppet.NAME).state is not StepState.PENDING
         return replace(bound, freed=self.managed()) if released else replace(bound, held=self.managed())
+
+    @cached_property
+    def redact(self) -> Redactor:
+        """Blots out the deployment's secrets. One for all texts of a pass: a thousand hosts may have as many."""
+        return redactor(self.plan, self.scope())
 
     def managed(self) -> frozenset[str]:
         """The outer hostgroups that bring class `puppet`: there it decides whether the agent runs by itself."""

@@ -127,8 +127,8 @@ class PuppetRunJob:
         reports = [report for report in recent if _ours(report, target, (run, job), context)]
         bad = next((report for report in reports if not report.good), None)
         if bad is not None:
-            log = [context.redact(line) for line in context.seen[ReportLog(bad.id)]]
-            cause = " | ".join(log[:3])[:500] or f"{bad.failed} failed, {bad.failed_restarts} failed to restart"
+            log = [context.redact(line) for line in context.seen[ReportLog(bad.id)][:3]]
+            cause = " | ".join(log)[:500] or f"{bad.failed} failed, {bad.failed_restarts} failed to restart"
             return verdict.Bad("ResourcesFailed", cause, bad.id)
         if reports:
             return verdict.Good()

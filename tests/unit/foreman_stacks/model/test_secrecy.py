@@ -38,3 +38,20 @@ def test_a_longer_secret_goes_before_the_shorter_one_inside_it() -> None:
 def test_words_of_others_stay() -> None:
     text = "port is true in 12 of 20 hosts of key port"
     assert Redactor([{"port": True}, "", "12", "in", None, 1])(text) == text
+
+
+def test_what_overlaps_goes_as_one() -> None:
+    assert Redactor(["secret-one", "one-secret"])("a secret-one-secret b") == f"a {REDACTED} b"
+
+
+def test_a_line_of_several_is_blotted_when_it_is_long_enough_to_be_told_from_ordinary_text() -> None:
+    found = Redactor(["user:\n  admin\n  s3cr3t-pw\n"])
+    assert found("user: admin has s3cr3t-pw") == f"user: admin has {REDACTED}"
+    assert Redactor(["s3cr3t\n"])("has s3cr3t") == f"has {REDACTED}", "one line is the secret itself"
+
+
+def test_of_thousands_of_secrets_each_is_found() -> None:
+    secrets = [f"[{number:04}]^-\\" for number in range(3000)]
+    found = Redactor(["short", *secrets])
+    for secret in ("short", *secrets[::500]):
+        assert found(f"{secret}: {secret[:-1]} {secret}") == f"{REDACTED}: {secret[:-1]} {REDACTED}"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
+
+import pytest
 
 from foreman_stacks.api.meta import FINALIZER, RECONCILE_ANNOTATION
 from foreman_stacks.errors import ForemanError, ForemanRefused, ForemanUnreachable
 from foreman_stacks.foreman.port import Change, HostgroupNamed
 from foreman_stacks.model.identity import RECORD_PARAMETER
+from foreman_stacks.model.secrecy import Redactor
+from foreman_stacks.model.values import Json
 from foreman_stacks.reconcile import record
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, STACK, Desk, at_desk
@@ -289,6 +294,34 @@ def test_failed_hosts_stall_the_step_until_the_stack_is_mended() -> None:
         desk.stack(steps=[run], periodicPuppet="Disabled")
         await desk.until(lambda: is_ready(desk))
         assert desk.status.get("failedHosts", []) == []
+
+    at_desk(story)
+
+
+def test_what_many_hosts_say_is_blotted_by_one_redactor(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Redactor] = []
+
+    class Counted(Redactor):
+        def __init__(self, values: Iterable[Json]) -> None:
+            super().__init__(values)
+            made.append(self)
+
+    monkeypatch.setattr("foreman_stacks.reconcile.secrecy.Redactor", Counted)
+
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(count=7)
+        desk.lab.world.faults.add({"kind": "unreachable"})
+        most = 0
+
+        def waits() -> bool:
+            nonlocal most
+            most = max(most, len(made))
+            made.clear()
+            return "cannot be reached" in desk.step("Quiesce").get("message", "")
+
+        await desk.until(waits)
+        assert 0 < most <= 3, "that of the pass, and one for each status that it wrote"
 
     at_desk(story)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from foreman_stacks.foreman.port import NewestReport, ReportsSince, ReportVersion, Unread
+from foreman_stacks.foreman.port import NewestReport, ReportLog, ReportsSince, ReportVersion, Unread
 from foreman_stacks.model.outcome import Failed
 from foreman_stacks.model.progress import StepProgress, StepState
 from foreman_stacks.steps.kind import Context, Target
@@ -134,6 +134,22 @@ def test_log_lines_are_blotted_before_they_are_cut() -> None:
     found = PuppetRunJob(spec()).judge(target(1), Result.SUCCESS, progress.run, a_job(), look)
     assert isinstance(found, Bad)
     assert found.cause == "File[/x]: no *** left"
+
+
+def test_only_the_log_lines_that_are_shown_are_blotted() -> None:
+    progress, looked = running(1), list[str]()
+    assert progress.run is not None
+    seen = seen_reports({1: [report(1, failed=1)]}) | {ReportLog(50): tuple(f"line {number}" for number in range(1000))}
+
+    def redact(text: str) -> str:
+        looked.append(text)
+        return text
+
+    look = replace(context(seen), redact=redact)
+    found = PuppetRunJob(spec()).judge(target(1), Result.SUCCESS, progress.run, a_job(), look)
+    assert isinstance(found, Bad)
+    assert found.cause == "line 0 | line 1 | line 2"
+    assert looked == ["line 0", "line 1", "line 2"]
 
 
 # --- failed results never take a report ---------------------------------------------------------------------------
