@@ -199,10 +199,11 @@ class Living:
         settled_now = found.settled
         if (draft.waves or draft.intents) and not await self._hold(run, connection.server.metadata.name):
             return Next(after=0.0)
-        await self._reporter.write(run, found)
+        # before the write, whose reply may get lost: only what is read back from the status is ever sent
         run.memory.unsent |= draft.intents
         if draft.progress.plan != run.progress.plan:
             run.memory.accept(run.progress.plan, draft.progress.plan)
+        await self._reporter.write(run, found)
         try:
             await do(draft.waves, connection.foreman, run.memory, self._now)
         except ForemanError as error:

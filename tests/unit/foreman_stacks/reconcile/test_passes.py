@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
 from foreman_stacks.api.meta import FINALIZER, RECONCILE_ANNOTATION
-from foreman_stacks.errors import ForemanError, ForemanRefused, ForemanUnreachable
+from foreman_stacks.cluster.port import Object, Plural
+from foreman_stacks.errors import ClusterUnavailable, ForemanError, ForemanRefused, ForemanUnreachable
 from foreman_stacks.foreman.port import Change, HostgroupNamed
 from foreman_stacks.model.identity import RECORD_PARAMETER
 from foreman_stacks.model.secrecy import Redactor
@@ -205,6 +206,45 @@ def test_a_host_whose_reply_was_lost_is_looked_up_and_not_made_again() -> None:
         assert desk.lab.requests["POST /api/v2/hosts"] == 2
 
     at_desk(story)
+
+
+@pytest.mark.parametrize("applied", [True, False], ids=["reply lost", "not written"])
+def test_an_intent_whose_status_was_not_seen_to_be_written_costs_no_time_and_nothing_is_sent_without_one(
+    applied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        whole, lost = desk.kube.patch_status, set[int]()
+
+        async def patch_status(seen: Object, plural: Plural, status: Mapping[str, Any]) -> Object:
+            new = status["epoch"] not in lost
+            lost.add(status["epoch"])
+            if applied or not new:
+                seen = await whole(seen, plural, status)
+            if new:
+                raise ClusterUnavailable("the connection was reset")
+            return seen
+
+        def check(change: Change) -> ForemanError | None:
+            assert not change.intent or intended(desk, change), change
+            return None
+
+        monkeypatch.setattr(desk.kube, "patch_status", patch_status)
+        desk.fails = check
+        for _ in range(200):
+            if is_ready(desk):
+                break
+            try:
+                found = await desk.look()
+                desk.wait(min(found.after or 0.0, 15.0))
+            except ClusterUnavailable:
+                desk.wait(1.0)
+        assert is_ready(desk)
+        assert len(lost) >= 4, "hosts, Quiesce and the step were intended"
+        assert desk.seconds < 1000, "nothing was waited for until it could not appear any more"
+        assert set(posts(desk).values()) == {1}
+
+    at_desk(story, host_create_timeout=3000.0)
 
 
 def test_a_host_that_surely_was_not_made_is_made_at_once_and_another_one_only_when_it_cannot_appear_any_more() -> None:
