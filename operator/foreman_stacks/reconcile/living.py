@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 
 from foreman_stacks.api.foremanserver import Tenant
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.api.parse import parse_deployment
 from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.errors import (
+    ClusterError,
     ForemanError,
     ForemanForbidden,
     ForemanUnauthorized,
@@ -39,6 +42,8 @@ from foreman_stacks.reconcile.steps import puppet_runs
 from foreman_stacks.reconcile.trouble import trouble
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 class Living:
@@ -214,12 +219,10 @@ class Living:
         run.memory.rebuffed = False
         if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
             run.memory.doubt()  # it is mended in Foreman, or nowhere
-        before = bool(run.progress.settled_plan)
-        later = await projection.show(
-            world, found, run.seen, (self._cluster, connection.foreman), settled_before=before
-        )
         if settled_now and not found.stalls:
             await self._release(run, connection)
+        later = await self._show(run, world, found, connection)
+        if settled_now and not found.stalls:
             run.memory.rest()
         times = [time for time in (self._after(draft, settled_now), later) if time is not None]
         return Next(
@@ -228,6 +231,16 @@ class Living:
             names=frozenset(f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts),
             server=connection.server.metadata.name,
         )
+
+    async def _show(self, run: Pass, world: World, found: Findings, connection: Connection) -> float | None:
+        """The DeployedHosts are for people alone: where they cannot be written, the deployment goes on without."""
+        ports, before = (self._cluster, connection.foreman), bool(run.progress.settled_plan)
+        try:
+            return await projection.show(world, found, run.seen, ports, settled_before=before)
+        except (ClusterError, ForemanError) as error:
+            _log.warning("%s: its DeployedHosts are not shown as they are: %s", run.key, error)
+            run.memory.shown = monotonic()  # not in each pass
+            return self._settings.recheck
 
     def _after(self, draft: Draft, settled_now: bool) -> float | None:
         times = [wait.after for wait in draft.waits if wait.after is not None]

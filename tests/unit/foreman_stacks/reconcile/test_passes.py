@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from foreman_stacks.api.meta import FINALIZER, RECONCILE_ANNOTATION
-from foreman_stacks.cluster.port import Object, Plural
-from foreman_stacks.errors import ClusterUnavailable, ForemanError, ForemanRefused, ForemanUnreachable
-from foreman_stacks.foreman.port import Change, HostgroupNamed
+from foreman_stacks.cluster.port import Key, Object, Plural
+from foreman_stacks.errors import ClusterError, ClusterUnavailable, ForemanError, ForemanRefused, ForemanUnreachable
+from foreman_stacks.foreman.port import Change, HostgroupNamed, HostNamed, Query
 from foreman_stacks.model.identity import RECORD_PARAMETER
 from foreman_stacks.model.secrecy import Redactor
 from foreman_stacks.model.values import Json
@@ -245,6 +245,55 @@ def test_an_intent_whose_status_was_not_seen_to_be_written_costs_no_time_and_not
         assert set(posts(desk).values()) == {1}
 
     at_desk(story, host_create_timeout=3000.0)
+
+
+def test_where_deployedhosts_may_not_be_written_the_deployment_goes_on_without(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(key: Key, body: Mapping[str, Any]) -> None:
+        raise ClusterError(f"PATCH {key}: 403 exceeded quota", status=403)
+
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        with monkeypatch.context() as quota:
+            quota.setattr(desk.kube, "apply", refuse)
+            await desk.until(lambda: is_ready(desk))
+            assert FINALIZER not in desk.kube.objects[KEY]["metadata"].get("finalizers", ())
+            found = await desk.look()
+            assert not found.error
+            assert found.names == {"ring-zk-1.lab.example.com", "ring-zk-2.lab.example.com"}
+            assert found.after == desk.settings.recheck, "the quota may be raised"
+        assert "exceeded quota" in caplog.text
+        await desk.look()
+        assert sum(key.plural == "deployedhosts" for key in desk.kube.objects) == 2
+
+    at_desk(story)
+
+
+def test_a_deployedhost_that_cannot_be_made_again_since_foreman_does_not_answer_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        key = next(key for key in desk.kube.objects if key.plural == "deployedhosts")
+        del desk.kube.objects[key]
+        whole = desk.lab.foreman.read
+
+        async def read(queries: Iterable[Query[Any]]) -> Mapping[Query[Any], Any]:
+            if all(isinstance(query, HostNamed) for query in queries):
+                raise ForemanUnreachable("no answer")
+            return await whole(queries)
+
+        with monkeypatch.context() as outage:
+            outage.setattr(desk.lab.foreman, "read", read)
+            assert (await desk.look()).after == desk.settings.recheck
+            assert key not in desk.kube.objects
+        assert is_ready(desk)
+        await desk.look()
+        assert desk.kube.objects[key]["status"]["foremanID"] > 0
+
+    at_desk(story)
 
 
 def test_a_host_that_surely_was_not_made_is_made_at_once_and_another_one_only_when_it_cannot_appear_any_more() -> None:
