@@ -22,6 +22,7 @@ TAKEN = "has already been taken"
 
 def again(world: World, draft: Draft) -> bool:
     """Hosts that are gone and that a person wants to have again are no longer counted as created; whether there are any."""
+    draft.looked = True
     hosts = [
         host for role in world.plan.roles for host in role.hosts if f"{host.label}.{world.domain()}" in world.again
     ]

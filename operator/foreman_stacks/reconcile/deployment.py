@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from foreman_stacks.api.deploymentstatus import MAX_FAILED_HOSTS
 from foreman_stacks.api.meta import RECONCILE_ANNOTATION
 from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.errors import ClusterConflict, ClusterError
+from foreman_stacks.model.progress import Progress
 from foreman_stacks.reconcile import building, status
 from foreman_stacks.reconcile.ending import Ending
 from foreman_stacks.reconcile.ledger import Ledger
@@ -67,16 +69,28 @@ class Deployments:
         request = (meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, "")[:MAX_REQUEST]
         asked = bool(request) and request != progress.handled
         edited = (seen.get("status") or {}).get("observedGeneration", -1) not in {-1, meta["generation"]}
-        again = frozenset(host.name for host in progress.failed_hosts if asked and host.reason in building.GONE)
+        again = _gone(progress, memory) if asked else frozenset()
         if (
             edited or asked
         ) and "deletionTimestamp" not in meta:  # deletion raises the generation too, and edits nothing
-            progress = replace(progress if progress.settled_plan else retried(progress), handled=request)
-            memory.forgive()
-            memory.doubt()
-        return Pass(key, seen, memory, progress, meta["generation"], again)
+            # what failed stays told until a pass has looked: by it the next pass knows which hosts are asked for
+            opened = replace(retried(progress), failed_hosts=progress.failed_hosts)
+            progress = progress if progress.settled_plan else opened
+            if edited or memory.request != request:
+                memory.forgive()
+                memory.doubt()
+        memory.request = request if asked else ""
+        return Pass(key, seen, memory, progress, meta["generation"], request if asked else "", again)
 
     def _forget(self, key: Key) -> None:
         for known in [known for known in self._memories if known[0] == key]:
             del self._memories[known]
         self._living.gone(key.namespace, key.name)
+
+
+def _gone(progress: Progress, memory: Memory) -> frozenset[str]:
+    """Hosts that are told as gone; where the status has no room for more of them, also those that we know to be missing."""
+    told = {host.name for host in progress.failed_hosts if host.reason in building.GONE}
+    full = len(progress.failed_hosts) == MAX_FAILED_HOSTS
+    missing = {name.removeprefix("unseen ") for name in memory.missing} if told and full else set()
+    return frozenset(told | missing)

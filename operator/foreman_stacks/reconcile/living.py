@@ -200,6 +200,10 @@ class Living:
         )
 
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:
+        if run.again and not (draft.looked or run.progress.settled_plan):  # the next pass must know which
+            draft.progress = replace(draft.progress, failed_hosts=run.progress.failed_hosts)
+        elif run.request:
+            draft.progress = replace(draft.progress, handled=run.request)
         found = self._findings(run, world.plan, draft=draft)
         settled_now = found.settled
         if (draft.waves or draft.intents) and not await self._hold(run, connection.server.metadata.name):

@@ -66,6 +66,8 @@ class Memory:
     """How often a write succeeded, and when the last time, by what it is and a hash of its body."""
     anchored: bool = False
     """Whether this process has seen our finalizer on the server: without it the server may go before its deployments."""
+    request: str = ""
+    """What a person asks for, and no pass has decided on yet."""
     rebuffed: bool = False
     """Whether Foreman refused something in the last pass."""
     missing: dict[str, datetime] = field(default_factory=dict)

@@ -47,6 +47,8 @@ class Pass:
     memory: Memory
     progress: Progress
     generation: int
+    request: str = ""
+    """What a person asks for, until a pass has decided on it."""
     again: frozenset[str] = frozenset()
     """Hosts that a person asks us to make again, if they are gone."""
     deployment: StackDeployment | None = None

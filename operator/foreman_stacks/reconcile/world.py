@@ -166,6 +166,8 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     """What people should know, though nothing is wrong."""
     paused: bool = False
+    looked: bool = False
+    """Whether it has come as far as to look for hosts that are to be made again."""
     finishing: bool = False
     """The plan has changed: what was intended and is not in flight is given up."""
 

@@ -431,3 +431,57 @@ def test_a_person_may_ask_for_another_try() -> None:
         assert desk.status["lastHandledReconcileAt"] == "1"
 
     at_desk(story, host_create_timeout=10.0)
+
+
+async def lost(desk: Desk) -> None:
+    """All hosts are gone from Foreman, their machines too, and it is told."""
+    for host in desk.lab.rows("hosts"):
+        await desk.lab.foreman.write(Change("delete", "host", host["name"], address=(host["id"],)))
+    for machine in list(desk.lab.world.vms.values()):
+        await desk.lab.foreman.write(Change("delete", "vm", machine["name"], address=(1, machine["uuid"])))
+    await desk.until(lambda: desk.ready == "False/HostMissing")
+    assert "lastHandledReconcileAt" not in desk.status
+
+
+@pytest.mark.parametrize("accident", ["outage", "server not ready", "refused edit"])
+def test_a_host_that_a_person_asks_for_is_made_again_though_the_first_pass_cannot_do_it(
+    accident: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(queries: object) -> Mapping[Query[Any], Any]:
+        raise ForemanUnreachable("no answer")
+
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: desk.role("built") == {1, 2})
+        await lost(desk)
+        if accident == "refused edit":
+            desk.deployment(count=3)
+        desk.kube.put(KEY, metadata={"annotations": {RECONCILE_ANNOTATION: "1"}})
+        with monkeypatch.context() as outage:
+            outage.setattr(desk.connection, "ready", accident != "server not ready")
+            if accident == "outage":
+                outage.setattr(desk.lab.foreman, "read", silent)
+            for _ in range(2):
+                await desk.look()
+                assert "lastHandledReconcileAt" not in desk.status
+        desk.deployment(count=2)
+        await desk.until(lambda: is_ready(desk))
+        assert desk.status["lastHandledReconcileAt"] == "1"
+        assert len(hosts(desk)) == 2
+        assert desk.status["failedHosts"] == []
+
+    at_desk(story)
+
+
+def test_more_lost_hosts_than_a_status_lists_are_made_again_by_one_request() -> None:
+    async def story(desk: Desk) -> None:
+        (role,) = ZOOKEEPER["roles"]
+        desk.stack(**ONE_RUN, roles=[{**role, "count": {"min": 1, "max": 30}}])
+        desk.deployment(count=22)
+        await desk.until(lambda: len(desk.role("created")) == 22)
+        await lost(desk)
+        assert len(desk.status["failedHosts"]) == 20
+        desk.kube.put(KEY, metadata={"annotations": {RECONCILE_ANNOTATION: "1"}})
+        await desk.until(lambda: len(hosts(desk)) == 22, passes=60)
+
+    at_desk(story)
