@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ def compile_plan(
     if problems:
         raise InvalidPlan(problems, tuple(inputs.missing), tuple(inputs.waiting))
     plan = _plan(replace(template, roles=roles), stack, deployment, inputs, identity)
-    plan = replace(plan, hash=plan_hash(plan, key))
+    plan = replace(plan, hash=plan_hash(plan, key), config_digest=config_digest(deployment, key))
     if not any(isinstance(value, Unread) for value in given.values()):
         _try_out(plan)
     return plan
@@ -63,7 +63,7 @@ def _plan(template: Template, stack: Stack, deployment: StackDeployment, inputs:
         identity=identity,
         hash="",
         stack_digest=template.digest,
-        config_digest=config_digest(deployment),
+        config_digest="",
         groups=_placed(template.groups, spec, identity),
         roles=template.roles,
         steps=template.steps,
@@ -77,10 +77,15 @@ def _plan(template: Template, stack: Stack, deployment: StackDeployment, inputs:
     )
 
 
-def config_digest(deployment: StackDeployment) -> str:
-    """What tells configurations apart: 16 hex of the spec but for what concerns no plan (paused, deletionPolicy)."""
+def config_digest(deployment: StackDeployment, key: bytes) -> str:
+    """What tells configurations apart: 16 hex of the spec but for what concerns no plan (paused, deletionPolicy).
+
+    A secret may stand in the spec itself, and Foreman's users can read the digest: without a key there is none.
+    """
+    if not key:
+        return ""
     written = deployment.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=_NOT_PLANNED)
-    return hashlib.sha256(canonical(written).encode()).hexdigest()[:16]
+    return hmac.digest(key, canonical(written).encode(), "sha256").hex()[:16]
 
 
 def _placed(groups: tuple[Group, ...], spec: StackDeploymentSpec, identity: Identity) -> tuple[Group, ...]:

@@ -339,6 +339,14 @@ def test_the_hash_of_secrets_is_keyed_and_without_a_key_ignores_them(tree: Compi
     assert len(tree().hash) == 16
 
 
+def test_the_digest_of_the_spec_is_keyed_since_a_secret_may_stand_there_and_without_a_key_there_is_none(
+    tree: Compile,
+) -> None:
+    assert tree(key=b"").config_digest == ""
+    assert tree(key=b"a").config_digest != tree(key=b"b").config_digest
+    assert len(tree().config_digest) == 16
+
+
 def test_digests_say_which_side_changed(tree: Compile) -> None:
     before, paused, counted, described_ = (
         tree(),

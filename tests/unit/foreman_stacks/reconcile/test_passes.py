@@ -85,6 +85,23 @@ def test_a_settled_deployment_is_watched_and_nothing_is_written_whatever_is_edit
     at_desk(story)
 
 
+def test_what_an_operator_settled_that_had_other_digests_of_specs_stays_settled() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        now = desk.status["settledPlan"]
+        before = now.partition("-")[0] + "-01234567"
+        desk.kube.put(KEY, status={**desk.status, "plan": before, "settledPlan": before})
+        desk.restart()
+        desk.lab.forget()
+        await desk.look()
+        assert is_ready(desk)
+        assert desk.status["settledPlan"] == now
+        assert desk.wrote == []
+
+    at_desk(story)
+
+
 async def refused_until_undone(desk: Desk, plan: str) -> None:
     """An edit of the deployment would change the settled plan: it says so, keeps the plan, and heals when it is undone."""
     desk.deployment(count=3)
