@@ -17,6 +17,8 @@ Reader: TypeAlias = Callable[["Lists", Sequence[Any]], Awaitable[Mapping[port.Qu
 _JOINT = len("%20or%20")
 
 PAGE = 500
+AT_ONCE = 4
+"""Requests of one kind that one pass has in flight: the client's slots are given in the order in which they are asked for."""
 THIN_PAGE = 5_000
 """As many hosts as a deployment may have: waiting for a thousand costs no more requests than for ten."""
 ROOM = 8_000
@@ -84,9 +86,22 @@ def chunks(items: Sequence[Q], text: Callable[[Q], str | int], most: int = PAGE)
 
 
 def each(read: Callable[[Lists, Any], Awaitable[Any]]) -> Reader:
-    """A reader that needs one request (or a few) for every query."""
+    """A reader that needs one request (or a few) for every query: a few at once, so that others get their turn."""
 
     async def reader(lists: Lists, queries: Sequence[Any]) -> Mapping[port.Query[Any], Any]:
-        return dict(zip(queries, await asyncio.gather(*(read(lists, query) for query in queries)), strict=True))
+        found: Answers = {}
+        left = iter(queries)
+
+        async def ask() -> None:
+            try:
+                for query in left:
+                    found[query] = await read(lists, query)
+            except BaseException:
+                for _ in left:  # nobody waits for the rest any more
+                    pass
+                raise
+
+        await asyncio.gather(*(ask() for _ in queries[:AT_ONCE]))
+        return found
 
     return reader

@@ -23,6 +23,7 @@ from foreman_stacks.foreman.port import (
     MarkedHostgroups,
     MarkedHosts,
     Snapshot,
+    ThinHost,
     VmPresent,
     Written,
 )
@@ -52,9 +53,9 @@ def delete(progress: Progress, identity: Identity, at: Moment, *, paused: bool) 
     _end_jobs(progress, at, draft)
     if draft.waits:
         return draft
-    ours = [row for row in _rows(identity, at.seen) if _created(row, identity)]
+    ours = _next(identity, at.seen)
     if ours:
-        _remove_hosts(ours[:HOSTS_AT_ONCE], at.seen, draft)
+        _remove_hosts(ours, at.seen, draft)
         return draft
     groups = [
         group for group in at.seen[MarkedHostgroups(identity)] if group.mark and group.mark.identity == str(identity)
@@ -64,18 +65,27 @@ def delete(progress: Progress, identity: Identity, at: Moment, *, paused: bool) 
     return draft
 
 
-def _rows(identity: Identity, seen: Snapshot) -> list[HostRow]:
-    """The hosts that bear a mark of this identity, with the proof."""
-    marked = seen[MarkedHosts(identity)]
-    seen.need([HostDetail(host.id) for host in marked])
-    return [row for host in marked if (row := seen[HostDetail(host.id)]) is not None]
+def _next(identity: Identity, seen: Snapshot) -> list[HostRow]:
+    """The hosts to remove next. No more details are read than that takes: a thousand of them may be half an hour."""
+    marked, ours, size = seen[MarkedHosts(identity)], list[HostRow](), HOSTS_AT_ONCE
+    while marked and not ours:  # where none of them is ours to remove, ever more at once are looked at
+        ours = [row for row in _rows(marked[:size], seen) if _created(row, identity)]
+        marked, size = marked[size:], 2 * size
+    return ours[:HOSTS_AT_ONCE]
+
+
+def _rows(hosts: Sequence[ThinHost], seen: Snapshot) -> list[HostRow]:
+    """Hosts with all that proves whose they are."""
+    seen.need([HostDetail(host.id) for host in hosts])
+    return [row for host in hosts if (row := seen[HostDetail(host.id)]) is not None]
 
 
 def _await_posts(progress: Progress, at: Moment, draft: Draft, identity: Identity | None) -> None:
     """Wait for what was POSTed, by us or by a process before us, until it is there or cannot come any more."""
     open_ = {ref for ref in progress.creating() if at.memory.may_appear(ref)}
     if open_ and identity is not None:
-        open_ -= {row.mark.ref for row in _rows(identity, at.seen) if row.mark is not None}
+        newest = at.seen[MarkedHosts(identity)][-len(open_) - HOSTS_AT_ONCE :]  # by id: these are among the last
+        open_ -= {row.mark.ref for row in _rows(newest, at.seen) if row.mark is not None}
     deadlines = [
         at.memory.settled_at(at.memory.names.get(ref, ""), creating.since, at.settings.host_create_timeout)
         for ref in open_

@@ -19,6 +19,7 @@ from foreman_stacks.foreman.port import (
     Query,
     Snapshot,
     ThinHost,
+    Unread,
     VmPresent,
 )
 from foreman_stacks.model.identity import Mark
@@ -88,6 +89,37 @@ def test_a_host_without_our_own_mark_created_stays(mark: Mark | None) -> None:
 def test_a_host_without_a_machine_is_just_a_row() -> None:
     row = host_row(1, uuid=None, ip=None)
     assert waves(end(foreman((row,)))) == [["delete host ring-zk-1.example.com"]]
+
+
+def test_of_many_hosts_only_the_next_ones_are_read() -> None:
+    many = tuple(host_row(index) for index in range(1, 1001))
+    thin: dict[Query[Any], Any] = {MarkedHosts(IDENTITY): tuple(ThinHost(row.id, row.name) for row in many)}
+    with pytest.raises(Unread) as unread:
+        end(thin)
+    assert set(unread.value.queries) == {HostDetail(row.id) for row in many[:4]}
+    known = thin | {HostDetail(row.id): row for row in many[:4]}
+    known |= {VmPresent(1, row.uuid or ""): True for row in many[:4]}
+    assert [len(wave) for wave in waves(end(known))] == [4, 4]
+
+
+def test_a_host_that_may_be_coming_is_looked_for_among_the_newest() -> None:
+    many = tuple(host_row(index) for index in range(1, 1001))
+    thin: dict[Query[Any], Any] = {MarkedHosts(IDENTITY): tuple(ThinHost(row.id, row.name) for row in many)}
+    coming = Progress(plan="p", roles={"zk": RoleProgress(frozenset(range(1, 1000)), Creating(frozenset({1000}), NOW))})
+    with pytest.raises(Unread) as unread:
+        end(thin, coming)
+    assert set(unread.value.queries) == {HostDetail(row.id) for row in many[-5:]}
+    details = {HostDetail(row.id): row for row in (*many[:4], *many[-5:])}
+    machines = {VmPresent(1, row.uuid or ""): True for row in many[:4]}
+    assert waves(end(thin | details | machines, coming)), "it is there: nothing is waited for"
+    gone: dict[Query[Any], Any] = dict.fromkeys((HostDetail(row.id) for row in many[-5:]), None)
+    assert waves(end(thin | gone, coming)) == []
+
+
+def test_hosts_of_others_that_come_first_do_not_hide_ours() -> None:
+    adopted = Mark(str(IDENTITY), "Adopted", role="zk", index=1)
+    others = [host_row(index, parameters=(marked(adopted),)) for index in range(1, 40)]
+    assert waves(end(foreman((*others, host_row(40)))))[1] == ["delete host ring-zk-40.example.com"]
 
 
 def test_hostgroups_go_when_no_host_of_ours_is_left_children_before_parents() -> None:
