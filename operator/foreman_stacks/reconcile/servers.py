@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from foreman_stacks.api.foremanserver import ForemanServer
 from foreman_stacks.api.meta import FINALIZER
@@ -22,6 +22,8 @@ from foreman_stacks.reconcile import conditions
 from foreman_stacks.reconcile.conditions import Condition
 from foreman_stacks.reconcile.judge import bad, failure, judge
 from foreman_stacks.settings import Settings
+
+T = TypeVar("T")
 
 LOOKS = 10
 """Of so many probes one asks for plugins, permissions and features: five requests instead of one."""
@@ -41,6 +43,18 @@ class Connection:
     looks: int = 0
     answered: datetime | None = None
     """When the poller was answered last."""
+
+
+class _NotForeman(Exception):
+    """What answers has not the fields that Foreman's answers have."""
+
+
+async def _answer(connection: Connection, query: Query[T]) -> T:
+    try:
+        found: T = (await connection.foreman.read([query]))[query]
+    except (KeyError, TypeError, AttributeError):
+        raise _NotForeman from None
+    return found
 
 
 Connect = Callable[[ForemanServer, tuple[str, str]], Foreman]
@@ -90,8 +104,10 @@ class Servers:
             if deleting and not seen["metadata"].get("finalizers"):
                 await self._drop(key.name)
                 return None
-        condition, version = await self._probe(seen)
-        self._probed.add(key.name)
+        try:
+            condition, version = await self._probe(seen)
+        finally:
+            self._probed.add(key.name)  # whatever comes in between: who waits for a first probe must not wait for ever
         await self._report(seen, condition, version)
         return self._settings.server_probe
 
@@ -146,7 +162,7 @@ class Servers:
             info = await self._look(connection)
         except ForemanError as error:
             condition = failure(error)
-        except (KeyError, TypeError, AttributeError):
+        except _NotForeman:
             condition = bad(Reason.NOT_FOREMAN, f"{server.spec.url} answers, but not as Foreman does; check the URL")
         else:
             condition = judge(info)
@@ -158,16 +174,17 @@ class Servers:
 
     async def _look(self, connection: Connection) -> Server:
         """What the server is: all of it at first, after trouble and from time to time, else only whether it answers."""
-        if connection.ready and connection.info is not None and connection.looks < LOOKS:
+        info = connection.info  # a deployment may take it away while we wait
+        if connection.ready and info is not None and connection.looks < LOOKS:
             connection.looks += 1
             heard = connection.answered
             if heard is not None and (self._now() - heard).total_seconds() < self._settings.server_probe:
-                return connection.info
-            if (await connection.foreman.read([ServerVersion()]))[ServerVersion()] == connection.info.version:
-                return connection.info
-        connection.info = (await connection.foreman.read([ServerInfo()]))[ServerInfo()]
+                return info
+            if await _answer(connection, ServerVersion()) == info.version:
+                return info
+        connection.info = found = await _answer(connection, ServerInfo())
         connection.looks = 1
-        return connection.info
+        return found
 
     async def _credentials(self, server: ForemanServer) -> tuple[str, str] | Condition:
         ref = server.spec.credentials_secret_ref.name
@@ -181,7 +198,11 @@ class Servers:
         password = data.get("password") or data.get("token")
         if not username or not password:
             return bad(Reason.CREDENTIALS_MISSING, f"{where} lacks username, or password or token; add the missing key")
-        return username.decode(), password.decode()
+        try:
+            return username.decode(), password.decode()
+        except UnicodeDecodeError:
+            what = f"{where} has a username, password or token that is no UTF-8 text; correct it"
+            return bad(Reason.CREDENTIALS_MISSING, what)
 
     async def _connection(self, server: ForemanServer, auth: tuple[str, str]) -> Connection | Condition:
         """The connection that there is, or a new one when address, trust, limits or credentials changed."""

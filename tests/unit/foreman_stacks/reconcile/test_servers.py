@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -8,6 +8,7 @@ import pytest
 
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.cluster.port import Cluster, Key, Object
+from foreman_stacks.errors import ClusterError
 from foreman_stacks.foreman.port import Change, Query, Server, ServerInfo, ServerVersion
 from foreman_stacks.reconcile.servers import LOOKS, Connect, Connection, Servers
 from foreman_stacks.settings import Settings
@@ -20,9 +21,13 @@ class Asked:
 
     version: str = "3.12.0"
     questions: list[Query[Any]] = field(default_factory=list)
+    asked: Callable[[Query[Any]], None] = lambda _: None
+    """What happens before the answer comes."""
 
     async def read(self, queries: Iterable[Query[Any]]) -> Mapping[Query[Any], Any]:
-        self.questions += queries
+        for query in queries:
+            self.questions.append(query)
+            self.asked(query)
         whole = Server(self.version, frozenset(), frozenset(), admin=True, features=frozenset())
         return {ServerInfo(): whole, ServerVersion(): self.version}
 
@@ -76,6 +81,84 @@ def test_a_server_that_just_answered_the_poller_is_not_asked_whether_it_answers(
     connection.answered = NOW - timedelta(seconds=61)
     look(connection)
     assert foreman.questions == [ServerInfo(), ServerVersion()]
+
+
+def test_a_deployment_that_is_refused_meanwhile_does_not_make_the_server_another_one() -> None:
+    """Then the connection forgets what it knew, so that the next probe asks for permissions, too."""
+    foreman = Asked()
+    connection = Connection(a_server(), foreman, "", ready=True)
+    known = look(connection)
+
+    def refused(_: Query[Any]) -> None:
+        connection.info = None
+
+    foreman.asked = refused
+    assert look(connection) == known
+    assert connection.info is None
+    foreman.asked = lambda _: None
+    look(connection)
+    assert foreman.questions == [ServerInfo(), ServerVersion(), ServerInfo()]
+
+
+@dataclass
+class Credentials:
+    """A cluster with one server and its Secret; without data the Secret may not be read."""
+
+    data: dict[str, bytes] | None
+    status: dict[str, Any] = field(default_factory=dict)
+
+    async def get(self, key: Key) -> Object:
+        spec = a_server().spec.model_dump(by_alias=True, exclude_none=True)
+        return {"kind": "ForemanServer", "metadata": {"name": key.name, "generation": 1}, "spec": spec}
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        if self.data is None:
+            raise ClusterError("secrets is forbidden", status=403)
+        return self.data
+
+    async def patch_status(self, seen: Object, plural: str, status: dict[str, Any]) -> Object:
+        self.status = status
+        return seen
+
+    async def post_event(self, about: Object, event: object) -> None:
+        return
+
+
+def of_credentials(cluster: Credentials, foreman: object = None) -> Servers:
+    return Servers(cast("Cluster", cluster), Settings(), cast("Connect", lambda _, __: foreman), lambda: NOW)
+
+
+@pytest.mark.parametrize("key", ["username", "password"])
+def test_credentials_that_are_no_text_are_told(key: str) -> None:
+    cluster = Credentials({"username": b"svc", "password": b"changeme", key: b"canary\xff"})
+    servers = of_credentials(cluster)
+    asyncio.run(servers.reconcile(Key("foremanservers", "", "f"), held=False))
+    ready = next(entry for entry in cluster.status["conditions"] if entry["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "CredentialsMissing")
+    assert "no UTF-8" in ready["message"]
+    assert "canary" not in str(cluster.status)
+    assert servers.known("f")
+
+
+def test_a_server_whose_probe_broke_is_known_all_the_same() -> None:
+    """Else its deployments would wait for its first probe for ever, and without a word."""
+    servers = of_credentials(Credentials(None))
+    with pytest.raises(ClusterError):
+        asyncio.run(servers.reconcile(Key("foremanservers", "", "f"), held=False))
+    assert servers.known("f")
+    assert servers.ready("f") is None
+
+
+@pytest.mark.parametrize("error", [KeyError, TypeError, AttributeError])
+def test_what_answers_otherwise_than_foreman_is_told(error: type[Exception]) -> None:
+    def strange(_: Query[Any]) -> None:
+        raise error("version")
+
+    cluster = Credentials({"username": b"svc", "password": b"changeme"})
+    servers = of_credentials(cluster, Asked(asked=strange))
+    asyncio.run(servers.reconcile(Key("foremanservers", "", "f"), held=False))
+    ready = next(entry for entry in cluster.status["conditions"] if entry["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "NotForeman")
 
 
 @dataclass
