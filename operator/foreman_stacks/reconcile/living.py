@@ -21,7 +21,6 @@ from foreman_stacks.errors import (
     ForemanUnauthorized,
     ForemanUnreachable,
     InvalidSpec,
-    Problem,
 )
 from foreman_stacks.foreman.port import Snapshot
 from foreman_stacks.model.identity import Identity
@@ -57,9 +56,8 @@ class Living:
         self._servers = servers
         self._settings = settings
         self._now = now
-        self._started = now()
         self._reporter = reporter
-        self._claims = Claims()
+        self._claims = Claims(now(), timedelta(seconds=settings.claim_grace))
         self._ledger = ledger
         self._key = DigestKey(cluster, settings.namespace)
 
@@ -152,26 +150,10 @@ class Living:
         return await self._carry_out(run, draft, last[0], connection)
 
     def _claim(self, run: Pass, plan: Plan, url: str) -> Stalled | Wait | None:
-        """Claim the hosts' names, and wait until anybody who comes first must have been seen, after our start as well.
-
-        Nothing of the server is needed for it: whoever was accepted has claimed before the server is found well. Two
-        ForemanServers of one URL are one Foreman. Names are claimed without their domain, which only Foreman knows.
-        """
-        created = str(run.seen["metadata"]["creationTimestamp"])
-        who = Claimant(not run.progress.plan, created, run.key.namespace, run.key.name)
-        names = [host.label for role in plan.roles for host in role.hosts]
-        lost = self._claims.claim(url.rstrip("/").lower(), names, who)
-        if lost:
-            text = ", ".join(sorted(lost)[:5])
-            problem = Problem(
-                "spec.roles[].hostname",
-                f"the names {text} are wanted by another deployment that came first",
-                "use {namespace} in hostname, or another deployment name",
-            )
-            return Stalled(Reason.NAME_CONFLICT, (problem,))
-        since = max(datetime.fromisoformat(created), self._started)
-        left = (since + timedelta(seconds=self._settings.claim_grace) - self._now()).total_seconds()
-        return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if who.pending and left > 0 else None
+        who = Claimant(
+            not run.progress.plan, str(run.seen["metadata"]["creationTimestamp"]), run.key.namespace, run.key.name
+        )
+        return self._claims.check(url, [host.label for role in plan.roles for host in role.hosts], who, self._now())
 
     async def _world(
         self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
 
+from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.reconcile.claims import Claimant, Claims
 
+NOW = datetime(2026, 11, 23, 12, 1, tzinfo=UTC)
+GRACE = timedelta(seconds=2)
 OLD = Claimant(pending=True, created="2026-11-23T12:00:00Z", namespace="b", name="x")
 YOUNG = Claimant(pending=True, created="2026-11-23T12:00:05Z", namespace="a", name="x")
 TWIN = Claimant(pending=True, created="2026-11-23T12:00:00Z", namespace="a", name="x")
@@ -25,7 +29,7 @@ def test_of_all_who_want_a_name_one_gets_it_in_whatever_order_they_come(
     who: tuple[Claimant, ...], first: Claimant
 ) -> None:
     for order in permutations(who):
-        claims = Claims()
+        claims = Claims(NOW, GRACE)
         for claimant in order:
             claims.claim("f", ["zk-1"], claimant)
         lost = {claimant: claims.claim("f", ["zk-1"], claimant) for claimant in order}
@@ -34,26 +38,26 @@ def test_of_all_who_want_a_name_one_gets_it_in_whatever_order_they_come(
 
 
 def test_only_the_names_that_somebody_else_comes_first_to_are_lost() -> None:
-    claims = Claims()
+    claims = Claims(NOW, GRACE)
     claims.claim("f", ["zk-1", "zk-2"], OLD)
     assert set(claims.claim("f", ["zk-2", "zk-3"], YOUNG)) == {"zk-2"}
 
 
 def test_every_server_has_names_of_its_own() -> None:
-    claims = Claims()
+    claims = Claims(NOW, GRACE)
     claims.claim("f", ["zk-1"], OLD)
     assert claims.claim("g", ["zk-1"], YOUNG) == {}
 
 
 def test_a_new_claim_stands_instead_of_the_one_before() -> None:
-    claims = Claims()
+    claims = Claims(NOW, GRACE)
     claims.claim("f", ["zk-1"], OLD)
     claims.claim("f", ["zk-9"], OLD)
     assert claims.claim("f", ["zk-1"], YOUNG) == {}
 
 
 def test_who_is_gone_wants_nothing_and_leaves_nothing_behind() -> None:
-    claims = Claims()
+    claims = Claims(NOW, GRACE)
     claims.claim("f", ["zk-1"], OLD)
     assert claims.claim("f", ["zk-1"], YOUNG)
     claims.drop("b", "x")
@@ -61,3 +65,19 @@ def test_who_is_gone_wants_nothing_and_leaves_nothing_behind() -> None:
     claims.drop("a", "x")
     claims.drop("a", "x")
     assert (claims._names, claims._held) == ({}, {})
+
+
+def test_two_servers_of_one_url_are_one_foreman() -> None:
+    claims = Claims(NOW, GRACE)
+    assert claims.check("https://Foreman.example.com/", ["zk-1"], OLD, NOW + GRACE) is None
+    found = claims.check("https://foreman.example.com", ["zk-1"], YOUNG, NOW + GRACE)
+    assert isinstance(found, Stalled)
+    assert "the names zk-1 are wanted by another deployment" in found.message
+
+
+@pytest.mark.parametrize("who, after, waits", [(YOUNG, 1, True), (YOUNG, 2, False), (ACCEPTED, 1, False)])
+def test_nobody_new_is_accepted_before_those_that_come_first_must_have_been_seen(
+    who: Claimant, after: int, waits: bool
+) -> None:
+    found = Claims(NOW, GRACE).check("f", ["zk-1"], who, NOW + timedelta(seconds=after))
+    assert isinstance(found, Wait) is waits
