@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, HostgroupNamed, HostsInPlace, OverridesOf
+from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, HostgroupNamed, HostsInPlace, OverridesOf, together
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.model.values import Bound, alike
@@ -25,14 +26,11 @@ def verify(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> b
     """Whether Puppet would be given what it must on the hosts of these roles; problems go to the draft."""
     if not in_place(world, scope, roles, draft):
         return False
-    problems: list[Problem] = []
-    shadows: list[Problem] = []
-    for role in sorted(roles - world.memory.verified):
-        missing, shadowed = _role(world, scope, role)
-        problems += missing
-        shadows += shadowed
-        if not missing and not shadowed:
-            world.memory.verified.add(role)
+    asked = sorted(roles - world.memory.verified)
+    told = together(partial(_role, world, scope), asked)
+    world.memory.verified.update(role for role, found in zip(asked, told, strict=True) if not any(found))
+    problems = [problem for missing, _ in told for problem in missing]
+    shadows = [problem for _, shadowed in told for problem in shadowed]
     if problems:
         draft.stall(Reason.PREFLIGHT_FAILED, *problems)
     if shadows:
@@ -44,24 +42,28 @@ def in_place(world: World, scope: Scope, roles: frozenset[str], draft: Draft) ->
     """Whether every host is in its hostgroup with its environment *now*: elsewhere it is given no class of ours, and
     every run of it succeeds.
     """
-    problems: list[Problem] = []
-    for group_name in dict.fromkeys(host.group for host in scope.hosts if host.ref.role in roles):
-        group = world.seen[HostgroupNamed(title_of(scope, group_name))]
-        assert group is not None, "hosts were placed in it"
-        environment = environment_of(scope.chain(group_name)[-1].outer_parent, scope.environment, world.seen) or ""
-        there = world.seen[HostsInPlace(group.id, environment)]
-        problems += [
-            Problem(
-                world.fqdn(host),
-                f"is not in hostgroup {group.title!r} with Puppet environment {environment!r}: it would be given no class",
-                "set both for this host in Foreman",
-            )
-            for host in scope.hosts
-            if host.group == group_name and host.ref.role in roles and world.fqdn(host) not in there
-        ]
+    groups = dict.fromkeys(host.group for host in scope.hosts if host.ref.role in roles)
+    problems = [problem for found in together(partial(_outside, world, scope, roles), groups) for problem in found]
     if problems:
         draft.stall(Reason.PREFLIGHT_FAILED, *problems)
     return not problems
+
+
+def _outside(world: World, scope: Scope, roles: frozenset[str], name: str) -> list[Problem]:
+    """The hosts of a hostgroup that are not in it with its environment."""
+    group = world.seen[HostgroupNamed(title_of(scope, name))]
+    assert group is not None, "hosts were placed in it"
+    environment = environment_of(scope.chain(name)[-1].outer_parent, scope.environment, world.seen) or ""
+    there = world.seen[HostsInPlace(group.id, environment)]
+    return [
+        Problem(
+            world.fqdn(host),
+            f"is not in hostgroup {group.title!r} with Puppet environment {environment!r}: it would be given no class",
+            "set both for this host in Foreman",
+        )
+        for host in scope.hosts
+        if host.group == name and host.ref.role in roles and world.fqdn(host) not in there
+    ]
 
 
 def _role(world: World, scope: Scope, role: str) -> tuple[list[Problem], list[Problem]]:
