@@ -45,6 +45,8 @@ LOOKUPS = {
 """Where the new process looks for a write, by words of its name; a write that is not here: any look at all."""
 LOOKS = 10
 """So often the new process looks for what it may not send again, or sends it again: then what was held is committed."""
+PARTS = ("creating", "created", "built", "configured")
+"""What a status tells of a role."""
 PROBES = ("status", "plugins", "current_user", "current_permissions", "remote_execution_features")
 
 
@@ -77,9 +79,9 @@ class Entry:
         return " ".join(self.write.partition("/")[0].split()[:3])
 
     @property
-    def on_foreman(self) -> bool:
-        """Or to Kubernetes."""
-        return self.write.startswith("foreman ")
+    def moments(self) -> tuple[Kill, ...]:
+        """When it can be died of: nothing holds a write to Kubernetes on its way."""
+        return tuple(Kill) if self.write.startswith("foreman ") else (Kill.BEFORE, Kill.AFTER)
 
 
 Policy = Callable[[Entry], Kill | None]
@@ -92,7 +94,7 @@ class Killer:
         self.journal: list[Entry] = []
         self.kills: list[tuple[Kill, Entry]] = []
         self.caught: set[str] = set()
-        """Kinds of the writes that were on their way when the operator was killed."""
+        """Writes that were on their way when the operator was killed."""
         self.error = ""
         self._stage = stage
         self._policy = policy
@@ -151,7 +153,7 @@ class Killer:
         kill = self._policy(entry)
         self.journal.append(entry)
         if entry.moment == "before":
-            self._open[entry.raw] = entry.kind
+            self._open[entry.raw] = entry.write
         if kill is None:
             if entry.moment != "before":
                 self._open.pop(entry.raw, None)
@@ -258,8 +260,7 @@ def points(journal: list[Entry]) -> list[Point]:
     for entry in journal:
         if entry.moment == "before":
             counted[entry.write] += 1
-            kinds = [Kill.BEFORE, Kill.IN_FLIGHT, Kill.AFTER] if entry.on_foreman else [Kill.BEFORE, Kill.AFTER]
-            found += [Point(kind, entry.write, counted[entry.write]) for kind in kinds]
+            found += [Point(kill, entry.write, counted[entry.write]) for kill in entry.moments]
     return found
 
 
@@ -285,40 +286,46 @@ class Once:
 
 
 class EachOnce:
-    """Kills at every write that is new, by turns in flight, after and before: one run dies many deaths.
+    """Kills at every write that is new, and again until each kind of write has died at each moment that comes: one run
+    dies many deaths.
 
     A write of the deployment's status is new when the deployment has come further.
     """
 
     def __init__(self, stage: Stage) -> None:
+        self.milestones: set[str] = set()
+        """What the deployment had reached when it died of a write of its status."""
         self._stage = stage
         self._known: set[str] = set()
-        self._turns: Counter[str] = Counter()
+        self._deaths: Counter[tuple[str, Kill]] = Counter()
         self._due: dict[str, str] = {}
         """Writes on their way that are to be died after, and what they are known by."""
 
     def __call__(self, entry: Entry) -> Kill | None:
         kill = self._choose(entry)
-        if kill is not None:  # it dies before those, too: they are as new as they were
+        if kill is not None:  # it dies before those that are due, too: they are as new as they were
             self._known -= set(self._due.values())
             self._due.clear()
+            self._deaths[entry.kind, kill] += 1
+            if _is_progress(entry):
+                self.milestones |= milestones(self._stage.status())
         return kill
 
     def _choose(self, entry: Entry) -> Kill | None:
         if entry.moment != "before":
             due = self._due.pop(entry.raw, None)
+            if due and entry.moment == "failed":
+                self._known.discard(due)
             return Kill.AFTER if due and entry.moment == "after" else None
-        name = f"{entry.raw} {self._state()}" if " status stackdeployments/" in entry.write else entry.raw
-        if name in self._known:
+        name = f"{entry.raw} {self._state()}" if _is_progress(entry) else entry.raw
+        if name in self._known and all(self._deaths[entry.kind, kill] for kill in entry.moments):
             return None
         self._known.add(name)
-        turns = [Kill.IN_FLIGHT, Kill.AFTER, Kill.BEFORE] if entry.on_foreman else [Kill.AFTER, Kill.BEFORE]
-        kill = turns[self._turns[entry.kind] % len(turns)]
-        self._turns[entry.kind] += 1
-        if kill is Kill.AFTER:
+        seldom = min(entry.moments, key=lambda kill: self._deaths[entry.kind, kill])
+        if self._due or seldom is Kill.AFTER:  # another death now would come before one that is due
             self._due[entry.raw] = name
             return None
-        return kill
+        return seldom
 
     def _state(self) -> str:
         """How far the deployment is, without what only tells of it."""
@@ -332,6 +339,22 @@ class EachOnce:
             for step in status.get("steps") or ()
         ]
         return json.dumps([bool(status.get("plan")), bool(status.get("settledPlan")), roles, steps])
+
+
+def _is_progress(entry: Entry) -> bool:
+    return " status stackdeployments/" in entry.write
+
+
+def milestones(status: dict[str, Any]) -> set[str]:
+    """How far a deployment is, in words: what there is of each role, and steps that have begun."""
+    roles = {f"{role['name']} {word}" for role in status.get("roles") or () for word in PARTS if role.get(word)}
+    return roles | {f"{step['name']} {step['state']}" for step in status.get("steps") or ()}
+
+
+def all_milestones(status: dict[str, Any]) -> set[str]:
+    """Those that a deployment which is Ready has passed."""
+    roles = {f"{role['name']} {word}" for role in status["roles"] for word in PARTS}
+    return roles | {f"{step['name']} {state}" for step in status["steps"] for state in ("Pending", "Running", "Done")}
 
 
 # --- the end --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.e2e.crash import EachOnce, Kill, Killer, Once, Point, difference, outcome, points
+from tests.e2e.crash import EachOnce, Kill, Killer, Once, Point, all_milestones, difference, outcome, points
 from tests.e2e.lab import Lab, deploy, ended
 from tests.e2e.stage import until
 
@@ -60,11 +60,16 @@ def test_a_deployment_that_dies_at_each_of_its_writes_ends_as_if_nothing_had_bee
     reference = lab.reference(hosts=4)
     with lab.stage() as stage:
         deploy(stage, hosts=4)
-        with Killer(stage, EachOnce(stage)) as killer:
+        policy = EachOnce(stage)
+        with Killer(stage, policy) as killer:
             ended(stage, killer, seconds=800)
-            end = outcome(stage)
+            end, passed = outcome(stage), all_milestones(stage.status())
     assert difference(end, reference.outcome) == ""
-    assert killer.caught >= {entry.kind for entry in reference.journal}
+    assert {entry.write for entry in reference.journal if not entry.write.startswith(EVENT)} <= killer.caught
+    died = {(entry.kind, kill) for kill, entry in killer.kills}
+    missing = {(entry.kind, kill) for entry in reference.journal for kill in entry.moments} - died
+    assert not missing
+    assert policy.milestones >= passed
 
 
 @pytest.mark.timeout(600)
