@@ -40,6 +40,28 @@ def deploy(
     return stage.deployment(name, namespace=namespace, **{"roles": roles, **changes})
 
 
+def delete_everything(stage: Stage) -> None:
+    """Deployment, server, Stack and namespace are deleted at the same time."""
+    stage.delete()
+    stage.delete(stage.server, "foremanservers")
+    stage.delete(plural="stacks")
+    stage.api.call("DELETE", f"/api/v1/namespaces/{stage.namespace}")
+
+
+def server_gone(stage: Stage) -> None:
+    """Wait until nothing keeps the server."""
+    until(lambda: stage.get(stage.server, "foremanservers") is None, what="the server is gone")
+
+
+def refused(stage: Stage, **changes: Any) -> None:
+    """A deployment whose hosts are being installed, and that an edit has stalled."""
+    fault(stage.simulator, "build_late", seconds=600)
+    deploy(stage, **changes)
+    until(lambda: [role["created"] for role in stage.status().get("roles", [])] == ["1-2"], what="hosts are created")
+    deploy(stage, environment="mars", **changes)
+    stage.stalled("PreflightFailed")
+
+
 def annotate(stage: Stage, key: str, value: str | None, name: str = "zookeeper") -> None:
     """Set one of our annotations on a deployment."""
     patch = {"metadata": {"annotations": {f"stacks.theforeman.org/{key}": value}}}

@@ -6,10 +6,15 @@ import pytest
 
 from tests.e2e.life import (
     DOMAIN,
+    FIRST,
     HOSTS,
+    JOBS,
     OURS,
+    RING,
+    SECOND,
     annotate,
     before_job,
+    delete_everything,
     deploy,
     events,
     fair,
@@ -21,6 +26,8 @@ from tests.e2e.life import (
     mend,
     names,
     plant,
+    refused,
+    server_gone,
     small,
     thaw,
 )
@@ -75,20 +82,54 @@ def building(stage: Stage) -> Continue:
     return lambda: None
 
 
+def cancelled(stage: Stage, step: str) -> Continue:
+    """The job that runs is cancelled, and hosts are removed only once it has ended."""
+
+    def go_on() -> None:
+        until(lambda: jobs_of(stage.simulator, step)[0]["cancelled"], what="our job is cancelled")
+        assert names(stage.simulator, "hosts") >= OURS, "a host was removed while our job ran on it"
+        thaw(stage.simulator)
+
+    return go_on
+
+
 def in_job(step: str) -> Callable[[Stage], Continue]:
     def phase(stage: Stage) -> Continue:
         held = before_job(stage.simulator, step)
         deploy(stage, deletionPolicy="Delete")
         freeze_in_job(held, step)
-
-        def go_on() -> None:
-            until(lambda: jobs_of(stage.simulator, step)[0]["cancelled"], what="our job is cancelled")
-            assert names(stage.simulator, "hosts") >= OURS, "a host was removed while our job ran on it"
-            thaw(stage.simulator)
-
-        return go_on
+        return cancelled(stage, step)
 
     return phase
+
+
+def between_steps(stage: Stage) -> Continue:
+    small(stage, FIRST, RING, SECOND)
+    held = hold(stage.simulator, "PUT /api/v2/hostgroups/:id/parameters/:pid", path="*/parameters/servers")
+    deploy(stage, deletionPolicy="Delete")
+    held.here()
+    return held.go_on
+
+
+def resuming(stage: Stage) -> Continue:
+    in_job("first")(stage)
+    held = hold(stage.simulator, JOBS)
+    thaw(stage.simulator)
+    freeze_in_job(held, "PeriodicPuppet")
+    return cancelled(stage, "PeriodicPuppet")
+
+
+def step_failed(stage: Stage) -> Continue:
+    small(stage, {**FIRST, "retries": 0})
+    fault(stage.simulator, "run_fails")
+    deploy(stage, deletionPolicy="Delete")
+    stage.stalled("StepFailed")
+    return lambda: None
+
+
+def edit_refused(stage: Stage) -> Continue:
+    refused(stage, deletionPolicy="Delete")
+    return lambda: None
 
 
 def settled(stage: Stage) -> Continue:
@@ -103,6 +144,10 @@ PHASES = {
     "building": building,
     "quiescing": in_job("Quiesce"),
     "running": in_job("first"),
+    "between steps": between_steps,
+    "resuming": resuming,
+    "a step failed": step_failed,
+    "an edit is refused": edit_refused,
     "settled": settled,
 }
 
@@ -143,10 +188,6 @@ def blocked(stage: Stage, reason: str) -> str:
     return message
 
 
-def server_gone(stage: Stage) -> None:
-    until(lambda: stage.get(stage.server, "foremanservers") is None, what="the server is gone")
-
-
 def world(simulator: Simulator) -> dict[str, set[str]]:
     return {resource: names(simulator, resource) for resource in ("hosts", "hostgroups", "vms")}
 
@@ -157,10 +198,7 @@ def test_everything_deleted_at_once_leaves_exactly_what_is_not_ours(stage: Stage
     before = world(stage.simulator)
     small(stage)
     go_on = PHASES[phase](stage)
-    stage.delete()
-    stage.delete(stage.server, "foremanservers")
-    stage.delete(plural="stacks")
-    stage.api.call("DELETE", f"/api/v1/namespaces/{stage.namespace}")
+    delete_everything(stage)
     go_on()
     stage.gone()
     server_gone(stage)

@@ -12,6 +12,7 @@ from tests.e2e.life import (
     RING,
     SECOND,
     before_job,
+    delete_everything,
     deploy,
     events,
     fair,
@@ -21,7 +22,9 @@ from tests.e2e.life import (
     hold,
     jobs_of,
     marks,
+    refused,
     runs,
+    server_gone,
     small,
     thaw,
 )
@@ -44,14 +47,45 @@ def foreman(simulator: Simulator) -> dict[str, list[str]]:
     return {table: sorted(map(repr, simulator.rows(table))) for table in tables}
 
 
-def test_settled(stage: Stage) -> None:
+Ending = Callable[[Stage], Continue]
+
+
+def alone(stage: Stage) -> Continue:
+    """Only the deployment is deleted; what waits until it is gone."""
+    stage.delete()
+    return stage.gone
+
+
+def with_everything(stage: Stage) -> Continue:
+    """All around it, too; once all that is gone, it is there again under the same names, but for the deployment."""
+    server, stack = stage.get(stage.server, "foremanservers"), stage.get(plural="stacks")
+    place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}}
+    delete_everything(stage)
+
+    def gone() -> None:
+        stage.gone()
+        server_gone(stage)
+        path = f"/api/v1/namespaces/{stage.namespace}"
+        until(lambda: stage.api.find(path) is None, what="the namespace is gone")
+        stage.api.call("POST", "/api/v1/namespaces", place)
+        for body in (server, stack):
+            head = {key: body[key] for key in ("apiVersion", "kind", "spec")}
+            stage.apply({**head, "metadata": {"name": body["metadata"]["name"]}})
+
+    return gone
+
+
+ENDINGS = {"alone": alone, "with everything": with_everything}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_settled(stage: Stage, ending: str) -> None:
     small(stage)
     deploy(stage)
     stage.ready()
     until(lambda: not stage.get()["metadata"].get("finalizers"), 10, "no finalizer: prune and uninstall would hang")
     before, writes, applied = foreman(stage.simulator), stage.simulator.writes(), len(runs(stage.simulator))
-    stage.delete()
-    stage.gone()
+    ENDINGS[ending](stage)()
     deploy(stage)
     status = stage.ready()
     assert foreman(stage.simulator) == before
@@ -108,9 +142,15 @@ def between_steps(stage: Stage) -> Continue:
     return held.go_on
 
 
+def edit_refused(stage: Stage) -> Continue:
+    refused(stage)
+    return lambda: None
+
+
 PHASES = {
     "creating": creating,
     "building": building,
+    "an edit is refused": edit_refused,
     "quiescing": in_job("Quiesce"),
     "in the first run": in_job("first"),
     "between steps": between_steps,
@@ -119,21 +159,23 @@ PHASES = {
 }
 
 
-UNMOVED = {"creating", "building", "quiescing"}
+UNMOVED = {"creating", "building", "an edit is refused", "quiescing"}
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("phase", PHASES)
-def test_half_way(stage: Stage, phase: str) -> None:
+def test_half_way(stage: Stage, phase: str, ending: str) -> None:
     small(stage, FIRST, RING, SECOND)
     go_on = PHASES[phase](stage)
-    stage.delete()
+    gone = ENDINGS[ending](stage)
     go_on()
-    stage.gone()
+    gone()
     left, jobs = marks(stage.simulator), stage.simulator.rows("jobs")
     assert len([mark for kind, mark in left if kind == "host"]) == 2
     assert not any(job["cancelled"] for job in jobs)
     moved = stage.simulator.counters()["requests"].get(MOVE, 0)
-    assert phase == "creating" or any("stay as they are" in note for note in events(stage, "Retained"))
+    told = any("stay as they are" in note for note in events(stage, "Retained"))
+    assert told or phase == "creating" or ending == "with everything", "a namespace that goes takes its events along"
     deploy(stage)
     stage.ready()
     assert (
