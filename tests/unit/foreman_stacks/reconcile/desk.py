@@ -184,8 +184,11 @@ class Desk:
         self.connection.answers.clear()
         return await self.deployments.reconcile(key)
 
-    async def until(self, happened: Callable[[], object], passes: int = 200) -> int:
-        """Pass after pass, each when the one before wants it, until something is so; how many it took."""
+    async def until(self, happened: Callable[[], object], passes: int = 1000) -> int:
+        """Pass after pass, each when the one before wants it, until something is so; how many it took.
+
+        The scripts of jobs are really run: on a busy machine many passes see that they have not ended yet.
+        """
         for number in range(passes):
             if happened():
                 return number
