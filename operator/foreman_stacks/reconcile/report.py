@@ -170,9 +170,8 @@ def _stages(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
         yield Condition(ConditionType.PERIODIC_PUPPET_ENABLED, "False", Reason.DISABLED, "as the Stack wants it")
     else:
         on = progress.step(periodic_puppet.NAME).state is StepState.DONE
-        yield _stage(
-            ConditionType.PERIODIC_PUPPET_ENABLED, on, Reason.WAITING, "hosts run Puppet periodically" if on else ""
-        )
+        told = "hosts run Puppet by themselves as before Quiesce" if on else ""
+        yield _stage(ConditionType.PERIODIC_PUPPET_ENABLED, on, Reason.WAITING, told)
 
 
 def _stage(kind: ConditionType, done: bool, busy: Reason, message: str) -> Condition:
