@@ -31,7 +31,8 @@ def run(command: Sequence[str], stdin: str | None = None) -> str:
     answer = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         shown = " ".join(Path(word).name if word == command[0] else word for word in command)
-        raise ControlPlaneError(f"`{shown}` failed with code {answer.returncode}:\n{answer.stderr.strip()}")
+        told = answer.stderr.strip() or answer.stdout.strip()  # `kubectl diff` prints what differs
+        raise ControlPlaneError(f"`{shown}` failed with code {answer.returncode}:\n{told}")
     return answer.stdout
 
 

@@ -215,8 +215,9 @@ def _parameter(world: World, obj: Row) -> Row:
 
 
 def _profile(world: World, obj: Row) -> Row:
-    """A profile; `attributes: {compute resource: vm_attrs}`."""
-    row = world.insert("compute_profiles", {"name": obj["name"]})
+    """A profile, a new one or one that is there; `attributes: {compute resource: vm_attrs}`."""
+    known = next((row for row in world.rows("compute_profiles") if row["name"] == obj["name"]), None)
+    row = known or world.insert("compute_profiles", {"name": obj["name"]})
     for name, attrs in (obj.get("attributes") or {}).items():
         memory = int(attrs.get("memory", 0)) // 1024**3
         world.insert("compute_attributes", {

@@ -1,8 +1,7 @@
-"""The API on a real apiserver: what is refused and how, what is defaulted, and how the examples are applied."""
+"""The API on a real apiserver: what is refused and how, what is defaulted, and what kinds look like."""
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from tests.api_cases import BASES, BROKEN, MISSHAPEN, NAME_RULE, ONE_OF, SOUND, 
 from tests.e2e.conftest import ROOT, Kubectl
 
 pytestmark = pytest.mark.usefixtures("crds")
-FOLDERS = ("zookeeper", "two-tier")
 BEYOND = (
     ("list", "secrets", ""),
     ("create", "secrets", ""),
@@ -87,25 +85,6 @@ def test_a_fresh_object_is_not_taken_for_done(admin: Kubectl, kind: str) -> None
     assert seen["status"] == {"observedGeneration": -1}
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-@pytest.mark.parametrize("mode", [(), ("--server-side",)], ids=["client-side", "server-side"])
-def test_examples_are_applied_and_never_differ(
-    admin: Kubectl, namespace: str, folder: str, mode: tuple[str, ...]
-) -> None:
-    paths = sorted((ROOT / "examples" / folder).glob("*.yaml"))
-    files = ("-n", namespace, *(f"--filename={path}" for path in paths if path.name != "credentials.yaml"))
-    admin("apply", *mode, *files)
-    try:
-        admin("diff", *mode, *files)  # ends with 1 when anything differs
-        for name, plural in existing(admin, namespace):
-            patch = json.dumps({"status": {"observedGeneration": 1, "conditions": [condition()]}})
-            admin("patch", plural, name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
-        admin("diff", *mode, *files)
-        assert "created" not in admin("apply", *mode, *files)
-    finally:  # ForemanServers are in no namespace
-        admin("delete", "--ignore-not-found", *files)
-
-
 def condition() -> dict[str, Any]:
     return {
         "type": "Ready",
@@ -115,12 +94,6 @@ def condition() -> dict[str, Any]:
         "reason": "Provisioning",
         "message": "3 of 4 hosts are built",
     }
-
-
-def existing(admin: Kubectl, namespace: str) -> Iterator[tuple[str, str]]:
-    for plural in ("stacks", "stackdeployments"):
-        for item in json.loads(admin("get", f"{plural}.{GROUP}", "-n", namespace, "-o", "json"))["items"]:
-            yield item["metadata"]["name"], f"{plural}.{GROUP}"
 
 
 def test_columns_and_field_selectors(admin: Kubectl, namespace: str) -> None:
@@ -259,16 +232,6 @@ def test_the_pod_of_the_manifests_is_admitted_as_restricted(admin: Kubectl) -> N
     admin(*DRY, "-n", rbac.NAMESPACE, stdin=json.dumps(pod))
     template["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
     assert "restricted" in admin.refused(*DRY, "-n", rbac.NAMESPACE, stdin=json.dumps(pod))
-
-
-def test_kustomize_renames_references_too(admin: Kubectl) -> None:
-    text = admin("kustomize", str(ROOT / "examples" / "kustomize"))
-    objects = {document["kind"]: document for document in yaml.safe_load_all(text)}
-    spec = objects["StackDeployment"]["spec"]
-    sources = {entry["name"]: entry.get("valueFrom", {}) for entry in spec["parameters"]}
-    assert spec["stackRef"]["name"] == objects["Stack"]["metadata"]["name"] == "test-two-tier"
-    assert sources["db_password"]["secretKeyRef"]["name"] == objects["Secret"]["metadata"]["name"]
-    assert sources["settings"]["configMapKeyRef"]["name"] == objects["ConfigMap"]["metadata"]["name"]
 
 
 def test_the_name_rule_is_the_only_one_about_metadata() -> None:

@@ -296,6 +296,10 @@ def test_plant_and_reset(sim: Sim) -> None:
         sim.get(f"{PUPPET}/smart_class_parameters", search="puppetclass = extra")["results"][0]["parameter_type"]
         == "integer"
     )
+    large = sim.plant("compute_profiles", name="3-Large", attributes={"libvirt-test": {"cpus": "4"}})
+    (attributes,) = sim.get(f"/api/v2/compute_profiles/{large['id']}")["compute_attributes"]
+    assert (attributes["compute_profile_name"], attributes["vm_attrs"]) == ("3-Large", {"cpus": "4"})
+    assert len(sim.get("/api/v2/compute_profiles")["results"]) == 3, "one that is there gets attributes"
     assert sim.call("POST", "/_simulator/plant", [{"resource": "nosuch"}]).status_code == 422
     sim.control("reset", None)
     assert (sim.rows("vms"), sim.names("name ~ by-hand")) == ([], [])
