@@ -50,6 +50,8 @@ class Ending:
         connection = self._servers.ready(name)
         if connection is None and not keep:
             return await self._blocked(run, Reason.UNREACHABLE, f"ForemanServer {name!r} is not Ready")
+        if connection is not None:
+            run.memory.meet(connection.met)
         decide = self._decision(run, keep=keep, alone=connection is None)
         try:
             if connection is None:

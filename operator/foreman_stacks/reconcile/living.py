@@ -42,6 +42,8 @@ from foreman_stacks.reconcile.trouble import trouble
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.settings import Settings
 
+_MENDED_IN_FOREMAN = frozenset({Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT, Reason.FOREMAN_REWOUND})
+
 _log = logging.getLogger(__name__)
 
 
@@ -125,6 +127,7 @@ class Living:
         return Next(after=later)
 
     async def _decide(self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant) -> Next:
+        run.memory.meet(connection.met)
         if run.progress.settled_plan:
             run.memory.doubt()  # a resync looks anew
             run.memory.resyncs += 1
@@ -203,8 +206,8 @@ class Living:
         if settled_now:
             await self._reporter.notes(run, draft.notes)
         run.memory.rebuffed = False
-        if any(stall.reason in {Reason.PREFLIGHT_FAILED, Reason.NAME_CONFLICT} for stall in found.stalls):
-            run.memory.doubt()  # it is mended in Foreman, or nowhere
+        if any(stall.reason in _MENDED_IN_FOREMAN for stall in found.stalls):
+            run.memory.doubt()
         if settled_now and not found.stalls:
             await self._release(run, connection)
         later = await self._show(run, world, found, connection)

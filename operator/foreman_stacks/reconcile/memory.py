@@ -55,6 +55,8 @@ class Memory:
     """Keys (FQDNs, tokens) whose intent this process wrote and whose change it has not sent."""
     names: dict[HostRef, str] = field(default_factory=dict)
     """FQDNs of the hosts whose creation this process has intended."""
+    met: object = None
+    """Since when our Foreman has been well (`Connection.met`), when it was last asked."""
     sent: dict[str, datetime] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
     """Plans that this process accepted: no earlier one can have posted hostgroups of them."""
@@ -187,6 +189,12 @@ class Memory:
         if plan and plan not in self.accepted:
             times.append(self.started)
         return max(times) + timedelta(seconds=timeout) if times else None
+
+    def meet(self, met: object) -> None:
+        """Our Foreman is asked: one that was away meanwhile may have been restored, or be another one."""
+        if met is not self.met and self.met is not None:
+            self.doubt()
+        self.met = met
 
     def doubt(self, *, hosts: bool = True) -> None:
         """Something went wrong: ask everything anew, but for what only this process can know.

@@ -43,6 +43,18 @@ class Connection:
     looks: int = 0
     answered: datetime | None = None
     """When the poller was answered last."""
+    met: object = field(default_factory=object)
+    """Stands for the time from which on the server has been well: what was read before may be of a past that a Foreman
+    which was restored meanwhile does not have.
+    """
+
+    def judged(self, condition: Condition) -> None:
+        """What a probe has found."""
+        well = condition.status == "True"
+        if well and not self.ready:
+            self.met = object()
+            self.answers.clear()
+        self.ready, self.message = well, condition.message
 
 
 class _NotForeman(Exception):
@@ -166,10 +178,9 @@ class Servers:
             condition = bad(Reason.NOT_FOREMAN, f"{server.spec.url} answers, but not as Foreman does; check the URL")
         else:
             condition = judge(info)
-            connection.ready = condition.status == "True"
-            connection.message = condition.message
+            connection.judged(condition)
             return condition, info.version
-        connection.ready, connection.message = False, condition.message
+        connection.judged(condition)
         return condition, None
 
     async def _look(self, connection: Connection) -> Server:

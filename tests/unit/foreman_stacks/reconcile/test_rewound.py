@@ -9,7 +9,10 @@ import pytest
 
 from foreman_stacks.foreman.port import Change, HostgroupNamed
 from foreman_stacks.model.identity import RECORD_PARAMETER
+from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.reconcile import record
+from foreman_stacks.reconcile.conditions import Condition
+from foreman_stacks.reconcile.judge import bad
 from tests.unit.foreman_stacks.reconcile.desk import KEY, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ROOT, hosts, is_ready
 
@@ -86,11 +89,27 @@ def test_a_record_that_was_set_back_stops_everything_until_it_is_as_it_was(becom
         await stays_rewound(desk, "has an older record")
         if becomes != "gone":
             await set_back(desk, newer)
-            desk.restart()
             await desk.until(lambda: is_ready(desk))
             assert ran_once(desk)
 
     at_desk(story)
+
+
+def test_a_foreman_that_was_away_may_have_been_set_back_meanwhile() -> None:
+    """What this process knows of it from before is no ground to start anything."""
+
+    async def story(desk: Desk) -> None:
+        await desk.until(lambda: desk.role("built") == {1, 2})
+        group = await desk.lab.ask(HostgroupNamed(ROOT))
+        await desk.lab.foreman.write(Change("delete", "hostgroup", ROOT, address=(group.id,)))
+        desk.connection.judged(bad(Reason.UNREACHABLE, "is away"))
+        desk.connection.judged(Condition(ConditionType.READY, "True", Reason.CONNECTED))
+        desk.lab.forget()
+        await desk.look()
+        assert desk.ready == "False/ForemanRewound"
+        assert desk.wrote == []
+
+    at_desk(story, host_create_timeout=10.0)
 
 
 MOMENTS: dict[str, Callable[[Desk], bool]] = {
