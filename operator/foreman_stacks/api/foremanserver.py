@@ -72,7 +72,7 @@ class Limits(Written):
 
     requests: Annotated[int, Field(ge=1, le=64)] = Field(default=8, description="Requests in flight.")
     provisioning: Annotated[int, Field(ge=1, le=500)] = Field(
-        default=4, description="Hosts that are created at the same time."
+        default=4, description="Hosts that are created at the same time; two requests are always left for all else."
     )
     puppet_runs_per_proxy: Annotated[int, Field(ge=1, le=5000)] = Field(
         default=50, description="Puppet runs at the same time on hosts of one smart proxy."
