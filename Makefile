@@ -59,7 +59,7 @@ e2e: $(READY) ## tests against a real kube-apiserver and the simulator
 	@pytest tests/e2e -n 2 --dist loadfile --timeout 600 -m "not crash and not bench" -q
 
 .PHONY: crash-test bench generate lock clean
-crash-test: $(READY) ## kill the operator at every single write of the example, one by one (about 25 minutes on 2 cores)
+crash-test: $(READY) ## kill the operator at every single write of the example, one by one (about half an hour on 2 cores)
 	@python hack/control_plane.py build
 	@pytest tests/e2e -n 3 --dist load -m crash -q
 

@@ -2,7 +2,7 @@
 
 `make e2e` has one deployment of four hosts that dies at each of its writes in turn, and ten seeded single deaths.
 `make crash-test` has all of them one by one, on deployments of two hosts, which write the same things: some 270 deaths,
-three side by side, about 25 minutes on 2 cores.
+three side by side, about half an hour on 2 cores.
 """
 
 import json
