@@ -203,15 +203,14 @@ class Living:
         except ForemanError as error:
             run.progress = status.parse(run.seen.get("status"))  # as it was just written, intents and all
             return await self._foreman_failed(run, world.plan, connection, error)
-        if settled_now:
-            await self._reporter.notes(run, draft.notes)
         run.memory.rebuffed = False
         if any(stall.reason in _MENDED_IN_FOREMAN for stall in found.stalls):
             run.memory.doubt()
-        if settled_now and not found.stalls:
+        if settled_now:
+            await self._reporter.notes(run, draft.notes)
             await self._release(run, connection)
         later = await self._show(run, world, found, connection)
-        if settled_now and not found.stalls:
+        if settled_now:
             run.memory.rest()
         times = [time for time in (self._after(draft, settled_now), later) if time is not None]
         return Next(
