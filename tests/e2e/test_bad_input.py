@@ -65,7 +65,6 @@ BAD_STACKS: dict[str, tuple[dict[str, Any], str]] = {
         {"hostgroups": overriding(type="array", value=["a", None])},
         f"{OVERRIDE}.value[1]: null is not a value; leave the key or entry out",
     ),
-    "erb": ({"hostgroups": overriding(type="string", value="<%= @host.name %>")}, f"{OVERRIDE}.value: {ERB}"),
 }
 
 
@@ -150,11 +149,23 @@ def test_a_secret_that_is_missing_is_waited_for(stage: Stage) -> None:
         core(stage, "ConfigMap", "late", data={"motd": "<%= 7 %>"})
         message = stage.stalled("InvalidSpec", "late")
         assert "key 'token' of Secret 'late'" in message
-        assert "spec.parameters[motd].valueFrom: contains `<%`" in message
+        assert f"spec.parameters[motd].valueFrom: {ERB}" in message
+        core(stage, "Secret", "late", stringData={"token": "t0ken"})
+        assert stage.stalled("PreflightFailed", "late") == f"spec.parameters[motd].valueFrom: {ERB}"
     core(stage, "ConfigMap", "late", data={"motd": "hello"})
-    reconciling(stage, "WaitingForSecret", "late")
-    core(stage, "Secret", "late", stringData={"token": "t0ken"})
     stage.ready("late")
+
+
+def test_a_stack_with_a_value_that_foreman_would_evaluate_says_so_and_its_deployments_with_all_else(
+    stage: Stage,
+) -> None:
+    with nothing_written(stage):
+        body = stack("erb", hostgroups=overriding(type="string", value="<%= @host.name %>"))
+        deploy(stage, "erb", body, parentHostgroup="Base/No Such")
+        assert stack_stalled(stage, "erb") == f"{OVERRIDE}.value: {ERB}"
+        value, parent = stage.stalled("PreflightFailed", "erb").splitlines()
+        assert value == f"Stack {OVERRIDE}.value: {ERB}"
+        assert parent.startswith("spec.parentHostgroup: there is no hostgroup 'Base/No Such' in Foreman")
 
 
 def test_a_namespace_that_is_no_tenant_learns_nothing_of_the_server(stage: Stage) -> None:
@@ -229,9 +240,10 @@ def test_preflight_tells_everything_at_once_and_nothing_is_half_made(stage: Stag
         ],
         roles=[{"name": name, "hostgroup": name, "count": {"min": 1, "max": 9}} for name in ("app", "lost", "bare")],
         steps=[],
+        parameters=[{"name": "motd", "type": "array", "hostgroups": ["app"]}],
     )
     sources = [
-        {"name": "none", "max": 1, "computeResource": {"name": "no-such-cloud"}},
+        {"name": "none", "max": 1, "computeResource": {"name": "no-such-cloud", "attributes": {"note": "<%"}}},
         {"name": "profile", "max": 1, "computeResource": {"name": "libvirt-test", "profile": "No Such"}},
         {"name": "empty", "max": 1, "computeResource": {"name": "libvirt-test", "profile": "3-Large"}},
         {"name": "ssh", "computeResource": {"name": "cloud-test", "image": "debian-12-ssh"}},
@@ -243,10 +255,14 @@ def test_preflight_tells_everything_at_once_and_nothing_is_half_made(stage: Stag
     ]
     with nothing_written(stage):
         parents = [{"name": "lost", "parent": "Base/No Such"}, {"name": "bare", "parent": "Bare"}]
-        deploy(stage, "preflight", body, roles=roles, hostgroups=parents, organization="No Such Organization")
+        organization = "No Such Organization"
+        given = [{"name": "motd", "value": ["welcome", "<%= 7 * 6 %>"]}]
+        deploy(stage, "preflight", body, roles=roles, hostgroups=parents, organization=organization, parameters=given)
         message = stage.stalled("PreflightFailed", "preflight")
         source = "spec.roles[app].sources"
         for start in (
+            "spec.parameters[motd].value[1]: contains `<%`, which Foreman would evaluate as ERB",
+            f"{source}[none].computeResource.attributes.note: contains `<%`, which Foreman would evaluate as ERB",
             "spec.parentHostgroup: there is no hostgroup 'Base/No Such' in Foreman that we can see",
             "spec.organization: there is no organization 'No Such Organization' that we can see",
             "spec.environment: is missing, and hostgroup 'Bare' has no Puppet environment",
@@ -261,7 +277,7 @@ def test_preflight_tells_everything_at_once_and_nothing_is_half_made(stage: Stag
         ):
             (line,) = [line for line in message.splitlines() if line.startswith(start)]
             assert line.removeprefix(start).startswith("; "), "it says what to do"
-        assert len(message.splitlines()) == 11
+        assert len(message.splitlines()) == 13
         assert not [row for row in stage.simulator.rows("hostgroups") if "preflight" in row["name"]]
 
 

@@ -1,7 +1,7 @@
 """Values by their declared type: what can be taken without loss is, everything else is refused with path and mend.
 
 YAML has turned `0644` into 420 and `1.0` into 1 before anybody sees it, so a number is never made a string here. Null is
-no value (`optional` says that), and a text with `<%` is code for Foreman, which would run it as ERB.
+no value (`optional` says that).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def natural(value: Json) -> ValueType:
 
 
 def cast_value(value: Json, kind: ValueType, place: Place) -> Json:
-    """The value as its declared type. Raises `Refused` where that would lose something, or Foreman would change it."""
+    """The value as its declared type. Raises `Refused` where that would lose something."""
     if value is None:
         raise place.refuse("null is not a value", "leave the whole entry out: `optional` says that there may be none")
     check_content(value, place)
@@ -182,7 +182,7 @@ def _no_constant(name: str) -> float:
 
 
 def check_content(value: Json, place: Place, depth: int = 0) -> None:
-    """Refuses, anywhere in the value, what Foreman would run, drop or not keep. Raises `Refused`."""
+    """Refuses, anywhere in the value, what Foreman would drop or not keep. Raises `Refused`."""
     if depth > _DEEPEST:
         raise place.refuse(f"is nested deeper than {_DEEPEST} levels", "make it flatter")
     if value is None:
@@ -205,8 +205,6 @@ def check_content(value: Json, place: Place, depth: int = 0) -> None:
 
 
 def _check_text(text: str, place: Place) -> None:
-    if "<%" in text:
-        raise place.refuse("contains `<%`, which Foreman would evaluate as ERB", "write it without `<%`")
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise place.refuse(
             "contains a character that Foreman cannot keep (NUL, or half a surrogate pair)", "take it out"

@@ -1,4 +1,4 @@
-"""Checks files offline, as the operator would on Accept: for pipelines, before anything reaches a cluster."""
+"""Checks files offline, as the operator would before it asks Foreman: for pipelines."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _check_deployment(deployment: StackDeployment, stacks: Mapping[tuple[str, st
     given = {entry.name: Unread() for entry in deployment.spec.parameters if entry.value_from is not None}
     identity = Identity("offline", namespace or "default", deployment.metadata.name)
     try:
-        compile_plan(stack, deployment, identity, given)
+        plan = compile_plan(stack, deployment, identity, given)
     except InvalidSpec as invalid:
         return invalid.problems
-    return []
+    return list(plan.evaluated)

@@ -14,10 +14,11 @@ from foreman_stacks.model.scope import Facts, HostFacts
 from foreman_stacks.model.values import canonical
 from foreman_stacks.plan.bind import bind
 from foreman_stacks.plan.digest import plan_hash
+from foreman_stacks.plan.erb import EVALUATED
 from foreman_stacks.plan.explain import NEEDS
 from foreman_stacks.plan.inputs import Given, Inputs, Unread, read_parameters
 from foreman_stacks.plan.model import Group, InvalidPlan, Plan, Role, Template, Value
-from foreman_stacks.plan.roles import check_lists, planned_hosts
+from foreman_stacks.plan.roles import check_lists, evaluated_attributes, planned_hosts
 from foreman_stacks.plan.sensitive import hide
 from foreman_stacks.plan.stack import compile_stack
 
@@ -32,6 +33,7 @@ def compile_plan(
     `given` has the value, or what is `Missing`, for each parameter with `valueFrom`; a `Secret` stays one. With `key`
     the plan's hash also covers secret values; without, it only knows that there are some. Raises `InvalidPlan` with
     everything that is wrong with the deployment, and `InvalidSpec` when the Stack itself is (ask `check_stack` first).
+    Values that Foreman would evaluate are wrong there only: they are told by the plan, for preflight, if there is one.
     """
     template, broken = compile_stack(stack)
     if broken:
@@ -48,13 +50,16 @@ def compile_plan(
     problems += check_lists(roles)
     problems += _check_optional(template, absent)
     problems = [*inputs.problems, *problems]
+    evaluated = [*inputs.evaluated, *evaluated_attributes(spec)]
     if problems:
-        raise InvalidPlan(problems, tuple(inputs.missing), tuple(inputs.waiting))
+        raise InvalidPlan([*problems, *evaluated], tuple(inputs.missing), tuple(inputs.waiting))
+    evaluated += [replace(item, path=f"Stack {item.path}") for item in template.evaluated]
     plan = _plan(replace(template, roles=roles), stack, deployment, inputs, identity)
     plan = replace(plan, hash=plan_hash(plan, key), config_digest=config_digest(deployment, key))
-    if not any(isinstance(value, Unread) for value in given.values()):
-        _try_out(plan)
-    return plan
+    plan = replace(plan, evaluated=tuple(evaluated))
+    if any(isinstance(value, Unread) for value in given.values()):
+        return plan
+    return replace(plan, evaluated=(*plan.evaluated, *_try_out(plan)))
 
 
 def _plan(template: Template, stack: Stack, deployment: StackDeployment, inputs: Inputs, identity: Identity) -> Plan:
@@ -146,11 +151,12 @@ def _values(template: Template) -> Iterator[Value]:
     yield from template.outputs
 
 
-def _try_out(plan: Plan) -> None:
-    """Evaluates what can be, before anything is written to Foreman. Raises `InvalidPlan`.
+def _try_out(plan: Plan) -> list[Problem]:
+    """Evaluates what can be, before anything is written to Foreman: the values that Foreman in turn would evaluate.
 
-    Values that depend on the configuration alone are final. With made-up addresses only what it costs says something: it
-    depends on how many hosts there are, not on what they are called.
+    Raises `InvalidPlan` for what else is wrong with them. Values that depend on the configuration alone are final. With
+    made-up addresses only these say something: what it costs, which depends on how many hosts there are, not on what
+    they are called, and code, which is in the expression itself.
     """
     updates = frozenset(step.name for step in plan.steps if step.update is not None)
     addresses = {
@@ -163,9 +169,12 @@ def _try_out(plan: Plan) -> None:
         try:
             bind(plan, facts)
         except InvalidSpec as invalid:
-            found += [item for item in invalid.problems if not facts.hosts or item.what.startswith(NEEDS)]
+            certain = (NEEDS, EVALUATED)
+            found += [item for item in invalid.problems if not facts.hosts or item.what.startswith(certain)]
         if any(item.what.startswith(NEEDS) for item in found):
             break  # once is costly enough
     plan.memo.clear()
-    if found:
-        raise InvalidPlan(list(dict.fromkeys(found)))
+    found = list(dict.fromkeys(found))
+    if any(not item.what.startswith(EVALUATED) for item in found):
+        raise InvalidPlan(found)
+    return [replace(item, path=f"Stack {item.path}") for item in found]

@@ -14,6 +14,7 @@ from foreman_stacks.model.scope import Facts, HostScope, Scope
 from foreman_stacks.model.values import Json, thaw
 from foreman_stacks.plan.cast import Place, Refused, cast_value
 from foreman_stacks.plan.cost import FIELD, MOST, MOST_TOGETHER, Size, measured
+from foreman_stacks.plan.erb import erb
 from foreman_stacks.plan.explain import NEEDS
 from foreman_stacks.plan.expressions import HOST_FIELDS, host_message
 from foreman_stacks.plan.model import Plan, PlannedHost, Value, parameter_key
@@ -45,6 +46,7 @@ class Current:
         self._sizes: dict[str, Size] = {}
         self._spent = 0
         self._facts = facts
+        self._told = bool(plan.evaluated)
         self._roles = {role.name: role for role in plan.roles}
         self._known: dict[str, object] = {f"parameters.{name}": thaw(value) for name, value in plan.parameters.items()}
         self._values: dict[str, Value] = {
@@ -79,7 +81,23 @@ class Current:
     def compute(self, value: Value, data: Mapping[str, object]) -> Json:
         """The result of the value's expression on exactly these data, if it is not too costly. Raises `InvalidSpec`."""
         self.charge(value, self.cost(value, data))
-        return computed(value, data)
+        return self.result(value, data)
+
+    def result(self, value: Value, data: Mapping[str, object]) -> Json:
+        """The result, cast to the value's type, whatever it costs. Raises `InvalidSpec`.
+
+        It is refused too where Foreman would evaluate it, unless the plan tells such values and so is not carried out.
+        """
+        assert value.expression is not None, "a constant needs no data"
+        found = value.expression.evaluate(data, hidden=value.sensitive)
+        place = Place(value.path, hidden=value.sensitive, text=False)
+        try:
+            result = cast_value(found, value.type, place)
+        except Refused as refused:
+            raise InvalidSpec([refused.problem]) from None
+        if not self._told and (evaluated := list(erb(result, place))):
+            raise InvalidSpec(evaluated)
+        return result
 
     def cost(self, value: Value, data: Mapping[str, object]) -> int:
         """Bytes that evaluating the value on these data takes at most, on any host when they are a host's."""
@@ -162,13 +180,3 @@ class Current:
         if self.domain is None:
             return PENDING
         return f"{host.label}.{self.domain}" if self.domain else host.label
-
-
-def computed(value: Value, data: Mapping[str, object]) -> Json:
-    """The result of the value's expression on exactly these data, cast to its type. Raises `InvalidSpec`."""
-    assert value.expression is not None, "a constant needs no data"
-    result = value.expression.evaluate(data, hidden=value.sensitive)
-    try:
-        return cast_value(result, value.type, Place(value.path, hidden=value.sensitive, text=False))
-    except Refused as refused:
-        raise InvalidSpec([refused.problem]) from None

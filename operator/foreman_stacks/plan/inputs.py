@@ -12,6 +12,7 @@ from foreman_stacks.errors import Problem
 from foreman_stacks.model.values import Json, Secret, ValueType, thaw
 from foreman_stacks.plan.cast import Place, Refused, cast_value
 from foreman_stacks.plan.constraints import violations
+from foreman_stacks.plan.erb import erb
 from foreman_stacks.plan.model import Missing
 
 SAMPLES: Mapping[ValueType, Json] = {
@@ -35,12 +36,13 @@ Given = Json | Secret | Missing | Unread
 
 @dataclass
 class Inputs:
-    """Each parameter that has a value, secrets wrapped; and what is wrong, missing, or not there yet."""
+    """Each parameter that has a value, secrets wrapped; and what is wrong, missing, not there yet, or code for Foreman."""
 
     values: dict[str, Json | Secret] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     waiting: list[Problem] = field(default_factory=list)
+    evaluated: list[Problem] = field(default_factory=list)
 
     @property
     def secret(self) -> frozenset[str]:
@@ -95,6 +97,7 @@ def _take(parameter: StackParameter, entry: DeploymentParameter, given: Mapping[
         return
     if parameter.constraints is not None:
         inputs.problems += violations(value, parameter.constraints, parameter.type, place)
+    inputs.evaluated += erb(value, place)
     inputs.values[parameter.name] = Secret(value) if hidden else value
 
 

@@ -108,7 +108,10 @@ def _named(items: tuple[_Named, ...], name: str) -> _Named:
 
 @dataclass(frozen=True)
 class Template:
-    """What a Stack says by itself, compiled. Groups: parents first; steps and roles: as written."""
+    """What a Stack says by itself, compiled. Groups: parents first; steps and roles: as written.
+
+    `evaluated` are its values that Foreman would evaluate.
+    """
 
     digest: str
     groups: tuple[Group, ...] = ()
@@ -116,6 +119,7 @@ class Template:
     steps: tuple[Step, ...] = ()
     outputs: tuple[Value, ...] = ()
     order: tuple[str, ...] = ()
+    evaluated: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ class Plan:
     """A Stack compiled for one deployment.
 
     `hash` tells plans apart (16 hex of everything that matters); `stack_digest` and `config_digest` say which side
-    changed. `parameters` has every parameter that has a value; `order` all steps, each behind what it comes after.
+    changed. `parameters` has every parameter that has a value; `order` all steps, each behind what it comes after. With
+    values that Foreman would evaluate (`evaluated`, for preflight to tell) it must not be carried out.
     """
 
     identity: Identity
@@ -140,6 +145,7 @@ class Plan:
     environment: str | None = None
     organization: str | None = None
     location: str | None = None
+    evaluated: tuple[Problem, ...] = ()
     memo: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
     """What `bind` remembers of its last calls; no part of the plan."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.scope import HostScope
 from foreman_stacks.model.values import Bound, Json, Secret
-from foreman_stacks.plan.current import ABSENT, PENDING, Current, Unknown, computed
+from foreman_stacks.plan.current import ABSENT, PENDING, Current, Unknown
 from foreman_stacks.plan.model import PlannedHost, Role, Value, override_label
 
 
@@ -47,7 +47,7 @@ class _PerHost:
             if self._cost is None:
                 self._cost = current.cost(self.value, data)
             current.charge(self.value, self._cost)
-            return computed(self.value, data)
+            return current.result(self.value, data)
         except InvalidSpec as invalid:
             found = invalid.problems
             self._failed([Problem(item.path, f"{item.what} (for host {host.label})", item.mend) for item in found])

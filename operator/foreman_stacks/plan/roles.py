@@ -12,6 +12,7 @@ from foreman_stacks.model.identity import HostRef, Identity
 from foreman_stacks.model.schema import DNS_LABEL
 from foreman_stacks.model.scope import ComputeSource
 from foreman_stacks.plan.cast import Place, Refused, check_content
+from foreman_stacks.plan.erb import erb
 from foreman_stacks.plan.model import PlannedHost, Role
 
 LONGEST = 63
@@ -100,6 +101,15 @@ def _check_sources(entry: DeploymentRole, count: int) -> Iterator[Problem]:
                 check_content(source.compute_resource.attributes, place)
             except Refused as refused:
                 yield refused.problem
+
+
+def evaluated_attributes(deployment: StackDeploymentSpec) -> Iterator[Problem]:
+    """Attributes of machines that Foreman would evaluate."""
+    for role in deployment.roles:
+        for source in role.sources:
+            if source.compute_resource is not None:
+                path = f"spec.roles[{role.name}].sources[{source.name}].computeResource.attributes"
+                yield from erb(source.compute_resource.attributes, Place(path))
 
 
 def _check_names(

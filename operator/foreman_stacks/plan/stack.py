@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 from foreman_stacks.api.stack import Stack, StackParameter, StackRole, StackSpec
 from foreman_stacks.errors import Problem
@@ -12,6 +14,7 @@ from foreman_stacks.model.values import canonical
 from foreman_stacks.plan import graph
 from foreman_stacks.plan.cast import Place, Refused, cast_value
 from foreman_stacks.plan.constraints import check_constraints, violations
+from foreman_stacks.plan.erb import erb
 from foreman_stacks.plan.model import Template
 from foreman_stacks.plan.names import KEYWORDS, unknown
 from foreman_stacks.plan.order import check_order
@@ -24,18 +27,23 @@ _templates: OrderedDict[str, tuple[Template, tuple[Problem, ...]]] = OrderedDict
 
 def check_stack(stack: Stack) -> list[Problem]:
     """All that is wrong with a Stack, each with the path as the user wrote it; empty for a good one."""
-    return list(compile_stack(stack)[1])
+    template, problems = compile_stack(stack)
+    return [*problems, *template.evaluated]
 
 
 def compile_stack(stack: Stack) -> tuple[Template, tuple[Problem, ...]]:
-    """The Stack compiled, and all that is wrong with it: with problems the template is not to be used."""
+    """The Stack compiled, and what is wrong with it: with problems the template is not to be used.
+
+    Values that Foreman would evaluate are told by the template, and do not keep a plan from being made of it.
+    """
     digest = stack_digest(stack)
     if digest in _templates:
         _templates.move_to_end(digest)
         return _templates[digest]
     template, problems = build(stack.spec, digest)
     found = [*_check(stack.spec), *problems, *check_order(stack.spec, template)]
-    result = template, tuple(dict.fromkeys(found))
+    evaluated = (*_evaluated_defaults(stack.spec), *template.evaluated)
+    result = replace(template, evaluated=evaluated), tuple(dict.fromkeys(found))
     _templates[digest] = result
     while len(_templates) > _KEPT:
         _templates.popitem(last=False)
@@ -103,6 +111,14 @@ def _check_parameter(parameter: StackParameter, spec: StackSpec) -> Iterator[Pro
         else:
             if parameter.constraints is not None:
                 yield from violations(value, parameter.constraints, parameter.type, place)
+
+
+def _evaluated_defaults(spec: StackSpec) -> Iterator[Problem]:
+    for parameter in spec.parameters:
+        if parameter.has_default:
+            place = Place(f"spec.parameters[{parameter.name}].default", hidden=parameter.sensitive)
+            with suppress(Refused):  # which is told already
+                yield from erb(cast_value(parameter.default, parameter.type, place), place)
 
 
 def _check_role(role: StackRole, spec: StackSpec, groups: set[str]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from foreman_stacks.model.schema import Valued
 from foreman_stacks.model.values import ValueType
 from foreman_stacks.plan import graph
 from foreman_stacks.plan.cast import Place, Refused, cast_value, natural
+from foreman_stacks.plan.erb import erb
 from foreman_stacks.plan.expressions import Environment
 from foreman_stacks.plan.model import Class, Group, Role, Step, Template, Value, parameter_key
 from foreman_stacks.plan.names import Names
@@ -39,6 +40,7 @@ def build(spec: StackSpec, digest: str) -> tuple[Template, list[Problem]]:
             for entry in spec.outputs
         ),
         order=() if loop else graph.order([step.name for step in spec.steps], after),
+        evaluated=tuple(builder.evaluated),
     )
     return template, builder.problems
 
@@ -58,6 +60,7 @@ class _Builder:
     spec: StackSpec
     names: Names
     problems: list[Problem] = field(default_factory=list)
+    evaluated: list[Problem] = field(default_factory=list)
 
     def several(self, values: Iterable[Value | None]) -> tuple[Value, ...]:
         return tuple(value for value in values if value is not None)
@@ -81,10 +84,12 @@ class _Builder:
         place = Place(f"{path}.value", hidden=sensitive)
         kind = kind or natural(entry.value)
         try:
-            return Value(name, place.path, kind, sensitive, constant=cast_value(entry.value, kind, place))
+            constant = cast_value(entry.value, kind, place)
         except Refused as refused:
             self.problems.append(refused.problem)
             return None
+        self.evaluated += erb(constant, place)
+        return Value(name, place.path, kind, sensitive, constant=constant)
 
     def group(self, group: Hostgroup) -> Group:
         path = f"spec.hostgroups[{group.name}]"

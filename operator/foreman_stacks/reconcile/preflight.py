@@ -35,7 +35,7 @@ def preflight(world: World) -> list[Stalled]:
     """What stands in the way of the plan, in the order in which it must be mended."""
     outer = sorted({group.outer_parent for group in world.plan.groups if group.outer_parent})
     world.seen.need([HostgroupNamed(title) for title in outer])
-    problems = list(_parents(world, outer))
+    problems = [*world.plan.evaluated, *_parents(world, outer)]
     scope = world.scope()
     named = [EnvironmentNamed(scope.environment)] if scope.environment else []
     world.seen.need([*hosts.queries(scope), *taxonomies(scope.organization, scope.location), *named])

@@ -54,6 +54,19 @@ def test_a_deployment_without_its_stack_is_a_problem() -> None:
     ]
 
 
+def test_what_preflight_would_say_of_values_that_foreman_evaluates_is_told_offline() -> None:
+    told = "contains `<%`, which Foreman would evaluate as ERB; write it without `<%`"
+    groups = [{"name": "web", "parameters": [{"name": "motd", "value": "<%= 1 %>"}]}]
+    machine = {"name": "kvm", "attributes": {"note": "<%"}}
+    roles = [{"name": "web", "sources": [{"name": "lab", "computeResource": machine}]}]
+    assert check(changed(STACK, hostgroups=groups), DEPLOYMENT) == [
+        f"a.yaml: Stack/web spec.hostgroups[web].parameters[motd].value: {told}"
+    ]
+    assert check(STACK, changed(DEPLOYMENT, roles=roles)) == [
+        f"a.yaml: StackDeployment/shop spec.roles[web].sources[lab].computeResource.attributes.note: {told}"
+    ]
+
+
 def test_a_stack_of_another_namespace_is_another_stack() -> None:
     elsewhere = {**STACK, "metadata": {"name": "web", "namespace": "dev"}}
     assert len(check(DEPLOYMENT, elsewhere)) == 1

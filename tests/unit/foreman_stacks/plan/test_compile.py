@@ -133,18 +133,6 @@ WRONG: dict[str, tuple[Spec, str]] = {
         {"hostgroups": [{"name": "web", "parent": "Base"}]},
         "spec.hostgroups[web]: stands under `base` in the Stack; take it out, or place base instead",
     ),
-    "code in an attribute of a machine": (
-        {
-            "roles": [
-                role("db_node"),
-                role("app", sources=[{"name": "a", "computeResource": {"name": "k", "attributes": {"x": "<%"}}}]),
-            ]
-        },
-        (
-            "spec.roles[app].sources[a].computeResource.attributes.x: contains `<%`, which Foreman would evaluate as ERB; "
-            "write it without `<%`"
-        ),
-    ),
 }
 
 
