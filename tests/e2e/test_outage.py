@@ -5,12 +5,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.gate import Gate
-from tests.e2e.stage import Stage, until
+from tests.e2e.stage import Operator, Stage, until
 from tests.e2e.weather import (
     HOSTGROUPS,
     HOSTS,
@@ -204,6 +205,25 @@ def test_kubernetes_gone_when_the_operator_starts(between: Between) -> None:
     until(lambda: "ClusterUnavailable" in _log(between.stage), 30, "it has tried")
     between.cluster.open()
     between.whole("early", 1)
+
+
+def test_a_signal_ends_an_operator_whose_cluster_never_answered(tmp_path: Path) -> None:
+    """Not before it has tried twice: what the first try left behind must not swallow the signal."""
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:9"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(config))
+    operator = Operator(kubeconfig, tmp_path, {"FOREMAN_STACKS_HTTP_PORT": "0"}).start()
+    try:
+        until(lambda: operator.log.read_text().count("the watches ended") == 2, 60, "two tries")
+    finally:
+        operator.stop()
+    assert operator.process is not None
+    assert operator.process.returncode == 0
 
 
 def _log(stage: Stage) -> str:

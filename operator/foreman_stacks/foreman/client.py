@@ -11,6 +11,7 @@ import ssl
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx
@@ -149,11 +150,17 @@ def _base(url: str) -> httpx.URL:
 def _trust(ca: str | None) -> ssl.SSLContext:
     """Only the certificates themselves: around them bundles have comments in all languages."""
     if ca is None:
-        return ssl.create_default_context()
+        return _system_trust()
     try:
         return ssl.create_default_context(cadata="\n".join(_PEM.findall(ca)) or "none")
     except (OSError, TypeError) as error:
         raise ValueError(f"caBundle: no certificates that can be used ({type(error).__name__})") from None
+
+
+@cache
+def _system_trust() -> ssl.SSLContext:
+    """One for all servers: to read the certificates of the system takes some 30 ms of CPU."""
+    return ssl.create_default_context()
 
 
 def _cause(error: httpx.HTTPError, url: httpx.URL) -> str:

@@ -64,8 +64,8 @@ class Lab:
 
 
 @asynccontextmanager
-async def _started(user: str, password: str, provisioning: int) -> AsyncIterator[Lab]:
-    world = World(Settings())
+async def _started(user: str, password: str, provisioning: int, seed: int) -> AsyncIterator[Lab]:
+    world = World(Settings(seed=seed))
     scenarios.load(world)
     runner = web.AppRunner(Server(world).app(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -88,12 +88,17 @@ async def _started(user: str, password: str, provisioning: int) -> AsyncIterator
 
 
 def in_lab(
-    story: Callable[[Lab], Awaitable[None]], *, user: str = "admin", password: str = "changeme", provisioning: int = 4
+    story: Callable[[Lab], Awaitable[None]],
+    *,
+    user: str = "admin",
+    password: str = "changeme",
+    provisioning: int = 4,
+    seed: int = 1,
 ) -> None:
     """Tell a story in a lab of its own."""
 
     async def run() -> None:
-        async with _started(user, password, provisioning) as lab:
+        async with _started(user, password, provisioning, seed) as lab:
             await story(lab)
 
     asyncio.run(run())

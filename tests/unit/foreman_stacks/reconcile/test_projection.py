@@ -44,42 +44,40 @@ def test_names_are_the_deployment_its_role_and_the_index() -> None:
     assert name_of("zk", HostRef("a_b", 1)) == "zk.a-b-1"
 
 
-def of(label: str | None, *owners: str) -> dict[str, Any]:
+def of(index: int, label: str | None, *owners: str) -> dict[str, Any]:
     """An object that bears the name of ours."""
     labels = {} if label is None else {DEPLOYMENT_LABEL: label}
     references = [{"kind": "StackDeployment", "name": name, "uid": f"uid of {name}"} for name in owners]
-    meta = {"name": FIRST.name, "namespace": "ops", "labels": labels, "ownerReferences": references}
-    return {"metadata": meta, "spec": {"role": "zk", "index": 1}, "status": {"state": "Theirs"}}
+    meta = {"name": f"ring-zk-{index}", "namespace": "ops", "labels": labels, "ownerReferences": references}
+    return {"metadata": meta, "spec": {"role": "zk", "index": index}, "status": {"state": "Theirs"}}
 
 
-@pytest.mark.parametrize("found", [of("other", "other"), of("other"), of(None, "other"), of("ring", "ring", "other")])
-def test_an_object_of_another_deployment_is_not_written_until_it_is_gone(
-    found: dict[str, Any], caplog: pytest.LogCaptureFixture
+def test_objects_of_another_deployment_are_not_written_until_they_are_gone_and_ours_are(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    theirs = [of(1, "other", "other"), of(2, "other"), of(3, None, "other"), of(4, "ring", "ring", "other")]
+    ours = [of(5, "ring", "ring"), of(6, None)]  # whose owner was made again
+
     async def story(desk: Desk) -> None:
+        def shown(index: int) -> dict[str, Any]:
+            return desk.kube.objects[Key("deployedhosts", "ops", f"ring-zk-{index}")]
+
         desk.stack(**ONE_RUN)
-        desk.kube.objects[FIRST] = found
+        desk.deployment(count=6)
+        for found in (*theirs, *ours):
+            desk.kube.objects[Key("deployedhosts", "ops", found["metadata"]["name"])] = found
         await desk.until(lambda: is_ready(desk))
         await desk.look()
-        assert desk.kube.objects[FIRST] == found
-        assert desk.kube.objects[SECOND]["status"]["state"] == "Ready"
-        assert "deployedhosts/ops/ring-zk-1 is another deployment's" in caplog.text
-        del desk.kube.objects[FIRST]
+        assert [shown(index) for index in (1, 2, 3, 4)] == theirs
+        for index in (5, 6):
+            assert shown(index)["status"]["state"] == "Ready"
+            (owner,) = shown(index)["metadata"]["ownerReferences"]
+            assert owner["uid"] == desk.kube.objects[KEY]["metadata"]["uid"]
+        for index in (1, 2, 3, 4):
+            assert f"deployedhosts/ops/ring-zk-{index} is another deployment's" in caplog.text
+            del desk.kube.objects[Key("deployedhosts", "ops", f"ring-zk-{index}")]
         await desk.look()
-        assert desk.kube.objects[FIRST]["status"]["state"] == "Ready"
-
-    at_desk(story)
-
-
-@pytest.mark.parametrize("found", [of("ring", "ring"), of(None)])
-def test_an_object_of_ours_is_written_though_its_owner_is_made_again(found: dict[str, Any]) -> None:
-    async def story(desk: Desk) -> None:
-        desk.stack(**ONE_RUN)
-        desk.kube.objects[FIRST] = found
-        await desk.until(lambda: is_ready(desk))
-        (owner,) = desk.kube.objects[FIRST]["metadata"]["ownerReferences"]
-        assert owner["uid"] == desk.kube.objects[KEY]["metadata"]["uid"]
-        assert desk.kube.objects[FIRST]["status"]["state"] == "Ready"
+        assert {shown(index)["status"]["state"] for index in (1, 2, 3, 4)} == {"Ready"}
 
     at_desk(story)
 
