@@ -11,6 +11,7 @@ StacksError
 │   └── ForemanStale           not sent: the object is not what it was when the write was decided
 └── ClusterError           the Kubernetes API could not be asked, or refused
     ├── ClusterNotFound        404
+    ├── ClusterForbidden       403: RBAC does not let us
     ├── ClusterConflict        409: somebody wrote in between
     └── ClusterUnavailable     no answer, 429 or 5xx
 """
@@ -101,6 +102,10 @@ class ClusterError(StacksError):
 
 class ClusterNotFound(ClusterError):
     """404."""
+
+
+class ClusterForbidden(ClusterError):
+    """403: RBAC does not let us; somebody has taken a right from us, or the apiserver has not read its roles yet."""
 
 
 class ClusterConflict(ClusterError):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import inputs
 from tests.e2e.gate import Gate
 from tests.e2e.stage import Operator, Stage, until
 from tests.e2e.weather import (
@@ -195,6 +196,25 @@ def test_kubernetes_with_errors(between: Between, name: str, status: int, rule: 
     between.whole(name, 1)
     assert between.stage.operator.get("/livez").startswith("ok")
     between.cluster.drop(told)
+
+
+def test_a_secret_that_the_operator_may_not_read_is_waited_for(between: Between) -> None:
+    stage, gate = between.stage, between.cluster
+    inputs.core(stage, "Secret", "closed", stringData={"token": "t0ken"})
+    path = f"/api/v1/namespaces/{stage.namespace}/secrets/closed"
+    rule = gate.answer(403, {**STATUS, "code": 403, "reason": "Forbidden", "message": "no"}, path=path)
+    source = {"secretKeyRef": {"name": "closed", "key": "token"}}
+    wanted = [{"name": "token", "type": "string", "sensitive": True}]
+    given = [{"name": "token", "valueFrom": source}]
+    inputs.deploy(stage, "closed", inputs.stack("closed", parameters=wanted), parameters=given)
+    until(
+        lambda: "permission to read Secret 'closed'" in stage.condition("Ready", "closed").get("message", ""),
+        30,
+        "told",
+    )
+    assert stage.condition("Ready", "closed")["reason"] == "WaitingForSecret"
+    gate.drop(rule)
+    between.whole("closed", 1)
 
 
 def test_kubernetes_gone_when_the_operator_starts(between: Between) -> None:

@@ -16,7 +16,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from foreman_stacks.cluster.port import CLUSTER_SCOPED, Event, Key, Object, Plural
-from foreman_stacks.errors import ClusterConflict, ClusterError, ClusterNotFound, ClusterUnavailable
+from foreman_stacks.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterNotFound, ClusterUnavailable
 from foreman_stacks.metrics import Metrics
 from foreman_stacks.model.journal import Entry, Journal
 
@@ -28,7 +28,7 @@ JSON = "application/json"
 METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """A list without specs and statuses."""
 
-_NOT_FOUND, _CONFLICT, _GONE, _TOO_MANY, _SERVER = 404, 409, 410, 429, 500
+_FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE, _TOO_MANY, _SERVER = 403, 404, 409, 410, 429, 500
 
 
 async def connect(kubeconfig: str | None) -> client.ApiClient:
@@ -236,6 +236,8 @@ def _error(method: str, resource: str, status: int, data: bytes) -> ClusterError
     text = f"{method} {resource}: {status} {message}"
     if status == _NOT_FOUND:
         return ClusterNotFound(text, status=status)
+    if status == _FORBIDDEN:
+        return ClusterForbidden(text, status=status)
     if status in {_CONFLICT, _GONE}:
         return ClusterConflict(text, status=status)
     if status == _TOO_MANY or status >= _SERVER:

@@ -80,7 +80,7 @@ def _take(parameter: StackParameter, entry: DeploymentParameter, given: Mapping[
     path = f"spec.parameters[{entry.name}]"
     found: Given = entry.value if entry.literal else given.get(entry.name, Missing("its value"))
     if isinstance(found, Missing):
-        problem = Problem(f"{path}.valueFrom", f"{found.what} is not there", "make it, or correct the reference")
+        problem = Problem(f"{path}.valueFrom", f"{found.what} is not there", found.mend)
         inputs.problems.append(problem)
         inputs.waiting.append(problem)
         return

@@ -213,9 +213,10 @@ class InvalidPlan(InvalidSpec):
 
 @dataclass(frozen=True)
 class Missing:
-    """A value that could not be read; `what` names the missing Secret, ConfigMap or key."""
+    """A value that could not be read; `what` names the missing Secret, ConfigMap, key or permission."""
 
     what: str
+    mend: str = "make it, or correct the reference"
 
 
 def parameter_key(group: str, name: str) -> str:

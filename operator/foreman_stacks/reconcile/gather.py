@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from foreman_stacks.api.foremanserver import ForemanServer, LabelRequirement, LabelSelector, Tenant
 from foreman_stacks.api.meta import FINALIZER
@@ -13,7 +13,7 @@ from foreman_stacks.api.parse import parse_server, parse_stack
 from foreman_stacks.api.stack import Stack
 from foreman_stacks.api.stackdeployment import KeyRef, StackDeployment
 from foreman_stacks.cluster.port import Cluster, Key, Object
-from foreman_stacks.errors import InvalidSpec, Problem
+from foreman_stacks.errors import ClusterForbidden, InvalidSpec, Problem
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.progress import Progress
@@ -23,6 +23,8 @@ from foreman_stacks.plan.compile import compile_plan
 from foreman_stacks.plan.inputs import Given
 from foreman_stacks.plan.model import InvalidPlan, Missing, Plan
 from foreman_stacks.reconcile.memory import Memory
+
+_Read = TypeVar("_Read")
 
 
 @dataclass
@@ -125,8 +127,8 @@ async def _given(deployment: StackDeployment, cluster: Cluster) -> dict[str, Giv
     """The values that are in Secrets and ConfigMaps of the deployment's own namespace."""
     namespace = deployment.metadata.namespace
     found: dict[str, Given] = {}
-    secrets: dict[str, Mapping[str, bytes] | None] = {}
-    maps: dict[str, Mapping[str, str] | None] = {}
+    secrets: dict[str, Mapping[str, bytes] | Missing | None] = {}
+    maps: dict[str, Mapping[str, str] | Missing | None] = {}
     for entry in deployment.spec.parameters:
         source = entry.value_from
         if source is None:
@@ -134,18 +136,27 @@ async def _given(deployment: StackDeployment, cluster: Cluster) -> dict[str, Giv
         if source.secret_key_ref is not None:
             ref = source.secret_key_ref
             if ref.name not in secrets:
-                secrets[ref.name] = await cluster.secret(namespace, ref.name)
+                secrets[ref.name] = await _permitted("Secret", ref, cluster.secret(namespace, ref.name))
             data = secrets[ref.name]
-            raw = None if data is None else data.get(ref.key)
+            raw = data.get(ref.key) if isinstance(data, Mapping) else None
             found[entry.name] = _lost("Secret", ref, data) if raw is None else _text(raw, ref)
         elif source.config_map_key_ref is not None:
             ref = source.config_map_key_ref
             if ref.name not in maps:
-                maps[ref.name] = await cluster.config_map(namespace, ref.name)
+                maps[ref.name] = await _permitted("ConfigMap", ref, cluster.config_map(namespace, ref.name))
             texts = maps[ref.name]
-            text = None if texts is None else texts.get(ref.key)
+            text = texts.get(ref.key) if isinstance(texts, Mapping) else None
             found[entry.name] = _lost("ConfigMap", ref, texts) if text is None else text
     return found
+
+
+async def _permitted(kind: str, ref: KeyRef, reading: Awaitable[_Read]) -> _Read | Missing:
+    """What was read; where RBAC does not let us, what is missing is the permission."""
+    try:
+        return await reading
+    except ClusterForbidden:
+        mend = "have its ServiceAccount be given get on it, or use another"
+        return Missing(f"the operator's permission to read {kind} {ref.name!r}", mend)
 
 
 def _text(raw: bytes, ref: KeyRef) -> Given:
@@ -155,7 +166,9 @@ def _text(raw: bytes, ref: KeyRef) -> Given:
         return Missing(f"text in UTF-8 in key {ref.key!r} of Secret {ref.name!r}")
 
 
-def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | None) -> Missing:
+def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | Missing | None) -> Missing:
+    if isinstance(data, Missing):
+        return data
     return Missing(f"{kind} {ref.name!r}" if data is None else f"key {ref.key!r} of {kind} {ref.name!r}")
 
 

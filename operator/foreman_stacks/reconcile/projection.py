@@ -166,7 +166,10 @@ async def _write(
     for start in range(0, len(changed), SIDE_BY_SIDE):
         end = start + SIDE_BY_SIDE
         part = zip(changed[start:end], bodies[start:end], strict=True)
-        await asyncio.gather(*(_apply(world, host.ref, cluster, body) for (host, _), body in part))
+        writing = (_apply(world, host.ref, cluster, body) for (host, _), body in part)
+        for result in await asyncio.gather(*writing, return_exceptions=True):  # none goes on when the pass has ended
+            if isinstance(result, BaseException):
+                raise result
         world.memory.projected |= {host.ref: shown for host, shown in changed[start:end]}
 
 

@@ -15,7 +15,7 @@ from foreman_stacks.api.foremanserver import ForemanServer
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.api.parse import parse_server
 from foreman_stacks.cluster.port import Cluster, Key, Object
-from foreman_stacks.errors import ForemanError, InvalidSpec
+from foreman_stacks.errors import ClusterForbidden, ForemanError, InvalidSpec
 from foreman_stacks.foreman.port import Foreman, Query, Server, ServerInfo, ServerVersion
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.reconcile import conditions
@@ -200,7 +200,13 @@ class Servers:
     async def _credentials(self, server: ForemanServer) -> tuple[str, str] | Condition:
         ref = server.spec.credentials_secret_ref.name
         where = f"Secret {ref!r} in namespace {self._settings.namespace!r}"
-        data = await self._cluster.secret(self._settings.namespace, ref)
+        try:
+            data = await self._cluster.secret(self._settings.namespace, ref)
+        except ClusterForbidden:
+            return bad(
+                Reason.CREDENTIALS_MISSING,
+                f"{where} may not be read by the operator; give its ServiceAccount get on it",
+            )
         if data is None:
             return bad(
                 Reason.CREDENTIALS_MISSING, f"{where} is not there; create it with username and password or token"

@@ -10,6 +10,7 @@ import pytest
 
 from foreman_stacks.api.parse import parse_deployment
 from foreman_stacks.cluster.port import Cluster, Key
+from foreman_stacks.errors import ClusterForbidden
 from foreman_stacks.model.outcome import Stalled
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.values import Secret
@@ -82,6 +83,21 @@ def test_what_is_not_there_yet_is_waited_for_by_name(data: dict[str, bytes] | No
     assert wait.after is not None
     assert words in wait.message
     assert "spec.parameters[password].valueFrom" in wait.message
+
+
+def test_what_the_operator_may_not_read_is_waited_for_by_name() -> None:
+    class Closed(Counted):
+        async def secret(self, namespace: str, name: str) -> Any:
+            raise ClusterForbidden("secrets is forbidden", status=403)
+
+    cluster = Closed()
+    cluster.objects = kube().objects
+    (wait,) = gathered(cluster).waits
+    assert wait.reason is Reason.WAITING_FOR_SECRET
+    assert wait.message == (
+        "spec.parameters[password].valueFrom: the operator's permission to read Secret 'db' is not there; "
+        "have its ServiceAccount be given get on it, or use another"
+    )
 
 
 def test_a_secret_is_read_once_however_many_values_are_in_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.cluster.port import Cluster, Key, Object
-from foreman_stacks.errors import ClusterError
+from foreman_stacks.errors import ClusterError, ClusterForbidden, ClusterUnavailable
 from foreman_stacks.foreman.port import Change, Query, Server, ServerInfo, ServerVersion
 from foreman_stacks.reconcile.servers import LOOKS, Connect, Connection, Servers
 from foreman_stacks.settings import Settings
@@ -102,9 +102,9 @@ def test_a_deployment_that_is_refused_meanwhile_does_not_make_the_server_another
 
 @dataclass
 class Credentials:
-    """A cluster with one server and its Secret; without data the Secret may not be read."""
+    """A cluster with one server and its Secret, which may give an error."""
 
-    data: dict[str, bytes] | None
+    data: dict[str, bytes] | ClusterError
     status: dict[str, Any] = field(default_factory=dict)
 
     async def get(self, key: Key) -> Object:
@@ -112,8 +112,8 @@ class Credentials:
         return {"kind": "ForemanServer", "metadata": {"name": key.name, "generation": 1}, "spec": spec}
 
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
-        if self.data is None:
-            raise ClusterError("secrets is forbidden", status=403)
+        if isinstance(self.data, ClusterError):
+            raise self.data
         return self.data
 
     async def patch_status(self, seen: Object, plural: str, status: dict[str, Any]) -> Object:
@@ -142,11 +142,22 @@ def test_credentials_that_are_no_text_are_told(key: str) -> None:
 
 def test_a_server_whose_probe_broke_is_known_all_the_same() -> None:
     """Else its deployments would wait for its first probe for ever, and without a word."""
-    servers = of_credentials(Credentials(None))
+    servers = of_credentials(Credentials(ClusterUnavailable("secrets: 503", status=503)))
     with pytest.raises(ClusterError):
         asyncio.run(servers.reconcile(Key("foremanservers", "", "f"), held=False))
     assert servers.known("f")
     assert servers.ready("f") is None
+
+
+def test_credentials_that_may_not_be_read_are_told() -> None:
+    cluster = Credentials(ClusterForbidden("secrets is forbidden", status=403))
+    asyncio.run(of_credentials(cluster).reconcile(Key("foremanservers", "", "f"), held=False))
+    ready = next(entry for entry in cluster.status["conditions"] if entry["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "CredentialsMissing")
+    assert ready["message"] == (
+        "Secret 'foreman' in namespace 'foreman-stacks-system' may not be read by the operator; "
+        "give its ServiceAccount get on it"
+    )
 
 
 @pytest.mark.parametrize("error", [KeyError, TypeError, AttributeError])
