@@ -95,7 +95,7 @@ class Current:
             result = cast_value(found, value.type, place)
         except Refused as refused:
             raise InvalidSpec([refused.problem]) from None
-        if not self._told and (evaluated := list(erb(result, place))):
+        if not self._told and (evaluated := list(erb(result, place, value.type))):
             raise InvalidSpec(evaluated)
         return result
 

@@ -97,7 +97,7 @@ def _take(parameter: StackParameter, entry: DeploymentParameter, given: Mapping[
         return
     if parameter.constraints is not None:
         inputs.problems += violations(value, parameter.constraints, parameter.type, place)
-    inputs.evaluated += erb(value, place)
+    inputs.evaluated += erb(value, place, parameter.type)
     inputs.values[parameter.name] = Secret(value) if hidden else value
 
 

@@ -118,7 +118,7 @@ def _evaluated_defaults(spec: StackSpec) -> Iterator[Problem]:
         if parameter.has_default:
             place = Place(f"spec.parameters[{parameter.name}].default", hidden=parameter.sensitive)
             with suppress(Refused):  # which is told already
-                yield from erb(cast_value(parameter.default, parameter.type, place), place)
+                yield from erb(cast_value(parameter.default, parameter.type, place), place, parameter.type)
 
 
 def _check_role(role: StackRole, spec: StackSpec, groups: set[str]) -> Iterator[Problem]:

@@ -88,7 +88,7 @@ class _Builder:
         except Refused as refused:
             self.problems.append(refused.problem)
             return None
-        self.evaluated += erb(constant, place)
+        self.evaluated += erb(constant, place, kind)
         return Value(name, place.path, kind, sensitive, constant=constant)
 
     def group(self, group: Hostgroup) -> Group:

@@ -46,6 +46,13 @@ def test_an_escape_of_json_hides_nothing() -> None:
     assert [problem.path for problem in erb(cast_value('["\\u003c%"]', "array", place), place)] == ["p[0]"]
 
 
+def test_an_escape_of_yaml_hides_nothing() -> None:
+    bomb = "\n".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" if n else "a0: &a0 x" for n in range(60))
+    for text, paths in (('motd: "\\x3c%= 7*6 %>"', ["p"]), ("motd: a < %", []), (bomb, [])):
+        value = cast_value(text, "yaml", Place("p"))
+        assert [problem.path for problem in erb(value, Place("p"), "yaml")] == paths
+
+
 def test_of_a_hidden_value_no_key_is_told() -> None:
     assert [problem.path for problem in erb({"hush": "<%"}, Place("p", hidden=True))] == ["p"]
 
