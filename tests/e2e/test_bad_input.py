@@ -146,6 +146,8 @@ def test_a_secret_that_is_missing_is_waited_for(stage: Stage) -> None:
         assert (ready["status"], ready["reason"]) == ("Unknown", "WaitingForSecret")
         assert not stage.condition("Stalled", "late")
         core(stage, "Secret", "late", stringData={"other": "x"})
+        until(lambda: "key 'token' of Secret 'late'" in stage.condition("Ready", "late")["message"], 30, "the key")
+        assert stage.condition("Ready", "late")["reason"] == "WaitingForSecret"
         core(stage, "ConfigMap", "late", data={"motd": "<%= 7 %>"})
         message = stage.stalled("InvalidSpec", "late")
         assert "key 'token' of Secret 'late'" in message
@@ -263,7 +265,7 @@ def test_preflight_tells_everything_at_once_and_nothing_is_half_made(stage: Stag
         for start in (
             "spec.parameters[motd].value[1]: contains `<%`, which Foreman would evaluate as ERB",
             f"{source}[none].computeResource.attributes.note: contains `<%`, which Foreman would evaluate as ERB",
-            "spec.parentHostgroup: there is no hostgroup 'Base/No Such' in Foreman that we can see",
+            "spec.hostgroups[lost].parent: there is no hostgroup 'Base/No Such' in Foreman that we can see",
             "spec.organization: there is no organization 'No Such Organization' that we can see",
             "spec.environment: is missing, and hostgroup 'Bare' has no Puppet environment",
             f"{source}[none].computeResource.name: there is no compute resource 'no-such-cloud' that we can see",

@@ -88,3 +88,7 @@ def test_restart_and_resync_write_nothing(stage: Stage) -> None:
     looked(stage, 3)
     assert versions(stage) == before
     assert stage.simulator.writes() == writes
+    metrics = stage.operator.get("/metrics").splitlines()
+    assert any("foreman_stacks_cluster_requests" in line for line in metrics), "there are metrics"
+    writing = [line for line in metrics if "foreman_stacks_writes_total{" in line and not line.endswith(" 0.0")]
+    assert not writing, "an event and a Secret are writes, too"

@@ -95,13 +95,14 @@ def config_digest(deployment: StackDeployment, key: bytes) -> str:
 
 def _placed(groups: tuple[Group, ...], spec: StackDeploymentSpec, identity: Identity) -> tuple[Group, ...]:
     """The groups, parents first, with their names in Foreman and the outer parent of the topmost one of each chain."""
-    own = {entry.name: entry.parent for entry in spec.hostgroups}
-    outer: dict[str, str] = {}
+    own = {entry.name: (entry.parent, f"spec.hostgroups[{entry.name}].parent") for entry in spec.hostgroups}
+    outer: dict[str, tuple[str, str]] = {}
     for group in groups:
         above = None if group.parent is None else outer[group.parent]
-        outer[group.name] = own.get(group.name, spec.parent_hostgroup or "") if above is None else above
+        outer[group.name] = above or own.get(group.name, (spec.parent_hostgroup or "", "spec.parentHostgroup"))
+    labels = {group.name: f"{group.name.replace('_', '-')} {identity.suffix}" for group in groups}
     return tuple(
-        replace(group, label=f"{group.name.replace('_', '-')} {identity.suffix}", outer_parent=outer[group.name])
+        replace(group, label=labels[group.name], outer_parent=outer[group.name][0], outer_path=outer[group.name][1])
         for group in groups
     )
 

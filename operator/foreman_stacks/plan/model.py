@@ -43,7 +43,9 @@ class Class:
 
 @dataclass(frozen=True)
 class Group:
-    """A hostgroup of the Stack. `label` and `outer_parent` (a title in Foreman, may be empty) are the deployment's."""
+    """A hostgroup of the Stack. `label` and `outer_parent` (a title in Foreman, may be empty) are the deployment's;
+    `outer_path` is where it is written there.
+    """
 
     name: str
     parent: str | None
@@ -52,6 +54,7 @@ class Group:
     classes: tuple[Class, ...] = ()
     label: str = ""
     outer_parent: str = ""
+    outer_path: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import Change, HostgroupNamed, HostsOf
 from foreman_stacks.model.identity import ranges
 from foreman_stacks.model.outcome import Wait
+from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.reconcile import building, creation, edits, enc, placing, record, steps
+from foreman_stacks.reconcile import building, creation, edits, enc, placing, record, settled, steps
 from foreman_stacks.reconcile.preflight import adopt, preflight
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import KINDS
@@ -20,7 +21,7 @@ from foreman_stacks.resources.groups import root_title, staging_title, wanted_gr
 def bring_up(world: World) -> Draft:
     """What to do now. Raises `Unread` for what must be read first, `InvalidSpec` for values that cannot be bound."""
     draft = Draft(world.progress, paused=world.paused)
-    if world.progress.plan != world.plan_id:
+    if world.progress.plan != world.plan_id or world.plan.evaluated:
         _accept(world, draft)
         return draft
     if _lost(world, draft) or _scaled_down(world, draft) or creation.again(world, draft):
@@ -43,7 +44,10 @@ def bring_up(world: World) -> Draft:
 
 
 def _accept(world: World, draft: Draft) -> None:
-    """A new plan: the act that runs ends first, then preflight, then it is the plan."""
+    """A new plan: the act that runs ends first, then preflight, then it is the plan.
+
+    So does one that Foreman would evaluate values of, though it was the plan before that was found: preflight refuses it.
+    """
     if world.progress.busy:
         edits.finish(world, draft)
         return
@@ -75,8 +79,15 @@ def _adopted(world: World, draft: Draft) -> bool:
     draft.progress = record.restore(world.progress, found)
     if found.settled_plan:
         draft.progress = replace(draft.progress, plan=found.settled_plan, settled_generation=world.generation)
+        draft.scope = _as_settled(world, draft.progress)
     draft.wait(Wait(Reason.ACCEPTED, "takes over what this deployment made before", after=0.0))
     return True
+
+
+def _as_settled(world: World, progress: Progress) -> Scope | None:
+    """The hosts are read once, for what people are shown of them; with the settled plan its outputs are known again, too."""
+    world.facts(progress)
+    return world.scope(progress) if settled.same(world.plan_id, progress.settled_plan) else None
 
 
 def _root(world: World) -> str:

@@ -54,7 +54,10 @@ def cut(message: str) -> str:
 
 
 def events(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """One event for each thing that begins: to be Ready, to be Stalled, another kind of work, drift; none for what goes on."""
+    """One event for each thing that begins: to be Ready, Stalled or deleted, another kind of work, drift.
+
+    None for what goes on.
+    """
     told = []
     before = {entry.get("type"): entry for entry in old}
     for entry in new:
@@ -69,4 +72,6 @@ def events(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
             told.append(Event("Normal", entry["reason"], entry["message"]))
         elif entry["type"] == ConditionType.DRIFTED and entry["status"] == "True":
             told.append(Event("Warning", entry["reason"], entry["message"]))
+        elif entry["type"] == ConditionType.DELETING:
+            told.append(Event("Normal" if entry["status"] == "True" else "Warning", entry["reason"], entry["message"]))
     return told

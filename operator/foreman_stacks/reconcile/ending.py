@@ -49,7 +49,8 @@ class Ending:
         name = (spec.get("serverRef") or {}).get("name", "")
         connection = self._servers.ready(name)
         if connection is None and not keep:
-            return await self._blocked(run, Reason.UNREACHABLE, f"ForemanServer {name!r} is not Ready")
+            message = f"ForemanServer {name!r} is not Ready: its conditions tell why"
+            return await self._blocked(run, self._servers.trouble(name), message)
         if connection is not None:
             run.memory.meet(connection.met)
         decide = self._decision(run, keep=keep, alone=connection is None)
@@ -93,8 +94,9 @@ class Ending:
         if isinstance(error, ForemanStale):
             _log.info("%s: %s", run.key, error)
         else:
-            away = isinstance(error, ForemanUnreachable | ForemanUnauthorized) or error.status >= 500
-            await self._blocked(run, Reason.UNREACHABLE if away else Reason.FOREMAN_REFUSED, str(error))
+            away = isinstance(error, ForemanUnreachable) or error.status >= 500
+            barred = Reason.SERVER_NOT_READY if isinstance(error, ForemanUnauthorized) else Reason.FOREMAN_REFUSED
+            await self._blocked(run, Reason.UNREACHABLE if away else barred, str(error))
         return Next(error=True)
 
     async def _let_go(self, run: Pass) -> Next:
@@ -115,7 +117,7 @@ class Ending:
 
     async def _blocked(self, run: Pass, reason: Reason, message: str) -> Next:
         """It cannot go on, and what a person can do."""
-        way_out = f'annotation {ABANDON_ANNOTATION}: "true" gives up what is in Foreman'
+        way_out = f'it goes on when that is mended; annotation {ABANDON_ANNOTATION}: "true" gives up what is in Foreman'
         await self._deleting(run, Condition(ConditionType.DELETING, "False", reason, f"{message}; {way_out}"))
         return Next(after=self._settings.server_probe)
 
@@ -123,4 +125,6 @@ class Ending:
         old = run.seen.get("status") or {}
         ready = Condition(ConditionType.READY, "False", Reason.DELETING, condition.message)
         merged = conditions.merge(old.get("conditions") or (), [condition, ready, *more], run.generation, self._now())
-        await self._reporter.patch(run, {**old, "conditions": merged, "observedGeneration": run.generation})
+        summary = {**(old.get("summary") or {}), "ready": ready.status, "reason": ready.reason}
+        new = {**old, "conditions": merged, "summary": summary, "observedGeneration": run.generation}
+        await self._reporter.patch(run, new)

@@ -122,7 +122,8 @@ class Living:
         if not self._servers.known(server):
             return Next(after=later)
         found = self._findings(run, plan)
-        found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, f"ForemanServer {server!r} is not Ready"),))
+        message = f"ForemanServer {server!r} is not Ready: its conditions tell why"
+        found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, message),))
         await self._reporter.write(run, found)
         return Next(after=later)
 
@@ -181,6 +182,7 @@ class Living:
             paused=spec.paused,
             drifted=_drifted(run),
             again=run.again,
+            asked=bool(run.request),
             share=None if spec.paused else share,  # what is paused begins nothing, and must not keep room
         )
 
@@ -287,7 +289,7 @@ class Living:
         """Foreman could not be asked or refused: say so, doubt what we remember, and come again with back-off."""
         run.memory.doubt(hosts=not isinstance(error, ForemanUnreachable))
         if isinstance(error, ForemanUnauthorized):
-            connection.ready, connection.message = False, str(error)
+            connection.ready, connection.reason = False, Reason.UNAUTHORIZED
         elif isinstance(error, ForemanForbidden):
             connection.info = None  # so that the probe asks for our permissions, too
         told = trouble(error, run.memory)

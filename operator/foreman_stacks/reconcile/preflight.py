@@ -33,7 +33,7 @@ from foreman_stacks.resources.groups import environment_of, taxonomies, wanted_g
 
 def preflight(world: World) -> list[Stalled]:
     """What stands in the way of the plan, in the order in which it must be mended."""
-    outer = sorted({group.outer_parent for group in world.plan.groups if group.outer_parent})
+    outer = {group.outer_parent: group.outer_path for group in reversed(world.plan.groups) if group.outer_parent}
     world.seen.need([HostgroupNamed(title) for title in outer])
     problems = [*world.plan.evaluated, *_parents(world, outer)]
     scope = world.scope()
@@ -46,24 +46,21 @@ def preflight(world: World) -> list[Stalled]:
     return found + ([Stalled(Reason.NAME_CONFLICT, tuple(conflicts))] if conflicts else [])
 
 
-def _parents(world: World, outer: list[str]) -> Iterator[Problem]:
-    for title in outer:
+def _parents(world: World, outer: Mapping[str, str]) -> Iterator[Problem]:
+    """What is wrong with the hostgroups that ours stand under: their titles, with the fields that name them."""
+    for title, path in sorted(outer.items()):
         group = world.seen[HostgroupNamed(title)]
         if group is None:
             yield Problem(
-                "spec.parentHostgroup",
+                path,
                 f"there is no hostgroup {title!r} in Foreman that we can see",
                 "write its full title, or give our user view_hostgroups on it",
             )
         elif not group.domain:
-            yield Problem(
-                "spec.parentHostgroup",
-                f"hostgroup {title!r} has no domain",
-                "give it one in Foreman: hosts need a full name",
-            )
+            yield Problem(path, f"hostgroup {title!r} has no domain", "give it one in Foreman: hosts need a full name")
         elif group.domain != group.domain.lower():
             yield Problem(
-                "spec.parentHostgroup",
+                path,
                 f"domain {group.domain!r} of hostgroup {title!r} has capitals",
                 "write it small in Foreman: names of hosts are, and would not be found again",
             )

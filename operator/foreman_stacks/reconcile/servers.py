@@ -38,7 +38,8 @@ class Connection:
     fingerprint: str
     answers: dict[Query[Any], Any] = field(default_factory=dict)
     ready: bool = False
-    message: str = "not probed yet"
+    reason: Reason | None = None
+    """What the last probe has found; None before the first."""
     info: Server | None = None
     looks: int = 0
     answered: datetime | None = None
@@ -54,7 +55,7 @@ class Connection:
         if well and not self.ready:
             self.met = object()
             self.answers.clear()
-        self.ready, self.message = well, condition.message
+        self.ready, self.reason = well, condition.reason
 
 
 class _NotForeman(Exception):
@@ -93,6 +94,12 @@ class Servers:
         """The connection, if the server is known to be well."""
         found = self.connections.get(name)
         return found if found is not None and found.ready else None
+
+    def trouble(self, name: str) -> Reason:
+        """Why the end of a deployment cannot go on: the server cannot be reached, or something that its conditions tell."""
+        found = self.connections.get(name)
+        away = found is None or found.reason in {Reason.UNREACHABLE, None}
+        return Reason.UNREACHABLE if away else Reason.SERVER_NOT_READY
 
     def known(self, name: str) -> bool:
         """Whether this process has probed the server: before, nothing can be said of it, good or bad."""

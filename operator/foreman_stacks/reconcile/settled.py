@@ -32,7 +32,7 @@ def watch_over(world: World) -> Draft:
     draft = refused(world)
     if draft is None:
         draft = Draft(_taken_over(world))
-        if _same(world):
+        if same(world.plan_id, world.progress.settled_plan):
             draft.drift = tuple(drift(world))
         else:
             draft.drift = tuple(_gone(world))
@@ -40,9 +40,9 @@ def watch_over(world: World) -> Draft:
     return draft
 
 
-def _same(world: World) -> bool:
-    """Whether the plan is the settled one, however the deployment is written now."""
-    return _halves(world.plan_id)[0] == _halves(world.progress.settled_plan)[0]
+def same(plan_id: str, settled_plan: str) -> bool:
+    """Whether a plan is the settled one, however the deployment is written now."""
+    return _halves(plan_id)[0] == _halves(settled_plan)[0]
 
 
 def _halves(plan_id: str) -> tuple[str, str]:
@@ -53,12 +53,17 @@ def _halves(plan_id: str) -> tuple[str, str]:
 def _taken_over(world: World) -> Progress:
     """A new generation that says the same in other words is settled as it is."""
     progress = replace(world.progress, settled_generation=world.generation)
-    return replace(progress, plan=world.plan_id, settled_plan=world.plan_id) if _same(world) else progress
+    if not same(world.plan_id, progress.settled_plan):
+        return progress
+    return replace(progress, plan=world.plan_id, settled_plan=world.plan_id)
 
 
 def refused(world: World) -> Draft | None:
     """A draft that says no, when this edit of the deployment would change the settled plan."""
-    if _same(world) or _halves(world.plan_id)[1] == _halves(world.progress.settled_plan)[1]:
+    if (
+        same(world.plan_id, world.progress.settled_plan)
+        or _halves(world.plan_id)[1] == _halves(world.progress.settled_plan)[1]
+    ):
         return None
     draft = Draft(world.progress)
     draft.stall(
@@ -76,13 +81,14 @@ def refused(world: World) -> Draft | None:
 def drift(world: World) -> list[str]:
     """How Foreman differs from what was settled: one line each. Thin searches, one GET for each hostgroup.
 
-    Values that only a search for each tells are looked at less often, and what was found then counts meanwhile.
+    Values that only a search for each tells are looked at less often, and what was found then counts meanwhile; whoever
+    asks for a look gets a whole one.
     """
     known = [host for role in world.plan.roles for host in role.hosts]
     found = [*_groups(world), *_hosts(world, {host.ref: f"{host.label}.{world.domain()}" for host in known})]
     memory = world.memory
-    unsure = memory.value_drift is None and world.drifted
-    if not found and (unsure or memory.resyncs % world.settings.override_resync_every == 0):
+    whole = world.asked or (memory.value_drift is None and world.drifted)
+    if not found and (whole or memory.resyncs % world.settings.override_resync_every == 0):
         memory.value_drift = tuple(_values(world, world.scope()))
     return [*found, *(memory.value_drift or ())]
 

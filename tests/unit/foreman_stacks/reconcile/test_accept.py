@@ -15,6 +15,7 @@ from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
 from tests.unit.foreman_stacks.lab import ENVIRONMENT, OUTER, Lab
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, Desk, at_desk
+from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, is_ready
 
 ROOT = f"{OUTER}/zk (ops.ring)"
 STAGING = f"{OUTER}/zk staging (ops.ring)"
@@ -41,11 +42,15 @@ def test_every_problem_is_told_at_once_and_nothing_is_written() -> None:
         groups[0]["puppetClasses"].append({"name": "no_such_class"})
         desk.stack(hostgroups=groups)
         desk.deployment(organization="Nobody", location="Nowhere", **source(profile="3-Large", image="debian-9"))
+        stranger = desk.lab.plant("hosts", name="ring-zk-1.lab.example.com")
         message = await settle(desk)
         assert desk.ready == "False/PreflightFailed"
+        assert "host ring-zk-1.lab.example.com is there already and not ours" in message, "a conflict is told with it"
         for words in ("Nobody", "Nowhere", "3-Large", "debian-9", "no_such_class", "zookeeper::colour"):
             assert words in message, words
         assert desk.wrote == []
+        await desk.lab.foreman.write(Change("delete", "host", "x", address=(stranger["id"],)))
+        desk.lab.forget()
         desk.stack()
         desk.deployment()
         await settle(desk)
@@ -57,8 +62,16 @@ def test_every_problem_is_told_at_once_and_nothing_is_written() -> None:
 @pytest.mark.parametrize(
     "spec, words",
     [
-        ({"parentHostgroup": "Base/Nothing"}, "no hostgroup 'Base/Nothing'"),
-        ({"parentHostgroup": "Base"}, "'Base' has no domain"),
+        ({"parentHostgroup": "Base/Nothing"}, "spec.parentHostgroup: there is no hostgroup 'Base/Nothing'"),
+        ({"parentHostgroup": "Base"}, "spec.parentHostgroup: hostgroup 'Base' has no domain"),
+        (
+            {"hostgroups": [{"name": "zk", "parent": "Base/No"}]},
+            "spec.hostgroups[zk].parent: there is no hostgroup 'Base/No'",
+        ),
+        (
+            {"hostgroups": [{"name": "zk", "parent": "Base"}]},
+            "spec.hostgroups[zk].parent: hostgroup 'Base' has no domain",
+        ),
         ({"environment": "mars"}, "no Puppet environment 'mars'"),
         (source(name="cloud nine"), "no compute resource 'cloud nine'"),
         (source(profile="9-Huge"), "no compute profile '9-Huge'"),
@@ -214,3 +227,26 @@ def test_of_two_that_want_one_name_the_accepted_one_keeps_it_over_a_restart() ->
         assert {entry["reason"] for entry in conditions if entry["type"] == "Stalled"} == {"NameConflict"}
 
     at_desk(story, claim_grace=2.0)
+
+
+def test_a_value_that_foreman_would_evaluate_stops_also_a_plan_that_was_accepted() -> None:
+    """It is in a default that this deployment does not take, so the plan is the same one."""
+
+    def unused(default: str) -> dict[str, Any]:
+        return ONE_RUN | {"parameters": [{"name": "motd", "type": "string", "default": default}]}
+
+    async def story(desk: Desk) -> None:
+        desk.stack(**unused("hello"))
+        desk.deployment(parameters=[{"name": "motd", "value": "welcome"}])
+        await desk.until(lambda: bool(desk.role("created")))
+        desk.stack(**unused("<%= 7 * 6 %>"))
+        await settle(desk, 12)
+        assert desk.ready == "False/PreflightFailed"
+        assert "Stack spec.parameters[motd].default" in desk.message()
+        desk.lab.forget()
+        await settle(desk)
+        assert desk.wrote == []
+        desk.stack(**unused("hello"))
+        await desk.until(lambda: is_ready(desk))
+
+    at_desk(story)

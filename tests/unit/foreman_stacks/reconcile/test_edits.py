@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from foreman_stacks.model.reasons import Reason
+from foreman_stacks.reconcile.judge import bad
 from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, STACK, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, hosts, is_ready, posts
@@ -101,16 +103,26 @@ def test_retain_leaves_everything_and_the_same_name_made_again_takes_it_over() -
     async def story(desk: Desk) -> None:
         desk.stack(**ONE_RUN)
         await desk.until(lambda: is_ready(desk))
-        before = hosts(desk)
+        before, outputs = hosts(desk), desk.status["outputs"]
+        assert len(outputs[0]["value"]) == 2
+        shown = {key: body["status"] for key, body in desk.kube.objects.items() if key.plural == "deployedhosts"}
+        assert all(status["ip"] and status["foremanID"] for status in shown.values())
         desk.kube.remove(KEY)
         assert KEY not in desk.kube.objects, "nothing holds it"
         await desk.look()
+        for key in shown:
+            del desk.kube.objects[key]
         desk.lab.forget()
         desk.deployment()
         await desk.until(lambda: is_ready(desk))
         assert hosts(desk) == before
         assert desk.wrote == []
         assert desk.role("configured") == {1, 2}
+        assert desk.status["outputs"] == outputs
+        again = {key: body["status"] for key, body in desk.kube.objects.items() if key.plural == "deployedhosts"}
+        assert {key: status["ip"] for key, status in again.items()} == {
+            key: status["ip"] for key, status in shown.items()
+        }
 
     at_desk(story)
 
@@ -128,7 +140,15 @@ def test_delete_removes_what_is_ours_and_lets_go(when: str) -> None:
         await desk.until(moments[when])
         desk.kube.remove(KEY)
         del desk.kube.objects[STACK]
+        desk.connection.judged(bad(Reason.UNAUTHORIZED, "wrong password"))
+        await desk.look()
+        assert desk.conditions["Deleting"] == "False/ServerNotReady"
+        assert "its conditions tell why" in desk.message("Deleting")
+        assert (desk.status["summary"]["ready"], desk.status["summary"]["reason"]) == ("False", "Deleting")
+        desk.connection.ready = True
         await desk.until(lambda: KEY not in desk.kube.objects)
+        told = [(event.type, event.reason) for event in desk.kube.events][-2:]
+        assert told == [("Warning", "ServerNotReady"), ("Normal", "Deleting")]
         assert hosts(desk) == []
         assert len(desk.lab.rows("hostgroups")) == groups
         assert not desk.lab.world.vms
