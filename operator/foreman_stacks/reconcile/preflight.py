@@ -72,7 +72,7 @@ def _parents(world: World, outer: Mapping[str, str]) -> Iterator[Problem]:
             f"the parents have different domains: {', '.join(domains)}",
             "name parents of one domain, or make a deployment for each",
         )
-    if not outer:
+    if any(not group.outer_parent for group in world.plan.groups):
         yield Problem(
             "spec.parentHostgroup",
             "is missing",

@@ -229,6 +229,19 @@ def test_of_two_that_want_one_name_the_accepted_one_keeps_it_over_a_restart() ->
     at_desk(story, claim_grace=2.0)
 
 
+def test_each_hostgroup_needs_a_parent() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(hostgroups=[*ZOOKEEPER["hostgroups"], {"name": "more"}])
+        desk.deployment(parentHostgroup=None, hostgroups=[{"name": "zk", "parent": OUTER}])
+        assert "spec.parentHostgroup: is missing" in await settle(desk, 3)
+        assert desk.ready == "False/PreflightFailed"
+        desk.deployment(hostgroups=[{"name": "zk", "parent": OUTER}])
+        await settle(desk, 3)
+        assert desk.wrote
+
+    at_desk(story)
+
+
 def test_a_value_that_foreman_would_evaluate_stops_also_a_plan_that_was_accepted() -> None:
     """It is in a default that this deployment does not take, so the plan is the same one."""
 
