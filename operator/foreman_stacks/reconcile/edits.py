@@ -15,12 +15,13 @@ from foreman_stacks.model.scope import Scope
 from foreman_stacks.reconcile import building, creation, steps
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import staging_title, title_of
+from foreman_stacks.steps import job as jobs
 from foreman_stacks.steps import periodic_puppet, quiesce
 
 
 def finish(world: World, draft: Draft) -> None:
     """The plan changed while an act runs: follow that act to its end, and start nothing new."""
-    draft.paused = draft.finishing = True
+    draft.finishing = True
     scope = world.scope()
     creation.finish(world, draft)
     for step in world.progress.steps.values():
@@ -37,18 +38,25 @@ def finish(world: World, draft: Draft) -> None:
 
 
 def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
-    """A job that belongs to no step of the new plan: it ends, or proves never to have begun; nobody judges it."""
+    """A job that belongs to no step of the new plan: it ends, is cancelled at its time-out, or proves never to have begun;
+    nobody judges it.
+    """
     sent = run.token not in world.memory.unsent
     found = world.seen[JobWithToken(run.token)] if run.job is None and sent else None
     job = run.job if found is None else found.id
     counts = world.seen[JobCounts(job)] if job is not None else None
-    if counts is not None and not counts.ended:
+    if counts is not None and not world.over(run, counts):
         draft.polls.append(JobCounts(counts.id))
+        cancelled = world.sent(str(counts.id))
+        if cancelled is None and world.now >= steps.times_out_at(world, step.name, run):
+            draft.act([jobs.cancel(counts)], Reason.FINISHING_STEP)
+        told = "ends first" if cancelled is None else "is cancelled"
+        draft.wait(Wait(Reason.FINISHING_STEP, f"job {counts.id} of step {step.name} {told}"))
     elif job is None and sent and world.now < steps.settled_at(world, run):
         draft.wait(Wait(Reason.FINISHING_STEP, f"looks for the job {run.token}", after=world.settings.lookup_every))
     else:
         draft.progress = draft.progress.with_step(replace(step, run=None, state=StepState.PENDING))
-        draft.wait(Wait(Reason.FINISHING_STEP, f"the job of step {step.name} has ended", after=0.0))
+        draft.wait(Wait(Reason.FINISHING_STEP, f"the job of step {step.name} is over", after=0.0))
 
 
 def followed(progress: Progress, plan: tuple[str, ...]) -> Progress:

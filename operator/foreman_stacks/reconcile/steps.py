@@ -173,7 +173,7 @@ def _context(world: World, draft: Draft, name: str, step: Step | None = None) ->
         unsent=lambda run: run.token in world.memory.unsent,
         settled_at=partial(settled_at, world),
         room=partial(_room, world, draft.progress),
-        sent=lambda key: None if key in world.memory.unsent else world.memory.sent.get(key),
+        sent=world.sent,
         url=world.url,
         timeout=int(step.timeout) if step else TIMEOUT,
         retries=step.retries if step else 2,
@@ -196,6 +196,11 @@ def _redacted(world: World, text: str) -> str:
     return world.redact(text)  # made only when a host has something to say
 
 
+def times_out_at(world: World, name: str, run: Run) -> datetime:
+    """When the job of a step is cancelled that the plan may not have any more."""
+    return ends({step.name: step.timeout for step in world.plan.steps}, 0.0)(name, run)
+
+
 def settled_at(world: World, run: Run) -> datetime:
     """When a job that is not found can no longer appear."""
     return world.memory.settled_at(run.token, run.since, world.settings.host_create_timeout)
@@ -208,7 +213,7 @@ def _book(draft: Draft, advance: Advance, reason: Reason, *, begin: bool = True)
     """
     before = draft.progress.step(advance.progress.name)
     draft.failures |= advance.failures
-    if advance.intends and draft.paused:
+    if advance.intends and draft.held:
         kept = (
             before
             if before.run is not None and not draft.finishing
@@ -217,7 +222,7 @@ def _book(draft: Draft, advance: Advance, reason: Reason, *, begin: bool = True)
         draft.progress = draft.progress.with_step(kept)
         draft.wait(Wait(Reason.PAUSED, f"paused before step {before.name}"))
         return
-    if (draft.paused or not begin) and any(change.verb == "start" for change in advance.changes):
+    if (draft.held or not begin) and any(change.verb == "start" for change in advance.changes):
         draft.progress = draft.progress.with_step(replace(before, run=None, state=StepState.PENDING))
         if draft.paused and not draft.finishing:
             draft.wait(Wait(Reason.PAUSED, f"paused before step {before.name}"))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import Change, HostgroupNamed, HostNamed, HostRow, Query, Snapshot, together
+from foreman_stacks.foreman.port import Change, HostgroupNamed, HostNamed, HostRow, Job, Query, Snapshot, together
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Stalled, Wait
-from foreman_stacks.model.progress import FailedHost, Progress, StepState
+from foreman_stacks.model.progress import FailedHost, Progress, Run, StepState
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Facts, HostFacts, HostScope, Scope
 from foreman_stacks.model.secrecy import Redactor
@@ -35,6 +35,17 @@ class Moment:
     memory: Memory
     settings: Settings
     now: datetime
+
+    def sent(self, key: str) -> datetime | None:
+        """When this process has last sent a change of that key."""
+        return None if key in self.memory.unsent else self.memory.sent.get(key)
+
+    def over(self, run: Run, job: Job) -> bool:
+        """Whether a job is not waited for any more: it has ended, nothing ever took it up, or no cancelling ends it."""
+        patience = timedelta(seconds=self.settings.job_lost_after)
+        orphaned = job.status == "queued" and job.task is None and self.now >= run.since + patience
+        cancelled = self.sent(str(job.id))
+        return job.ended or orphaned or (cancelled is not None and self.now >= cancelled + patience)
 
 
 @dataclass(frozen=True)
@@ -168,14 +179,15 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     """What people should know, though nothing is wrong."""
     paused: bool = False
+    """A person wants nothing to be written."""
     looked: bool = False
     """Whether it has come as far as to look for hosts that are to be made again."""
     finishing: bool = False
     """The plan has changed: what was intended and is not in flight is given up."""
 
     def act(self, changes: Sequence[Change], reason: Reason, message: str = "") -> None:
-        """Write these, unless the deployment is paused."""
-        if self.paused:
+        """Write these, unless the deployment is paused. While an edit waits, jobs are cancelled and nothing else is done."""
+        if self.paused or (self.finishing and any(change.verb != "cancel" for change in changes)):
             self.wait(Wait(Reason.PAUSED, f"paused before: {changes[0]}"))
             return
         self.waves.append(list(changes))
@@ -188,6 +200,11 @@ class Draft:
     def stall(self, reason: Reason, *problems: Problem) -> None:
         """Only a person can help."""
         self.stalls.append(Stalled(reason, problems))
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing new may begin."""
+        return self.paused or self.finishing
 
     @property
     def idle(self) -> bool:

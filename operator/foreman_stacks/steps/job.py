@@ -142,8 +142,10 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
 
 def _time_out(progress: StepProgress, job: Job, polls: tuple[Query[Any], ...], context: Context) -> Advance:
     """Cancelled, and followed to its end: what it still runs would meet the next attempt."""
-    changes = () if context.sent(str(job.id)) else (_cancel(job),)
-    wait = Wait(Reason.RUNNING_STEPS, f"no result within {context.timeout} s: job {job.id} is cancelled")
+    sent = context.sent(str(job.id))
+    changes = () if sent else (cancel(job),)
+    told = "is cancelled" if sent else "is to be cancelled"  # what is paused may stay so for long
+    wait = Wait(Reason.RUNNING_STEPS, f"no result within {context.timeout} s: job {job.id} {told}")
     return Advance(progress, wait, changes=changes, polls=polls)
 
 
@@ -188,7 +190,8 @@ def _start(kind: JobKind, run: Run, targets: Sequence[Target], context: Context)
     return Change("start", "job", run.token, body, intent=True, answers=query)
 
 
-def _cancel(job: Job) -> Change:
+def cancel(job: Job) -> Change:
+    """The change that ends a job."""
     return Change("cancel", "job", str(job.id), address=(job.id,), intent=True, stales=(JobCounts(job.id),))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from foreman_simulator import job_life
+from foreman_stacks.errors import ForemanError, ForemanRefused
+from foreman_stacks.foreman.port import Change
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.reconcile.judge import bad
 from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
@@ -92,6 +95,54 @@ def test_a_paused_deployment_ends_what_it_began_and_begins_nothing() -> None:
         assert desk.conditions["Paused"] == "True/Paused"
         desk.deployment(paused=False)
         await desk.until(lambda: is_ready(desk))
+
+    at_desk(story)
+
+
+async def hangs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Up to a job that its smart proxy has forgotten, and that no cancelling ends; what is cancelled from then on."""
+    await desk.until(lambda: "run" in desk.step("first"))
+    monkeypatch.setattr(job_life, "LOST_AFTER", 1e9)
+    desk.lab.world.faults.add({"kind": "job_lost"})
+    cancelled: list[str] = []
+
+    def refuse(change: Change) -> ForemanError | None:
+        if change.verb != "cancel":
+            return None
+        cancelled.append(change.key)
+        return ForemanRefused("The job could not be cancelled.", status=422)
+
+    desk.fails = refuse
+    await desk.until(lambda: "job" in desk.step("first")["run"])
+    return cancelled
+
+
+@pytest.mark.parametrize("edit", ["count", "step renamed"])
+def test_a_job_that_hangs_is_cancelled_at_its_time_out_and_given_up_though_an_edit_waits(
+    edit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        cancelled = await hangs(desk, monkeypatch)
+        count, before = 3 if edit == "count" else 2, desk.status["plan"]
+        if edit == "step renamed":
+            desk.stack(**{**ONE_RUN, "steps": [{"name": "other", "puppetRun": {"roles": ["zk"]}}]})
+        for seconds, paused in ((7000, False), (300, True)):
+            desk.deployment(count=count, paused=paused)
+            desk.wait(seconds)
+            await desk.look()
+            await desk.look()
+            assert cancelled == []
+            assert "is cancelled" not in desk.message("Reconciling")
+        desk.deployment(count=count)
+        await desk.until(lambda: cancelled, passes=3)
+        desk.wait(desk.settings.job_lost_after - 60)
+        await desk.look()
+        assert "is cancelled" in desk.message("Reconciling")
+        assert "run" in desk.step("first")
+        desk.wait(60)
+        await desk.until(lambda: desk.status["plan"] != before, passes=10)
+        assert len(cancelled) == 1
 
     at_desk(story)
 

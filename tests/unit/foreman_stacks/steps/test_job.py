@@ -69,7 +69,7 @@ def test_a_job_that_is_not_found_is_started_only_when_it_cannot_be_there(
 
 
 def test_the_start_carries_token_hosts_and_what_has_to_be_written_before() -> None:
-    before = jobs._cancel(a_job())
+    before = jobs.cancel(a_job())
     look = context({}, unsent=lambda _: True, before_run=(before,))
     found = jobs.advance(Kind(), running(2, 1, job=None), targets(1, 2, 3), look)
     first, start = found.changes
