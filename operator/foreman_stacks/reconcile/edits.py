@@ -24,13 +24,19 @@ def finish(world: World, draft: Draft) -> None:
     draft.finishing = True
     scope = world.scope()
     creation.finish(world, draft)
+    led = set[str]()
     for step in world.progress.steps.values():
-        if step.run is not None and not steps.follows(world, scope, step.name, step.run):
+        if step.run is None:
+            continue
+        if steps.follows(world, scope, step.name, step.run):
+            led.add(step.name)
+        else:
             _end(world, draft, step, step.run)
     lost = building.missing(world, scope, draft)
-    steps.run_quiesce(world, scope, draft, lost)
+    if quiesce.NAME in led:
+        steps.run_quiesce(world, scope, draft, lost)
     steps.run_steps(world, scope, draft, lost)
-    if draft.progress.step(periodic_puppet.NAME).run is not None:
+    if periodic_puppet.NAME in led:
         steps.run_periodic(world, scope, draft)
     draft.waits = [
         replace(wait, reason=Reason.FINISHING_STEP) for wait in draft.waits if wait.reason is not Reason.PAUSED
@@ -55,7 +61,9 @@ def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
     elif job is None and sent and world.now < steps.settled_at(world, run):
         draft.wait(Wait(Reason.FINISHING_STEP, f"looks for the job {run.token}", after=world.settings.lookup_every))
     else:
-        draft.progress = draft.progress.with_step(replace(step, run=None, state=StepState.PENDING))
+        # periodic Puppet may be on again by its job: it counts as begun, and the hosts are quieted anew
+        state = step.state if step.name == periodic_puppet.NAME else StepState.PENDING
+        draft.progress = draft.progress.with_step(replace(step, run=None, state=state))
         draft.wait(Wait(Reason.FINISHING_STEP, f"the job of step {step.name} is over", after=0.0))
 
 

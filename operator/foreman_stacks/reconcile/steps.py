@@ -61,8 +61,10 @@ def follows(world: World, scope: Scope, name: str, run: Run) -> bool:
     """Whether the plan has a step that runs jobs on the hosts of a run under way, and one of them is there: of hosts that
     are gone nothing is told.
     """
-    if name in {quiesce.NAME, periodic_puppet.NAME}:
-        return True
+    if name == periodic_puppet.NAME:
+        return world.plan.periodic_puppet
+    if name == quiesce.NAME:
+        return any(host.ref in run.hosts for host in scope.hosts)
     step = next((step for step in world.plan.steps if step.name == name), None)
     if step is None or not step.action.acts_on():
         return False

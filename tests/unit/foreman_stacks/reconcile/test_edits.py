@@ -147,6 +147,35 @@ def test_a_job_that_hangs_is_cancelled_at_its_time_out_and_given_up_though_an_ed
     at_desk(story)
 
 
+def test_periodic_puppet_that_the_stack_no_longer_wants_while_it_is_switched_on_is_off_in_the_end() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(steps=ONE_RUN["steps"])
+        await desk.until(lambda: "job" in desk.step("PeriodicPuppet").get("run", {}))
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk), passes=100)
+        assert [desk.lab.world.machines[name].machine.daemon_running for name in hosts(desk)] == [False, False]
+
+    at_desk(story)
+
+
+def test_quiescing_the_hosts_of_a_role_that_is_taken_out_of_the_stack_ends_before_that_is_refused() -> None:
+    async def story(desk: Desk) -> None:
+        zk = {"name": "zk", "hostgroup": "zk", "count": {"min": 1, "max": 7}}
+        observer = {**zk, "name": "observer"}
+        wanted = [{"name": name, "count": 1, "sources": [SOURCE]} for name in ("zk", "observer")]
+        desk.stack(**ONE_RUN, roles=[zk, observer])
+        desk.deployment(roles=wanted)
+        desk.lab.world.faults.add({"kind": "build_late", "host": "ring-zk-1*", "seconds": 3000})
+        await desk.until(lambda: "job" in desk.step("Quiesce").get("run", {}))
+        assert [run["role"] for run in desk.step("Quiesce")["run"]["hosts"]] == ["observer"]
+        desk.stack(**ONE_RUN, roles=[zk])
+        desk.deployment(roles=wanted[:1])
+        await desk.until(lambda: desk.ready == "False/ScaleDownRefused", passes=100)
+        assert "put the role back" in desk.message()
+
+    at_desk(story)
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------------
 
 
