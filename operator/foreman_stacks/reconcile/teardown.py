@@ -8,7 +8,7 @@ each host its machine and its row, then hostgroups, children before parents. A V
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
 
 from foreman_stacks.foreman.port import (
     Change,
@@ -32,6 +32,7 @@ from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress, Run
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.reconcile.world import Draft, Moment
+from foreman_stacks.steps import job as jobs
 
 HOSTS_AT_ONCE = 4
 
@@ -103,7 +104,7 @@ def _await_posts(progress: Progress, at: Moment, draft: Draft, identity: Identit
 
 
 def open_jobs(progress: Progress, at: Moment) -> list[tuple[Run, Job | None]]:
-    """Our jobs that may run: those that have not ended, and None for one that may still appear."""
+    """Our jobs that may run: those that are not over, and None for one that may still appear."""
     found: list[tuple[Run, Job | None]] = []
     for run in [step.run for step in progress.steps.values() if step.run is not None]:
         job = _job(run, at)
@@ -111,18 +112,14 @@ def open_jobs(progress: Progress, at: Moment) -> list[tuple[Run, Job | None]]:
             latest = at.memory.settled_at(run.token, run.since, at.settings.host_create_timeout)
             over = run.token in at.memory.unsent or at.now >= latest
         else:
-            over = job.ended or (
-                job.status == "queued"
-                and job.task is None
-                and at.now >= run.since + timedelta(seconds=at.settings.job_lost_after)
-            )
+            over = at.over(run, job)
         if not over:
             found.append((run, job))
     return found
 
 
 def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
-    """Cancel our jobs and wait until they have ended: a script or a run under way would bring back what we remove."""
+    """Cancel our jobs and wait until they are over: a script or a run under way would bring back what we remove."""
     for _, job in open_jobs(progress, at):
         if job is None:
             message = "a job that was being started may still appear"
@@ -130,8 +127,7 @@ def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
             continue
         told = Written(f"job {job.id} cancelled")
         if told not in at.seen:
-            change = Change("cancel", "job", str(job.id), address=(job.id,), settles=((told, "yes"),))
-            draft.act([change], Reason.DELETING, f"cancels job {job.id}")
+            draft.act([replace(jobs.cancel(job), settles=((told, "yes"),))], Reason.DELETING, f"cancels job {job.id}")
         draft.wait(Wait(Reason.DELETING, f"waits for job {job.id} to end", after=at.settings.lookup_every))
 
 

@@ -166,6 +166,19 @@ def test_a_job_under_way_is_cancelled_once_and_waited_for_before_anything_goes()
     assert waves(end(seen | {JobCounts(JOB): a_job("cancelled")}, running()))[0][0].startswith("delete vm")
 
 
+@pytest.mark.parametrize("seconds, gives_up", [(899, False), (900, True)])
+def test_a_job_that_no_cancelling_ends_is_given_up_in_the_end(seconds: float, gives_up: bool) -> None:
+    seen, memory = foreman((host_row(1),)) | {JobCounts(JOB): a_job()}, Memory(NOW)
+    ((cancel,),) = end(seen, running(), 50_000).waves
+    memory.sending(cancel, later(50_000))
+    again = end(seen, running(), 50_010, memory=memory)
+    assert waves(again) == [[f"cancel job {JOB}"]], "what Foreman has not taken is said again"
+    memory.sending(cancel, later(50_010))
+    memory.done(cancel, None, later(50_010))
+    draft = end(seen | memory.kept, running(), 50_010 + seconds, memory=memory)
+    assert [wave[0].resource for wave in draft.waves] == (["vm", "host"] if gives_up else [])
+
+
 def test_a_job_known_by_its_token_is_followed_by_what_it_does_now() -> None:
     """The answer to the token is as old as the job's start."""
     seen = foreman((host_row(1),)) | {JobWithToken(TOKEN): a_job(), JobCounts(JOB): a_job("succeeded")}
