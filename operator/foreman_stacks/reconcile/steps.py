@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import HostgroupNamed
+from foreman_stacks.foreman.port import HostgroupNamed, Query, Unread
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Done, Failed, Wait
 from foreman_stacks.model.progress import Progress, Run, StepProgress, StepState
@@ -76,17 +77,25 @@ def follows(world: World, scope: Scope, name: str, run: Run) -> bool:
 
 
 def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) -> bool:
-    """Advance every step whose turn has come, but none on a role that has lost a host; whether all are done."""
+    """Advance every step whose turn has come, but none on a role that has lost a host; whether all are done.
+
+    What single steps lack is asked for together: one after the other they would cost a round of reading each.
+    """
     placed = draft.progress.configured()
     whole = {role.name for role in world.plan.roles if all(host.ref in placed for host in role.hosts)} - lost
     done: set[str] = set()
+    missing: dict[Query[Any], None] = {}
     for name in world.plan.order:
         step = world.plan.step(name)
         turn = done.issuperset(step.after) and whole.issuperset(step.action.acts_on())
         run = draft.progress.step(name).run
-        if (draft.finishing or not turn) and (run is None or not follows(world, scope, name, run)):
-            continue  # what was started is followed to its end, whatever has been edited meanwhile
-        advance = _advance(world, scope, draft, step)
+        try:
+            if (draft.finishing or not turn) and (run is None or not follows(world, scope, name, run)):
+                continue  # what was started is followed to its end, whatever has been edited meanwhile
+            advance = _advance(world, scope, draft, step)
+        except Unread as unread:
+            missing |= dict.fromkeys(unread.queries)  # all of this is decided again
+            continue
         if advance is None:
             continue
         _book(draft, advance, Reason.RUNNING_STEPS, begin=turn)
@@ -94,6 +103,8 @@ def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) ->
             done.add(name)
         elif advance.begins:
             break  # a value that is not in Foreman yet: what follows would be judged by the old one
+    if missing:
+        raise Unread(missing)
     return len(done) == len(world.plan.order)
 
 

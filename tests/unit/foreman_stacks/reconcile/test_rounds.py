@@ -12,9 +12,9 @@ import pytest
 from foreman_stacks.foreman import port
 from foreman_stacks.foreman.port import Change, ClassKey, Parameter, Query, Snapshot
 from foreman_stacks.model.identity import Mark
-from foreman_stacks.model.progress import Creating, Progress, RoleProgress
+from foreman_stacks.model.progress import Creating, Progress, RoleProgress, Run, StepProgress, StepState
 from foreman_stacks.plan.model import Plan
-from foreman_stacks.reconcile import creation, placing, settled
+from foreman_stacks.reconcile import creation, placing, settled, steps
 from foreman_stacks.reconcile.acting import decided
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.world import Draft, World
@@ -75,6 +75,18 @@ class Shown:
                 return {}
             case port.OverrideOf():
                 return None
+        return self._failed(query)
+
+    def _failed(self, query: Query[Any]) -> Any:
+        """Every job has failed on every host."""
+        match query:
+            case port.JobCounts(job):
+                return port.Job(job, "", "failed", 0, 1, pending=0, total=1, start_at=NOW, task="task")
+            case port.JobHosts(_, result):
+                roles = self.plan.roles if result == "failed" else ()
+                return frozenset(f"{host.label}.example.com" for role in roles for host in role.hosts)
+            case port.JobOutput():
+                return "Error: no space left"
         return 1
 
     async def write(self, change: Change) -> Any:
@@ -89,8 +101,8 @@ def parents(groups: int) -> list[dict[str, Any]]:
     return [{"name": f"g{number}", "parent": f"{OUTER} {number}"} for number in range(1, groups)]
 
 
-def many(groups: int) -> Callable[[dict[str, Any]], None]:
-    """The ZooKeeper Stack with so many hostgroups like its own, each with a role of its own."""
+def many(groups: int, *, own_steps: bool = False) -> Callable[[dict[str, Any]], None]:
+    """The ZooKeeper Stack with so many hostgroups like its own, each with a role of its own, and maybe a step."""
 
     def change(spec: dict[str, Any]) -> None:
         (group,), (role,) = spec["hostgroups"], spec["roles"]
@@ -99,6 +111,8 @@ def many(groups: int) -> Callable[[dict[str, Any]], None]:
         spec["hostgroups"] += [{**group, "name": f"g{number}"} for number in range(1, groups)]
         for number in range(1, groups):
             spec["roles"].append({**role, "name": f"r{number}", "hostgroup": f"g{number}"})
+        if own_steps:
+            spec["steps"] = [{"name": role["name"], "puppetRun": {"roles": [role["name"]]}} for role in spec["roles"]]
 
     return change
 
@@ -168,6 +182,26 @@ def test_a_kind_of_resource_asks_for_all_its_hostgroups_together(kind: Any, made
     for groups in (2, 30):
         plan = a_plan(1, many(groups), hostgroups=parents(groups))
         found[groups], _ = rounds(plan, Progress(), configure, made=made, more=True)
+    assert found[30] == found[2]
+
+
+def test_jobs_of_many_steps_that_end_while_nobody_looks_are_judged_together() -> None:
+    """After a restart nothing of them is known; a role may have a step of its own."""
+
+    def follow(world: World, draft: Draft) -> None:
+        steps.run_steps(world, world.scope(), draft, frozenset())
+
+    found = {}
+    for groups in (2, 30):
+        plan = a_plan(1, many(groups, own_steps=True), hostgroups=parents(groups))
+        progress = progress_of(plan, lambda all_: RoleProgress(created=all_, built=all_, configured=all_))
+        for job, role in enumerate(plan.roles, 1):
+            run = Run(f"t{job}", {role.hosts[0].ref: "d"}, baseline=1, since=NOW, job=job)
+            progress = progress.with_step(StepProgress(role.name, StepState.RUNNING, attempt=1, run=run))
+        found[groups], draft = rounds(plan, progress, follow)
+        told = [draft.progress.step(role.name).message for role in plan.roles]
+        assert len(told) == groups
+        assert all("no space left" in message for message in told)
     assert found[30] == found[2]
 
 
