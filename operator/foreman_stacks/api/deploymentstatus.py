@@ -11,6 +11,8 @@ from foreman_stacks.model.schema import CAMEL_WORD, Count, Index, Indices, Name,
 from foreman_stacks.model.values import ValueType
 
 MAX_FAILED_HOSTS = 20
+MAX_ROLES = 32
+MAX_STEPS = 104
 MAX_JOB = 2**31 - 1
 """Ids of jobs are 4-byte integers in Foreman; a search for a larger one would be an error, for all that is searched with it."""
 
@@ -158,9 +160,9 @@ class StackDeploymentStatus(Status):
         default=(), description="Hosts that failed; the first twenty."
     )
     outputs: Annotated[tuple[OutputValue, ...], keyed(64)] = Field(default=(), description="Outputs of the Stack.")
-    roles: Annotated[tuple[RoleStatus, ...], keyed(32)] = Field(default=(), description="How far each role is.")
+    roles: Annotated[tuple[RoleStatus, ...], keyed(MAX_ROLES)] = Field(default=(), description="How far each role is.")
     epoch: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Rises with each intent; Foreman holds it as well, so that a restored server is noticed."
     )
     recorded: Annotated[int, Field(ge=0)] = Field(default=0, description="The epoch that was last written to Foreman.")
-    steps: Annotated[tuple[StepStatus, ...], keyed(104)] = Field(default=(), description="How far each step is.")
+    steps: Annotated[tuple[StepStatus, ...], keyed(MAX_STEPS)] = Field(default=(), description="How far each step is.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -112,8 +112,8 @@ def _hosts(entries: Iterable[api.DoneHosts]) -> dict[HostRef, str]:
 
 def render(progress: Progress, desired: Mapping[str, int], order: Iterable[str]) -> dict[str, Any]:
     """The part of the status that holds progress; steps in the order of the plan."""
-    names = [*dict.fromkeys([*desired, *progress.roles])]
-    steps = [*dict.fromkeys([*order, *progress.steps])]
+    names = _named(desired, [name for name, role in progress.roles.items() if role != RoleProgress()], api.MAX_ROLES)
+    steps = _named(order, [name for name, step in progress.steps.items() if step != StepProgress(name)], api.MAX_STEPS)
     status = api.StackDeploymentStatus(
         plan=progress.plan or None,
         settled_plan=progress.settled_plan or None,
@@ -139,6 +139,17 @@ def render(progress: Progress, desired: Mapping[str, int], order: Iterable[str])
     for name in ("observedGeneration", "conditions", "summary", "missingParameters", "outputs"):
         found.pop(name, None)
     return found
+
+
+def _named(wanted: Iterable[str], telling: Sequence[str], room: int) -> list[str]:
+    """The names of the plan, and others only while they tell something: plans that were never accepted leave none.
+
+    Where there is no room for both, those of the plan that tell nothing yet stay out.
+    """
+    names = list(dict.fromkeys([*wanted, *telling]))
+    silent = [name for name in names if name not in telling]
+    spared = silent[max(0, room - len(telling)) :]
+    return [name for name in names if name not in spared]
 
 
 def _role_status(name: str, role: RoleProgress, desired: int) -> api.RoleStatus:

@@ -83,18 +83,36 @@ def stored(body: Any) -> Any:
 @SOME
 @given(progress=PROGRESS)
 def test_what_is_read_back_is_what_was_written(progress: Progress) -> None:
-    body = stored(status.render(progress, {}, []))
+    names = (dict.fromkeys(progress.roles, 0), progress.steps)
+    body = stored(status.render(progress, *names))
     assert status.parse(body) == progress
-    assert stored(status.render(status.parse(body), {}, [])) == body, "and it is written but once"
+    assert stored(status.render(status.parse(body), *names)) == body, "and it is written but once"
 
 
 def test_steps_stand_in_the_order_of_the_plan_and_roles_with_their_wishes() -> None:
-    steps = {name: StepProgress(name) for name in ("old", "second")}
-    progress = Progress(roles={"old": RoleProgress()}, steps=steps)
+    steps = {name: StepProgress(name, StepState.WAITING) for name in ("old", "second")}
+    progress = Progress(roles={"old": RoleProgress(frozenset({1}))}, steps=steps)
     order = ["Quiesce", "first", "second"]
     body = status.render(progress, {"zk": 4}, order)
     assert [step["name"] for step in body["steps"]] == [*order, "old"]
     assert [(role["name"], role["desired"]) for role in body["roles"]] == [("zk", 4), ("old", 0)]
+
+
+def test_names_of_plans_that_were_never_accepted_leave_nothing_behind() -> None:
+    """However often somebody renames everything, and whatever stands in the way."""
+    progress = Progress(
+        roles={"zk": RoleProgress(frozenset({1}))},
+        steps={"first": StepProgress("first", done=dict.fromkeys(refs(1), ""))},
+    )
+    for letter in "abc":
+        roles = {f"{letter}{number}": 1 for number in range(32)}
+        order = ["Quiesce", *(f"{letter}{number}" for number in range(100)), "PeriodicPuppet"]
+        body = status.render(progress, roles, order)
+        assert [step["name"] for step in body["steps"]] == [*order, "first"]
+        assert {role["name"] for role in body["roles"]} == {*list(roles)[:31], "zk"}, "no room for more"
+        progress = status.parse(stored(body))
+    assert progress.role("zk").created == {1}
+    assert progress.step("first").done == dict.fromkeys(refs(1), "")
 
 
 def test_a_thousand_hosts_are_a_few_ranges() -> None:
