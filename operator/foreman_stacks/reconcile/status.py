@@ -36,9 +36,13 @@ def parse(status: Mapping[str, Any] | None, now: datetime | None = None) -> Prog
 
 
 def _until(now: datetime, step: StepProgress) -> StepProgress:
-    run = replace(step.run, since=min(step.run.since, now)) if step.run else None
+    run = replace(step.run, since=min(step.run.since, now), ended=_past(now, step.run.ended)) if step.run else None
     retry = min(step.retry_at, now + LONGEST_PAUSE) if step.retry_at else None
-    return replace(step, run=run, retry_at=retry)
+    return replace(step, run=run, retry_at=retry, started_at=_past(now, step.started_at))
+
+
+def _past(now: datetime, time: datetime | None) -> datetime | None:
+    return min(time, now) if time else None
 
 
 def _intended(now: datetime, role: RoleProgress) -> RoleProgress:

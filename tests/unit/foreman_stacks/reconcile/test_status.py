@@ -241,10 +241,16 @@ def test_times_are_whole_seconds_in_utc() -> None:
 
 def test_what_a_status_says_of_the_future_counts_from_now() -> None:
     """A clock that was wrong, or somebody who planted it: nothing is waited for until the year 2999."""
+    then = "2999-01-01T00:00:00Z"
     body = {
-        "roles": [{"name": "zk", "creating": {"indices": "1-4", "since": "2999-01-01T00:00:00Z"}}],
+        "roles": [{"name": "zk", "creating": {"indices": "1-4", "since": then}}],
         "steps": [
-            {"name": "a", "state": "Running", "run": {"token": "t", "since": "2999-01-01T00:00:00Z"}},
+            {
+                "name": "a",
+                "state": "Running",
+                "startedAt": then,
+                "run": {"token": "t", "since": then, "ended": then},
+            },
             {"name": "b", "state": "Waiting", "retryAt": "9999-12-31T23:59:59Z"},
         ],
     }
@@ -252,7 +258,7 @@ def test_what_a_status_says_of_the_future_counts_from_now() -> None:
     creating, run, retry = found.role("zk").creating, found.step("a").run, found.step("b").retry_at
     assert creating is not None
     assert run is not None
-    assert creating.since == run.since == NOW
+    assert creating.since == run.since == run.ended == found.step("a").started_at == NOW
     assert retry == NOW + status.LONGEST_PAUSE
 
 
