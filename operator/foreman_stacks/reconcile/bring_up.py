@@ -12,7 +12,7 @@ from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.reconcile import building, creation, edits, enc, placing, record, settled, steps
-from foreman_stacks.reconcile.preflight import adopt, preflight
+from foreman_stacks.reconcile.preflight import adopt, lacking, preflight
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import KINDS
 from foreman_stacks.resources.groups import root_title, staging_title, wanted_groups
@@ -30,7 +30,7 @@ def bring_up(world: World) -> Draft:
     if steps.loud(draft.progress):  # an edit came when they were on again: quiet first, then what is theirs may change
         steps.run_quiesce(world, scope, draft, frozenset())
         return draft
-    if _configure(world, scope, draft):
+    if _lacking(world, scope, draft) or _configure(world, scope, draft):
         return draft
     creation.create(world, scope, draft)
     lost = building.missing(world, scope, draft)
@@ -143,6 +143,14 @@ def _scaled_down(world: World, draft: Draft) -> bool:
     ]
     if problems:
         draft.stall(Reason.SCALE_DOWN_REFUSED, *problems)
+    return bool(problems)
+
+
+def _lacking(world: World, scope: Scope, draft: Draft) -> bool:
+    """Whether something that is still needed is no longer in Foreman: nothing goes on before it is back."""
+    problems = lacking(world, scope, [host for host in scope.hosts if host.ref not in draft.progress.created()])
+    if problems:
+        draft.stall(Reason.PREFLIGHT_FAILED, *problems)
     return bool(problems)
 
 

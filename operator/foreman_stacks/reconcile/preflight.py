@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import (
@@ -17,18 +17,19 @@ from foreman_stacks.foreman.port import (
     ImagesOf,
     MarkedHosts,
     TaxonomyNamed,
+    together,
 )
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Stalled
 from foreman_stacks.model.progress import Progress, RoleProgress
 from foreman_stacks.model.reasons import Reason
-from foreman_stacks.model.scope import Scope
+from foreman_stacks.model.scope import ComputeSource, HostScope, Scope
 from foreman_stacks.model.values import Bound
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile.world import World
 from foreman_stacks.resources import host as hosts
 from foreman_stacks.resources.class_key import wanted_keys
-from foreman_stacks.resources.groups import environment_of, taxonomies, wanted_groups
+from foreman_stacks.resources.groups import environment_of, wanted_groups
 
 
 def preflight(world: World) -> list[Stalled]:
@@ -37,13 +38,21 @@ def preflight(world: World) -> list[Stalled]:
     world.seen.need([HostgroupNamed(title) for title in outer])
     problems = [*world.plan.evaluated, *_parents(world, outer)]
     scope = world.scope()
-    named = [EnvironmentNamed(scope.environment)] if scope.environment else []
-    world.seen.need([*hosts.queries(scope), *taxonomies(scope.organization, scope.location), *named])
-    problems += [*_taxonomies(world, scope), *_environments(world, scope), *_sources(world, scope)]
-    problems += _classes(world, scope)
+    problems += lacking(world, scope, scope.hosts)
     conflicts = [*_groups(world, scope), *((*_names(world, scope), *_renamed(world, scope)) if world.domain() else ())]
     found = [Stalled(Reason.PREFLIGHT_FAILED, tuple(problems))] if problems else []
     return found + ([Stalled(Reason.NAME_CONFLICT, tuple(conflicts))] if conflicts else [])
+
+
+def lacking(world: World, scope: Scope, fresh: Sequence[HostScope]) -> list[Problem]:
+    """What Foreman lacks for the hostgroups, all values, and these hosts.
+
+    Asked in every pass, of hosts that are still to be made: what was there when the plan was accepted may be gone.
+    """
+    named = [EnvironmentNamed(scope.environment)] if scope.environment else []
+    world.seen.need([*hosts.queries(scope, fresh), *named])
+    problems = [*_taxonomies(world, scope), *_environments(world, scope), *_sources(world, fresh)]
+    return [*problems, *_classes(world, scope)]
 
 
 def _parents(world: World, outer: Mapping[str, str]) -> Iterator[Problem]:
@@ -95,8 +104,10 @@ def _environments(world: World, scope: Scope) -> Iterator[Problem]:
     named = scope.environment
     if named and world.seen[EnvironmentNamed(named)] is None:
         yield Problem("spec.environment", f"there is no Puppet environment {named!r}", "import it, or name another")
-    for outer in sorted({group.outer for group in wanted_groups(scope) if group.outer}):
-        if world.seen[HostgroupNamed(outer)] is not None and environment_of(outer, named, world.seen) is None:
+    titles = sorted({group.outer for group in wanted_groups(scope) if group.outer})
+    found = together(lambda outer: environment_of(outer, named, world.seen), titles)
+    for outer, environment in zip(titles, found, strict=True):
+        if world.seen[HostgroupNamed(outer)] is not None and environment is None:
             yield Problem(
                 "spec.environment",
                 f"is missing, and hostgroup {outer!r} has no Puppet environment",
@@ -104,38 +115,43 @@ def _environments(world: World, scope: Scope) -> Iterator[Problem]:
             )
 
 
-def _sources(world: World, scope: Scope) -> Iterator[Problem]:
-    for role, source in {(host.ref.role, host.source.name): host.source for host in scope.hosts}.items():
-        path = f"spec.roles[{role[0]}].sources[{role[1]}].computeResource"
-        resource = world.seen[ComputeResourceNamed(source.compute_resource)]
-        if resource is None:
+def _sources(world: World, fresh: Sequence[HostScope]) -> Iterator[Problem]:
+    sources = {(host.ref.role, host.source.name): host.source for host in fresh}
+    for found in together(lambda entry: list(_source(world, *entry)), sources.items()):
+        yield from found
+
+
+def _source(world: World, of: tuple[str, str], source: ComputeSource) -> Iterator[Problem]:
+    path = f"spec.roles[{of[0]}].sources[{of[1]}].computeResource"
+    resource = world.seen[ComputeResourceNamed(source.compute_resource)]
+    if resource is None:
+        yield Problem(
+            f"{path}.name",
+            f"there is no compute resource {source.compute_resource!r} that we can see",
+            "correct the name, or give our user view_compute_resources",
+        )
+        return
+    if source.profile:
+        profile = world.seen[ComputeProfileNamed(source.profile)]
+        if profile is None:
+            yield Problem(f"{path}.profile", f"there is no compute profile {source.profile!r}", "correct the name")
+        elif resource.id not in profile.compute_resources:
             yield Problem(
-                f"{path}.name",
-                f"there is no compute resource {source.compute_resource!r} that we can see",
-                "correct the name, or give our user view_compute_resources",
+                f"{path}.profile",
+                f"profile {source.profile!r} has no attributes for {resource.name!r}",
+                "set them in Foreman: without them it makes a host without a machine",
             )
-            continue
-        if source.profile:
-            profile = world.seen[ComputeProfileNamed(source.profile)]
-            if profile is None:
-                yield Problem(f"{path}.profile", f"there is no compute profile {source.profile!r}", "correct the name")
-            elif resource.id not in profile.compute_resources:
-                yield Problem(
-                    f"{path}.profile",
-                    f"profile {source.profile!r} has no attributes for {resource.name!r}",
-                    "set them in Foreman: without them it makes a host without a machine",
-                )
-        if source.image:
-            images = world.seen[ImagesOf(resource.id)]
-            image = next((image for image in images if image.name == source.image), None)
-            if image is None:
-                yield Problem(f"{path}.image", f"{resource.name!r} has no image {source.image!r}", "correct the name")
-            elif not image.user_data:
-                yield Problem(
-                    f"{path}.image",
-                    f"image {source.image!r} needs an SSH finish script, which is not supported",
-                    "use an image with user data (cloud-init)",
-                )
+    if source.image:
+        images = world.seen[ImagesOf(resource.id)]
+        image = next((image for image in images if image.name == source.image), None)
+        if image is None:
+            yield Problem(f"{path}.image", f"{resource.name!r} has no image {source.image!r}", "correct the name")
+        elif not image.user_data:
+            yield Problem(
+                f"{path}.image",
+                f"image {source.image!r} needs an SSH finish script, which is not supported",
+                "use an image with user data (cloud-init)",
+            )
 
 
 def _environment(world: World, scope: Scope, outer: str) -> str | None:

@@ -26,7 +26,14 @@ from foreman_stacks.model.identity import MARK_PARAMETER, Identity, Mark
 from foreman_stacks.model.schema import Expression, ForemanName, Name, Written
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.model.values import Bound, ValueType
-from foreman_stacks.resources.groups import parameter_body, place_of, remembered, taxonomies, unchanged
+from foreman_stacks.resources.groups import (
+    environment_of,
+    parameter_body,
+    place_of,
+    remembered,
+    taxonomies,
+    unchanged,
+)
 from foreman_stacks.resources.hostgroup_parameter import NOT_RESERVED
 from foreman_stacks.resources.parameter_override import WantedOverride, changes_of, new_values
 
@@ -74,10 +81,10 @@ def mark_of(identity: Identity, host: HostScope) -> Mark:
     return Mark(str(identity), role=host.ref.role, index=host.ref.index, source=host.source.name)
 
 
-def queries(scope: Scope) -> Sequence[Query[Any]]:
-    """What creating hosts needs ids of."""
-    found: list[Query[Any]] = [ComputeResourceNamed(host.source.compute_resource) for host in scope.hosts]
-    found += [ComputeProfileNamed(host.source.profile) for host in scope.hosts if host.source.profile]
+def queries(scope: Scope, hosts: Sequence[HostScope]) -> Sequence[Query[Any]]:
+    """What creating these hosts needs ids of."""
+    found: list[Query[Any]] = [ComputeResourceNamed(host.source.compute_resource) for host in hosts]
+    found += [ComputeProfileNamed(host.source.profile) for host in hosts if host.source.profile]
     return list(dict.fromkeys(found + taxonomies(scope.organization, scope.location)))
 
 
@@ -108,7 +115,8 @@ def create(host: HostScope, scope: Scope, staging: Hostgroup, seen: Snapshot) ->
         image = next(image for image in seen[ImagesOf(resource.id)] if image.name == host.source.image)
         body |= {"provision_method": "image", "image_id": image.id}
         attributes["image_id"] = image.uuid
-    known, settles = _values(host, fqdn, staging.environment or "", seen)
+    environment = environment_of(scope.chain(host.group)[-1].outer_parent, scope.environment, seen) or ""
+    known, settles = _values(host, fqdn, environment, seen)
     if known:
         body["lookup_values_attributes"] = known
     return Change("create", "host", fqdn, body, intent=True, answers=HostNamed(fqdn), settles=settles)

@@ -108,6 +108,47 @@ def test_parents_without_environment_of_other_domains_or_with_capitals() -> None
     at_desk(story)
 
 
+KEY_GONE = "class 'zookeeper' has no parameter"
+IMAGE = {"name": "cloud-test", "profile": "1-Small", "image": "debian-12-cloud-init"}
+
+
+@pytest.mark.parametrize(
+    "place, table, field, name, built, words",
+    [
+        ({}, "class_parameters", "parameter", "id", False, f"{KEY_GONE} 'id'"),
+        ({}, "class_parameters", "parameter", "client_ip", True, f"{KEY_GONE} 'client_ip'"),
+        ({}, "compute_resources", "name", "libvirt-test", False, "no compute resource 'libvirt-test'"),
+        ({}, "compute_profiles", "name", "1-Small", False, "no compute profile '1-Small'"),
+        (IMAGE, "images", "name", "debian-12-cloud-init", False, "has no image 'debian-12-cloud-init'"),
+    ],
+)
+def test_what_goes_from_foreman_after_preflight_is_named_and_waited_for(
+    place: dict[str, Any], table: str, field: str, name: str, built: bool, words: str
+) -> None:
+    """Somebody imports the class anew, or renames what hosts are made from."""
+
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(**source(**place))
+        await desk.until(lambda: desk.role("built") if built else desk.status.get("plan"), passes=100)
+        rows = [row for row in desk.lab.rows(table) if row[field] == name]
+        for row in rows:
+            row[field] = "other"
+        desk.restart()
+        desk.lab.forget()
+        await settle(desk, 3)
+        assert desk.ready == "False/PreflightFailed"
+        assert words in desk.message()
+        assert desk.wrote == []
+        for row in rows:
+            row[field] = name
+        wanted = "configured" if built else "created"
+        await desk.until(lambda: desk.role(wanted) == {1, 2}, passes=100)
+        assert len(desk.lab.rows("hosts")) == 2
+
+    at_desk(story, host_create_timeout=10.0)
+
+
 async def _shared(lab: Lab, **fields: Any) -> None:
     key = (await lab.ask(ClassKeys(ENVIRONMENT, "zookeeper")))["java_package"]
     body = {"override": True, "omit": True, **fields}

@@ -40,7 +40,7 @@ async def created(lab: Lab, scope: Scope, memory: Memory) -> list[Any]:
     rows = []
     for item in scope.hosts:
         known: dict[Query[Any], Any] = dict(memory.kept)
-        known |= await lab.foreman.read(hosts.queries(scope))
+        known |= await lab.foreman.read(hosts.queries(scope, scope.hosts))
         staging = await lab.ask(HostgroupNamed(STAGING))
         change = await lab.decided(partial(hosts.create, item, scope, staging), known)
         await do([[change]], lab.foreman, memory, lambda: NOW)
