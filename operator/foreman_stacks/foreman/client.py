@@ -164,7 +164,8 @@ def _system_trust() -> ssl.SSLContext:
 
 
 def _cause(error: httpx.HTTPError, url: httpx.URL) -> str:
-    return f"{url.scheme}://{url.host}: {type(error).__name__}: {error}".rstrip(": ")
+    """Where and what; `netloc` is host and port, without credentials that a URL may hold."""
+    return f"{url.scheme}://{url.netloc.decode()}: {type(error).__name__}: {error}".rstrip(": ")
 
 
 def _message(body: Any) -> str:

@@ -30,9 +30,9 @@ DENIED = {
 }
 
 
-def client(answer: Answer, **options: Any) -> ForemanClient:
+def client(answer: Answer, url: str = "https://foreman.example.com/", **options: Any) -> ForemanClient:
     given = {"ca": None, "requests": 4, "lockout": 300.0, "metrics": Metrics()} | options
-    return ForemanClient("https://foreman.example.com/", ("svc", "pw"), transport=httpx.MockTransport(answer), **given)
+    return ForemanClient(url, ("svc", "pw"), transport=httpx.MockTransport(answer), **given)
 
 
 def ask(answer: Answer) -> Any:
@@ -146,6 +146,24 @@ def test_no_answer_tells_whether_the_request_can_have_arrived(raised: Exception,
         ask(answer)
     assert caught.value.sent is sent
     assert "foreman.example.com" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url, told",
+    [
+        ("http://127.0.0.1:3000", "http://127.0.0.1:3000: "),
+        ("https://foreman.example.com/sub/", "https://foreman.example.com: "),
+        ("https://me:hunter2@[::1]:8443", "https://[::1]:8443: "),
+    ],
+    ids=["port", "default-port", "credentials"],
+)
+def test_no_answer_tells_the_address_with_its_port_and_without_credentials(url: str, told: str) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no route")
+
+    with pytest.raises(ForemanUnreachable) as caught:
+        asyncio.run(client(answer, url).get("/api/v2/status"))
+    assert str(caught.value) == f"{told}ConnectError: no route"
 
 
 def test_after_a_401_nothing_is_sent_until_the_lockout_has_passed() -> None:
