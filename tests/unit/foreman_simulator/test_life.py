@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from foreman_simulator.__main__ import options
+from foreman_simulator.__main__ import options, serve
 
 if TYPE_CHECKING:
     from tests.unit.foreman_simulator.conftest import Sim
@@ -306,10 +307,43 @@ def test_plant_and_reset(sim: Sim) -> None:
     assert sim.get("/_simulator/counters")["requests"] == {"GET /api/v2/hosts": 1}
 
 
-def test_only_loopback_and_a_bad_latency_are_refused() -> None:
-    for wrong in (["--port", "0", "--host", "0.0.0.0"], ["--port", "0", "--latency", "slow"]):
-        with pytest.raises(SystemExit):
-            options(wrong)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("--port=70000", "--port=-1", "--port=http", "--host=0.0.0.0", "--host=nonsense", "--speed=0", "--speed=-1"),
+        *("--speed=nan", "--speed=inf", "--latency=-5", "--latency=nan", "--latency=inf", "--latency=slow"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused_by_its_name(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options(["--port=0", wrong])
+    assert ended.value.code == 2
+    option, _, value = wrong.partition("=")
+    assert f"argument {option}: '{value}' is no " in capsys.readouterr().err
+
+
+def test_options_at_their_bounds_are_taken() -> None:
+    given = options(["--port=65535", "--host=127.0.0.2", "--speed=0.5", "--latency=0"])
+    assert (given.port, given.host, given.speed, given.latency) == (65_535, "127.0.0.2", 0.5, "0")
+    assert options(["--port=0", "--latency=measured"]).latency == "measured"
+
+
+def test_help_says_how_to_log_in(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options(["--help"])
+    out = capsys.readouterr().out
+    assert "curl -u admin:changeme http://127.0.0.1:3000/" in out
+    assert all(name in out for name in ("FOREMAN_USER", "FOREMAN_PASSWORD"))
+
+
+def test_a_port_in_use_is_told_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert asyncio.run(serve(options([f"--port={port}"]))) == 1
+    told = f"foreman-simulator: cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+    assert capfd.readouterr() == ("", told)
 
 
 def test_the_program_says_where_it_listens_and_ends_at_once() -> None:
