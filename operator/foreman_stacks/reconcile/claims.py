@@ -5,13 +5,16 @@ Foreman's own check of a host's name is a race (foreman-measured §1.9).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.reasons import Reason
+
+_MOST = 5
+"""Names that a message lists."""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,21 +38,19 @@ class Claims:
         self._names: dict[tuple[str, str], dict[tuple[str, str], Claimant]] = {}
         self._held: dict[tuple[str, str], set[tuple[str, str]]] = {}
 
-    def check(self, url: str, names: Iterable[str], who: Claimant, now: datetime) -> Stalled | Wait | None:
+    def check(self, url: str, names: Mapping[str, str], who: Claimant, now: datetime) -> Stalled | Wait | None:
         """Claim names and say why `who` must not go on; it must not before everybody who comes first must have been seen.
 
         Nothing of the server is needed for it: whoever was accepted has claimed before the server is found well. Two
-        ForemanServers of one URL are one Foreman. Names are claimed without their domain, which only Foreman knows.
+        ForemanServers of one URL are one Foreman. Names are claimed without their domain, which only Foreman knows; they
+        come with their roles.
         """
         lost = self.claim(url.rstrip("/").lower(), names, who)
         if lost:
-            text = ", ".join(sorted(lost)[:5])
-            problem = Problem(
-                "spec.roles[].hostname",
-                f"the names {text} are wanted by another deployment that came first",
-                "use {namespace} in hostname, or another deployment name",
-            )
-            return Stalled(Reason.NAME_CONFLICT, (problem,))
+            roles: dict[str, list[str]] = {}
+            for name in lost:
+                roles.setdefault(names[name], []).append(name)
+            return Stalled(Reason.NAME_CONFLICT, tuple(_conflict(role, found) for role, found in roles.items()))
         left = (max(datetime.fromisoformat(who.created), self._started) + self._grace - now).total_seconds()
         return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if who.pending and left > 0 else None
 
@@ -76,3 +77,14 @@ class Claims:
             claimants.pop((namespace, name), None)
             if not claimants:
                 self._names.pop(place, None)
+
+
+def _conflict(role: str, names: Sequence[str]) -> Problem:
+    """Says nothing of the other deployment: it may be one of a namespace that the reader knows nothing of."""
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    told = f"the name {names[0]} is" if len(names) == 1 else f"the names {', '.join(names[:_MOST])}{more} are"
+    return Problem(
+        f"spec.roles[{role}].hostname",
+        f"{told} wanted by another deployment that came first",
+        "put {namespace} and {deployment} into hostname; where both are there, rename the deployment",
+    )

@@ -157,7 +157,8 @@ class Living:
         who = Claimant(
             not run.progress.plan, str(run.seen["metadata"]["creationTimestamp"]), run.key.namespace, run.key.name
         )
-        return self._claims.check(url, [host.label for role in plan.roles for host in role.hosts], who, self._now())
+        names = {host.label: role.name for role in plan.roles for host in role.hosts}
+        return self._claims.check(url, names, who, self._now())
 
     async def _world(
         self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant

@@ -67,17 +67,50 @@ def test_who_is_gone_wants_nothing_and_leaves_nothing_behind() -> None:
     assert (claims._names, claims._held) == ({}, {})
 
 
+def conflict(wanted: dict[str, str]) -> str:
+    """What the younger is told that wants the names which another one has."""
+    claims = Claims(NOW, GRACE)
+    claims.claim("f", wanted, OLD)
+    found = claims.check("f", {**wanted, "free-1": "free"}, YOUNG, NOW + GRACE)
+    assert isinstance(found, Stalled)
+    return found.message
+
+
 def test_two_servers_of_one_url_are_one_foreman() -> None:
     claims = Claims(NOW, GRACE)
-    assert claims.check("https://Foreman.example.com/", ["zk-1"], OLD, NOW + GRACE) is None
-    found = claims.check("https://foreman.example.com", ["zk-1"], YOUNG, NOW + GRACE)
-    assert isinstance(found, Stalled)
-    assert "the names zk-1 are wanted by another deployment" in found.message
+    assert claims.check("https://Foreman.example.com/", {"zk-1": "zk"}, OLD, NOW + GRACE) is None
+    assert isinstance(claims.check("https://foreman.example.com", {"zk-1": "zk"}, YOUNG, NOW + GRACE), Stalled)
+
+
+MEND = "put {namespace} and {deployment} into hostname; where both are there, rename the deployment"
+
+
+@pytest.mark.parametrize(
+    "number, told",
+    [
+        (1, "the name zk-1 is"),
+        (2, "the names zk-1, zk-2 are"),
+        (5, "the names zk-1, zk-2, zk-3, zk-4, zk-5 are"),
+        (12, "the names zk-1, zk-2, zk-3, zk-4, zk-5 and 7 more are"),
+    ],
+)
+def test_a_conflict_tells_role_and_names_and_nothing_of_the_other_one(number: int, told: str) -> None:
+    assert conflict({f"zk-{index}": "zk" for index in range(1, number + 1)}) == (
+        f"spec.roles[zk].hostname: {told} wanted by another deployment that came first; {MEND}"
+    )
+
+
+def test_every_role_with_a_conflict_is_a_line() -> None:
+    wanted = {"web-1": "web", "db-1": "db", "web-2": "web"}
+    assert [line.partition(" wanted ")[0] for line in conflict(wanted).splitlines()] == [
+        "spec.roles[web].hostname: the names web-1, web-2 are",
+        "spec.roles[db].hostname: the name db-1 is",
+    ]
 
 
 @pytest.mark.parametrize("who, after, waits", [(YOUNG, 1, True), (YOUNG, 2, False), (ACCEPTED, 1, False)])
 def test_nobody_new_is_accepted_before_those_that_come_first_must_have_been_seen(
     who: Claimant, after: int, waits: bool
 ) -> None:
-    found = Claims(NOW, GRACE).check("f", ["zk-1"], who, NOW + timedelta(seconds=after))
+    found = Claims(NOW, GRACE).check("f", {"zk-1": "zk"}, who, NOW + timedelta(seconds=after))
     assert isinstance(found, Wait) is waits
