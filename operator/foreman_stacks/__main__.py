@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import textwrap
 from collections import Counter
@@ -34,7 +35,8 @@ there. All settings are environment variables; times are seconds:
 CHECK = """Compile the Stacks, StackDeployments and ForemanServers in YAML files as the operator would, without any server.
 
 A deployment is checked together with its Stack, so give both. Values from Secrets and ConfigMaps are taken as given; what
-only Foreman knows (classes, compute resources, free names) is not looked at. Objects of other kinds are passed over.
+only Foreman knows (classes, compute resources, free names) is not looked at. Objects of other kinds are passed over,
+DeployedHosts too.
 
 Each problem is one line on standard error: file, object, path, what is wrong; what to do.
 """
@@ -49,9 +51,21 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and do what it says; the exit code."""
     given = _parser().parse_args(arguments)
+    if given.command == "run":
+        return _run()
+    try:
+        code = _print(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read it has seen enough
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what is still buffered: Python writes it at its end
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        return 1
+    return code
+
+
+def _print(given: argparse.Namespace) -> int:
     match given.command:
-        case "run":
-            return _run()
         case "crds":
             print(crds.render(), end="")
         case "rbac":

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from foreman_stacks.model.schema import Reported, Ruled, Timestamp, keyed
+from foreman_stacks.model.schema import ObjectName, Reported, Ruled, Timestamp, keyed
 
 GROUP = "stacks.theforeman.org"
 VERSION = "v1alpha1"
@@ -23,11 +23,11 @@ ROLE_LABEL = f"{GROUP}/role"
 
 
 class Metadata(BaseModel):
-    """The part of an object's metadata that we read."""
+    """The part of an object's metadata that we read; names as the apiserver wants them, which has not seen a file yet."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
-    name: str
+    name: ObjectName
     namespace: str = ""
     uid: str = ""
     generation: int = 0

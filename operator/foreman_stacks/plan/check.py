@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from foreman_stacks.api.deployedhost import DeployedHost
 from foreman_stacks.api.meta import GROUP
 from foreman_stacks.api.parse import PARSERS, parse_deployment, parse_stack
 from foreman_stacks.api.stack import Stack
@@ -21,10 +22,13 @@ Document = Mapping[str, Any]
 
 @dataclass
 class _Found:
-    """What the files hold: Stacks by namespace and name (None: one that cannot be read), and deployments by place."""
+    """What the files hold: Stacks by namespace and name (None: one that cannot be read), deployments by place, and the
+    files of all objects by kind, namespace and name.
+    """
 
     stacks: dict[tuple[str, str], Stack | None] = field(default_factory=dict)
     deployments: list[tuple[str, StackDeployment]] = field(default_factory=list)
+    files: dict[tuple[str, str, str], str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -32,7 +36,7 @@ def check_files(documents: Iterable[tuple[str, Document]]) -> list[Problem]:
     """All that is wrong with the objects of ours in these documents, pairs of a file's name and an object.
 
     Paths begin with file, kind and name. Values from Secrets and ConfigMaps are taken as given; objects of other groups
-    are passed over; a deployment whose Stack is not among the files is a problem.
+    and DeployedHosts are passed over; a deployment whose Stack is not among the files is a problem.
     """
     found = _Found()
     for file, item in objects(documents):
@@ -43,10 +47,11 @@ def check_files(documents: Iterable[tuple[str, Document]]) -> list[Problem]:
 
 
 def objects(documents: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
-    """The objects of our group, those inside of Lists too, each with its file."""
+    """The objects of our group that people write, those inside of Lists too, each with its file."""
     for file, document in documents:
         for item in _flat(document):
-            if str(item.get("apiVersion", "")).partition("/")[0] == GROUP:
+            ours = str(item.get("apiVersion", "")).partition("/")[0] == GROUP
+            if ours and item.get("kind") != DeployedHost.__name__:
                 yield file, item
 
 
@@ -81,6 +86,12 @@ def _read(file: str, document: Document, found: _Found) -> None:
             PARSERS[kind](document)
     except InvalidSpec as invalid:
         found.problems += _placed(place, invalid.problems)
+        return
+    key = (kind, namespace, name)
+    if key in found.files:
+        what = f"is there twice: {found.files[key]} has it, too"
+        found.problems.append(Problem(f"{place} metadata.name", what, "keep one of them, or give it another name"))
+    found.files.setdefault(key, file)
 
 
 def _metadata(document: Document) -> tuple[str, str]:

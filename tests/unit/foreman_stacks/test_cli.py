@@ -115,6 +115,31 @@ def test_what_is_printed_is_what_is_installed(capsys: pytest.CaptureFixture[str]
     assert all(document in there for document in printed)
 
 
+def test_hosts_are_nothing_to_check(capsys: pytest.CaptureFixture[str]) -> None:
+    host = {"apiVersion": STACK["apiVersion"], "kind": "DeployedHost", "metadata": {"name": "zookeeper-zk-1"}}
+    assert main(["check", write("all.yaml", STACK, host)]) == 0
+    assert capsys.readouterr() == ("sound: 1 Stack\n", "")
+    assert main(["check", write("hosts.yaml", host)]) == 1
+    assert "hosts.yaml: has nothing to check" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, stream", [(["crds"], "stdout"), (["rbac"], "stdout"), (["check", "no"], "stderr")])
+def test_a_reader_that_has_seen_enough_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], stream: str
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with (
+        os.fdopen(writer, "w", buffering=1 if stream == "stderr" else -1) as broken,
+        Path(os.devnull).open("w") as other,
+    ):
+        monkeypatch.setattr(sys, "stdout", other)
+        monkeypatch.setattr(sys, "stderr", other)
+        monkeypatch.setattr(sys, stream, broken)
+        assert main(arguments) == 1
+        monkeypatch.undo()
+
+
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

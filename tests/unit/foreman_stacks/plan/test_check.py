@@ -103,5 +103,44 @@ def test_a_kind_of_ours_that_is_none_is_not_passed_over(kind: str | None) -> Non
     )
 
 
+def named(document: dict[str, Any], name: str, namespace: str = "") -> dict[str, Any]:
+    return {**document, "metadata": {"name": name, "namespace": namespace}}
+
+
+SERVER: dict[str, Any] = {
+    "apiVersion": API,
+    "kind": "ForemanServer",
+    "spec": {"url": "https://foreman.example.com", "credentialsSecretRef": {"name": "foreman"}, "tenants": []},
+}
+
+
+@pytest.mark.parametrize("document", [STACK, DEPLOYMENT, SERVER], ids=["Stack", "StackDeployment", "ForemanServer"])
+@pytest.mark.parametrize("name", ["Bad_Name", "-web", "web.", "a" * 254])
+def test_a_name_that_the_apiserver_refuses_is_a_problem(document: dict[str, Any], name: str) -> None:
+    (found,) = check(named(document, name))
+    assert found.startswith(f"a.yaml: {document['kind']}/{name} metadata.name: ")
+
+
+@pytest.mark.parametrize("document", [STACK, SERVER], ids=["Stack", "ForemanServer"])
+def test_an_object_that_is_there_twice_is_a_problem(document: dict[str, Any]) -> None:
+    found = check_files([("a.yaml", named(document, "x")), ("b.yaml", named(document, "x"))])
+    assert [str(problem) for problem in found] == [
+        (
+            f"b.yaml: {document['kind']}/x metadata.name: is there twice: a.yaml has it, too; "
+            "keep one of them, or give it another name"
+        )
+    ]
+    assert check(named(document, "x"), named(document, "y")) == []
+
+
+def test_the_same_name_in_another_namespace_is_another_object() -> None:
+    assert check(named(STACK, "web", "dev"), named(STACK, "web", "ops"), DEPLOYMENT) == []
+
+
+def test_hosts_in_what_kubectl_gets_are_passed_over() -> None:
+    host = {"apiVersion": API, "kind": "DeployedHost", "metadata": {"name": "shop-web-1"}, "spec": {}}
+    assert check({"apiVersion": "v1", "kind": "List", "items": [host, STACK, DEPLOYMENT]}) == []
+
+
 def test_an_empty_document_is_no_problem() -> None:
     assert check_files([("a.yaml", None), ("b.yaml", [])]) == []  # type: ignore[list-item]
