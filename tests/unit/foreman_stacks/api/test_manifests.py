@@ -59,6 +59,15 @@ def test_the_pod_is_restricted() -> None:
     assert pod["serviceAccountName"] == rbac.ACCOUNT
 
 
+def test_the_kubelet_asks_where_the_operator_answers() -> None:
+    (deployment,) = load("manifests/deployment.yaml")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    (port,) = [entry["containerPort"] for entry in container["ports"] if entry["name"] == "http"]
+    assert {entry["name"]: entry.get("value") for entry in container["env"]}["FOREMAN_STACKS_HTTP_PORT"] == str(port)
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_examples_are_sound(path: Path) -> None:
     for document in yaml.safe_load_all(path.read_text()):
