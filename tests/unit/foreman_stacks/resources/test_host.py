@@ -111,6 +111,17 @@ def test_a_bulk_move_without_ids_would_move_every_host_and_is_a_defect() -> None
         hosts.move([], None, SCOPE, Snapshot({}))  # type: ignore[arg-type]  # it does not come to that
 
 
+def test_a_host_is_made_by_its_profile_and_by_attributes_that_differ_from_it() -> None:
+    async def tell(lab: Lab, memory: Memory) -> None:
+        source = replace(host(1).source, profile="2-Medium", attributes={"cpus": 3})
+        await created(lab, replace(SCOPE, hosts=(host(1, source=source), host(2))), memory)
+        profiles = {row["id"]: row["name"] for row in lab.rows("compute_profiles")}
+        assert [profiles[row["compute_profile_id"]] for row in lab.rows("hosts")] == ["2-Medium", "1-Small"]
+        assert [(vm["attrs"]["cpus"], vm["attrs"]["memory"]) for vm in lab.world.vms.values()] == [(3, str(4 * 1024**3)), ("1", str(1024**3))]
+
+    story(tell)
+
+
 def test_an_image_is_built_with_its_user_data() -> None:
     async def tell(lab: Lab, memory: Memory) -> None:
         source = replace(host(1).source, compute_resource="cloud-test", image="debian-12-cloud-init")
