@@ -117,7 +117,8 @@ def test_a_host_is_made_by_its_profile_and_by_attributes_that_differ_from_it() -
         await created(lab, replace(SCOPE, hosts=(host(1, source=source), host(2))), memory)
         profiles = {row["id"]: row["name"] for row in lab.rows("compute_profiles")}
         assert [profiles[row["compute_profile_id"]] for row in lab.rows("hosts")] == ["2-Medium", "1-Small"]
-        assert [(vm["attrs"]["cpus"], vm["attrs"]["memory"]) for vm in lab.world.vms.values()] == [(3, str(4 * 1024**3)), ("1", str(1024**3))]
+        machines = [(vm["attrs"]["cpus"], vm["attrs"]["memory"]) for vm in lab.world.vms.values()]
+        assert machines == [(3, str(4 * 1024**3)), ("1", str(1024**3))]
 
     story(tell)
 
