@@ -26,6 +26,8 @@ _FUNCTIONS = (
 _CONVERT = "convert one side with string(), int() or double()"
 _UNCOUNTED = ("bytes", "json", "yaml", "null")
 _MOST = 8
+_CLOSE = 0.7
+"""How like a name must be to one that is there to be taken for a typo of it; 1.0 is the same."""
 
 
 def explain(message: str, names: Collection[str]) -> tuple[str, str]:
@@ -50,7 +52,7 @@ def explain(message: str, names: Collection[str]) -> tuple[str, str]:
 def _no_function(name: str) -> tuple[str, str]:
     if name in _MACROS:
         return f"`{name}` is used wrongly", f"write list.{name}(item, …): a name, and an expression that uses it"
-    close = difflib.get_close_matches(name, _FUNCTIONS, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(name, _FUNCTIONS, n=1, cutoff=_CLOSE)
     mend = f"did you mean `{close[0]}`?" if close else "use the functions of CEL and of its strings extension"
     return f"there is no function `{name}`", mend
 
@@ -59,13 +61,19 @@ def _undeclared(name: str, names: Collection[str]) -> tuple[str, str]:
     what = f"`{name}` is not known here"
     if name.split(".", maxsplit=1)[0] in _PER_HOST and not any(known.split(".")[0] in _PER_HOST for known in names):
         return what, "host and peers are known in a role's parameters and overrides only"
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(name, [known for known in names if _alike(name, known)], n=1, cutoff=_CLOSE)
     if close:
         return what, f"did you mean `{close[0]}`?"
     known = sorted(names)
     more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
     listed = ", ".join(known[:_MOST]) + more
     return what, f"known here: {listed}" if known else "no name is known here: declare a parameter, or write the value"
+
+
+def _alike(name: str, known: str) -> bool:
+    """Whether the parts of two names are close, from the last on: what they begin with alike tells nothing."""
+    parts = zip(reversed(name.split(".")), reversed(known.split(".")), strict=False)
+    return all(difflib.SequenceMatcher(None, one, other).ratio() >= _CLOSE for one, other in parts)
 
 
 def _operator(name: str) -> str:

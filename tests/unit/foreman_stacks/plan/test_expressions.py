@@ -42,6 +42,19 @@ REFUSED: dict[str, tuple[str, ValueType | None, str]] = {
         "array",
         "`roles.zk.host` is not known here; did you mean `roles.zk.hosts`?",
     ),
+    "a typo in the first part": (
+        "parametrs.heap",
+        None,
+        "`parametrs.heap` is not known here; did you mean `parameters.heap`?",
+    ),
+    "a name that only begins like others": (
+        "parameters.motd",
+        "string",
+        (
+            "`parameters.motd` is not known here; known here: parameters.data, parameters.heap, parameters.list, "
+            "parameters.map, roles.zk.hosts, roles.zk.leader, roles.zk.leader.ip"
+        ),
+    ),
     "a field that hosts do not have": (
         "roles.zk.hosts.map(h, h.ipp)",
         "array",
