@@ -17,6 +17,7 @@ import yaml
 from foreman_stacks.api import crds, rbac
 from foreman_stacks.api.parse import PARSERS
 from foreman_stacks.errors import Problem
+from foreman_stacks.model.words import counted
 from foreman_stacks.plan.check import check_files, objects
 from foreman_stacks.settings import Settings, explained
 
@@ -151,7 +152,7 @@ def _check(files: Sequence[str]) -> int:
         print(problem, file=sys.stderr)
     if problems:
         return 1
-    print("sound:", ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in sorted(found.items())))
+    print("sound:", ", ".join(counted(count, kind) for kind, count in sorted(found.items())))
     return 0
 
 

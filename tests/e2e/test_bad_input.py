@@ -75,7 +75,7 @@ def test_broken_stacks_are_refused_by_path_and_their_deployments_wait(stage: Sta
         for name, (_, problem) in BAD_STACKS.items():
             assert stack_stalled(stage, f"stack-{name}") == problem
             message = stage.stalled("StackNotReady", f"stack-{name}")
-            assert message == f"spec.stackRef.name: Stack 'stack-{name}' has 1 problems: {problem}; see its conditions"
+            assert message == f"spec.stackRef.name: Stack 'stack-{name}' has 1 problem: {problem}; see its conditions"
 
 
 def test_a_stack_that_is_mended_heals_its_deployment(stage: Stage) -> None:

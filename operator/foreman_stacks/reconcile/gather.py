@@ -19,6 +19,7 @@ from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.values import Json, Secret, canonical
+from foreman_stacks.model.words import counted
 from foreman_stacks.plan.compile import compile_plan
 from foreman_stacks.plan.inputs import Given
 from foreman_stacks.plan.model import InvalidPlan, Missing, Plan
@@ -86,10 +87,10 @@ def _compile(
         reason = Reason.MISSING_PARAMETERS if error.missing else Reason.INVALID_SPEC
         return Gathered(stalls=[Stalled(reason, tuple(error.problems))], missing=_missing(stack, error.missing))
     except InvalidSpec as error:
-        count = len(error.problems)
+        count = counted(len(error.problems), "problem")
         problem = Problem(
             "spec.stackRef.name",
-            f"Stack {deployment.spec.stack_ref.name!r} has {count} problems: {error.problems[0]}",
+            f"Stack {deployment.spec.stack_ref.name!r} has {count}: {error.problems[0]}",
             "see its conditions",
         )
         return Gathered(stalls=[Stalled(Reason.STACK_NOT_READY, (problem,))])

@@ -20,6 +20,7 @@ from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.model.words import counted
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import host as resource
 from foreman_stacks.resources.groups import environment_of, title_of
@@ -86,7 +87,7 @@ def _values(world: World, portion: Sequence[HostScope], environment: str, draft:
             draft.progress = draft.progress.with_role(host.ref.role, moved)
             draft.wait(Wait(Reason.MOVING, f"{row.name} is in its place", after=0.0))
     if changes:
-        draft.act(changes, Reason.MOVING, f"sets values of {len(portion)} hosts")
+        draft.act(changes, Reason.MOVING, f"sets values of {counted(len(portion), 'host')}")
 
 
 def _missing(world: World, environment: str, found: tuple[HostScope, HostRow]) -> Sequence[Change]:

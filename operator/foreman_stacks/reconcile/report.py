@@ -14,6 +14,7 @@ from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.secrecy import Redactor
 from foreman_stacks.model.values import canonical
+from foreman_stacks.model.words import counted
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile import conditions, status
 from foreman_stacks.reconcile.conditions import Condition, Truth
@@ -161,10 +162,13 @@ def _stages(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
     configured = bool(progress.created()) or (progress.plan != "" and total == 0)
     yield _stage(ConditionType.CONFIGURED, configured, Reason.CONFIGURING, "hostgroups are in Foreman")
     yield _stage(
-        ConditionType.HOSTS_PROVISIONED, built >= total, Reason.PROVISIONING, f"{built} of {total} hosts are built"
+        ConditionType.HOSTS_PROVISIONED,
+        built >= total,
+        Reason.PROVISIONING,
+        f"{built} of {counted(total, 'host')} built",
     )
     done = [name for name in plan.order if progress.step(name).state is StepState.DONE]
-    steps = f"{len(done)} of {len(plan.order)} steps are done"
+    steps = f"{len(done)} of {counted(len(plan.order), 'step')} done"
     yield _stage(ConditionType.STEPS_COMPLETED, len(done) == len(plan.order), Reason.RUNNING_STEPS, steps)
     if not plan.periodic_puppet:
         yield Condition(ConditionType.PERIODIC_PUPPET_ENABLED, "False", Reason.DISABLED, "as the Stack wants it")

@@ -26,6 +26,7 @@ from foreman_stacks.model.identity import MARK_PARAMETER, Identity, Mark
 from foreman_stacks.model.schema import Expression, ForemanName, Name, Written
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.model.values import Bound, ValueType
+from foreman_stacks.model.words import counted
 from foreman_stacks.resources.groups import (
     environment_of,
     parameter_body,
@@ -157,7 +158,7 @@ def move(hosts: Sequence[HostRow], group: Hostgroup, scope: Scope, seen: Snapsho
     body: dict[str, Any] = {"included": {"ids": [host.id for host in hosts]}, "hostgroup_id": group.id}
     if scope.organization:
         body["organization_id"] = seen[TaxonomyNamed("organizations", scope.organization)]
-    return Change("move", "host", f"{len(hosts)} hosts to {group.title}", body)
+    return Change("move", "host", f"{counted(len(hosts), 'host')} to {group.title}", body)
 
 
 def remaining(host: HostScope, row: HostRow, environment: str, seen: Snapshot) -> list[Change]:

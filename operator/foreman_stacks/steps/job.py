@@ -27,6 +27,7 @@ from foreman_stacks.model.outcome import Done, Failed, Wait
 from foreman_stacks.model.progress import FailedHost, Run, StepProgress, StepState
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.values import Json
+from foreman_stacks.model.words import counted
 from foreman_stacks.steps.kind import Advance, Context, Target, pending
 from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Undecided, Verdict
 
@@ -103,7 +104,7 @@ def _intend(
         retry_at=None,
         attempt=max(1, progress.attempt) if goes_on else 1,
         started_at=(progress.started_at if goes_on else None) or context.now,
-        message=f"{len(batch)} hosts: {_names(run.hosts)}",
+        message=f"{counted(len(batch), 'host')}: {_names(run.hosts)}",
     )
     return Advance(moved, Wait(Reason.RUNNING_STEPS, moved.message), intends=True)
 
@@ -278,7 +279,7 @@ def _end(kind: JobKind, progress: StepProgress, given_up: Sequence[Target]) -> A
     if given_up and not kind.tolerates(given_up):
         message = f"failed on {_names(target.ref for target in given_up)}"
         return Advance(replace(progress, state=StepState.FAILED, message=message), Failed(Reason.STEP_FAILED, message))
-    message = f"{len(given_up)} failed hosts tolerated" if given_up else ""
+    message = f"{counted(len(given_up), 'failed host')} tolerated" if given_up else ""
     return Advance(replace(progress, state=StepState.DONE, message=message, retry_at=None), Done())
 
 

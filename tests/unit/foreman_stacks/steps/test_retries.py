@@ -91,7 +91,7 @@ def test_tolerated_failures_end_well_and_are_told() -> None:
     progress = replace(FRESH, failed=frozenset(refs(1)), done={refs(2)[0]: "d1"})
     found = jobs.advance(Kind(patient=True), progress, targets(1, 2), context())
     assert (found.outcome, found.progress.state) == (Done(), StepState.DONE)
-    assert found.progress.message == "1 failed hosts tolerated"
+    assert found.progress.message == "1 failed host tolerated"
 
 
 # --- several runs ----------------------------------------------------------------------------------------------
