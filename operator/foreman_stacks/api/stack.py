@@ -91,7 +91,8 @@ class StackParameter(Written):
     )
     sensitive: bool = Field(
         default=False,
-        description="Whether the value is a secret: given by valueFrom, hidden in Foreman, shown nowhere.",
+        description="Whether the value is a secret: hidden in Foreman, shown in no status, event or log. Deployments "
+        "should give it by valueFrom: a plain value is taken, too, and whoever may read the deployment can read it.",
     )
     constraints: Constraints | None = Field(default=None, description="Limits for the value.")
     hostgroups: Annotated[tuple[Name, ...], unique(32)] = Field(
