@@ -107,6 +107,7 @@ def _alone() -> Iterator[None]:
 
 def up(*, keep: bool) -> int:
     if STATE.exists():
+        print("The demo that was kept is ended, and a new one begun.", flush=True)
         down()
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir()
