@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import control_plane
 import demo
 
 
@@ -17,7 +18,7 @@ def test_a_kept_demo_is_ended_with_a_word_before(
     monkeypatch.setattr(demo, "DEMO", tmp_path / "demo")
     monkeypatch.setattr(demo, "STATE", tmp_path / "demo" / "demo.json")
     monkeypatch.setattr(demo, "_set_up", fails)
-    monkeypatch.setattr(demo.control_plane, "stop", lambda _: None)
+    monkeypatch.setattr(control_plane, "stop", lambda _: None)
     if kept:
         demo.DEMO.mkdir()
         demo.STATE.write_text("[]")
