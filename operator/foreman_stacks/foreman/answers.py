@@ -37,6 +37,9 @@ class Hostgroup:
     parameters: tuple[Parameter, ...] = ()
     classes: frozenset[str] = frozenset()
     all_classes: frozenset[str] = frozenset()
+    organization_ids: frozenset[int] = frozenset()
+    location_ids: frozenset[int] = frozenset()
+    """These two are, as the parameters, in the answer for a single group only."""
 
     @property
     def mark(self) -> Mark | None:

@@ -55,6 +55,8 @@ def hostgroup(row: Any) -> port.Hostgroup:
         parameters=tuple(parameter(entry) for entry in row.get("parameters") or ()),
         classes=frozenset(entry["name"] for entry in row.get("puppetclasses") or ()),
         all_classes=frozenset(entry["name"] for entry in row.get("all_puppetclasses") or ()),
+        organization_ids=frozenset(entry["id"] for entry in row.get("organizations") or ()),
+        location_ids=frozenset(entry["id"] for entry in row.get("locations") or ()),
     )
 
 

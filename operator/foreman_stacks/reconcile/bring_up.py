@@ -14,7 +14,7 @@ from foreman_stacks.model.scope import Scope
 from foreman_stacks.reconcile import building, creation, edits, enc, placing, record, settled, steps
 from foreman_stacks.reconcile.preflight import adopt, lacking, preflight
 from foreman_stacks.reconcile.world import Draft, World
-from foreman_stacks.resources import KINDS
+from foreman_stacks.resources import KINDS, hostgroup
 from foreman_stacks.resources.groups import root_title, staging_title, wanted_groups
 
 
@@ -56,7 +56,7 @@ def _accept(world: World, draft: Draft) -> None:
     if _scaled_down(world, draft):
         return
     draft.stalls += preflight(world)
-    if not draft.stalls and (problems := edits.misplaced(world)):
+    if not draft.stalls and (problems := [*hostgroup.elsewhere(world.scope(), world.seen), *edits.misplaced(world)]):
         draft.stall(Reason.CHANGE_NOT_SUPPORTED, *problems)
     if draft.stalls:
         return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman import port
 from foreman_stacks.foreman.port import (
     Change,
     ClassKeys,
@@ -96,6 +98,38 @@ class HostgroupKind:
         ids: list[Query[Any]] = [EnvironmentNamed(environment) for _, environment in fresh if environment]
         seen.need([*ids, *(ClassNamed(*name) for name in names), *(ClassKeys(*name) for name in keyed)])
         return [_create(group, environment, seen) for group, environment in fresh]
+
+
+def elsewhere(scope: Scope, seen: Snapshot) -> list[Problem]:
+    """Where hostgroups that are there would have to be: they are made once, and their hosts would stay where they are."""
+    wanted = wanted_groups(scope)
+    seen.need([HostgroupNamed(group.title) for group in wanted])
+    there = [(group, row) for group in wanted if (row := seen[HostgroupNamed(group.title)]) is not None]
+    found = together(lambda pair: list(_elsewhere(*pair, seen)), there)
+    # one for each field, of the first group: an edit concerns them all
+    return list({problem.path: problem for problems in reversed(found) for problem in problems}.values())
+
+
+def _elsewhere(group: WantedGroup, row: port.Hostgroup, seen: Snapshot) -> Iterator[Problem]:
+    environment = environment_of(group.outer, group.environment, seen)
+    if row.environment not in {None, environment}:
+        yield Problem(
+            "spec.environment",
+            f"hostgroup {row.title!r} is there in Puppet environment {row.environment!r}, not {environment!r}",
+            f"name {row.environment!r}: hostgroups keep their environment",
+        )
+    places = (
+        ("organization", group.organization, row.organization_ids),
+        ("location", group.location, row.location_ids),
+    )
+    for kind, name, ids in places:
+        plural: Any = f"{kind}s"
+        if name is not None and seen[TaxonomyNamed(plural, name)] not in ids:
+            yield Problem(
+                f"spec.{kind}",
+                f"hostgroup {row.title!r} is there and not in {kind} {name!r}",
+                f"undo the edit: hostgroups keep their {kind}",
+            )
 
 
 def _create(group: WantedGroup, environment: str, seen: Snapshot) -> Change:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from foreman_simulator import job_life
@@ -11,7 +13,7 @@ from foreman_stacks.model.reasons import Reason
 from foreman_stacks.reconcile.judge import bad
 from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, STACK, Desk, at_desk
-from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, hosts, is_ready, posts
+from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, ROOT, hosts, is_ready, posts
 
 
 @pytest.mark.parametrize("busy", ["creating", "run"])
@@ -34,6 +36,31 @@ def test_an_edit_waits_for_the_act_under_way_and_is_the_plan_then(busy: str) -> 
         await desk.until(lambda: desk.role("created") == {1, 2, 3})
         assert len(hosts(desk)) == 3
         assert set(posts(desk).values()) == {1}
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+@pytest.mark.parametrize("field", ["environment", "organization", "location"])
+def test_hostgroups_that_are_there_keep_their_environment_and_place(field: str) -> None:
+    async def story(desk: Desk) -> None:
+        own: dict[str, Any] = {"organization": "Default Organization", "location": "Default Location"}
+        desk.lab.plant(f"{field}s", name="other")
+        if field == "environment":
+            desk.lab.plant("puppetclasses", name="zookeeper", environments=["production", "other"])
+        desk.deployment(**own)
+        await desk.until(lambda: desk.role("created"))
+        plan = desk.status["plan"]
+        desk.deployment(**{**own, field: "other"})
+        await desk.until(lambda: "Stalled" in desk.conditions, passes=50)
+        assert desk.ready == "False/ChangeNotSupported"
+        (line,) = desk.message().splitlines()
+        assert line.startswith(f"spec.{field}: hostgroup '{ROOT}' is there ")
+        assert "'other'" in line
+        assert desk.status["plan"] == plan
+        desk.deployment(**own)
+        await desk.until(lambda: desk.role("built") == {1, 2}, passes=100)
+        assert "Stalled" not in desk.conditions
+        assert len(hosts(desk)) == 2
 
     at_desk(story, host_create_timeout=10.0)
 
