@@ -138,6 +138,9 @@ class StepStatus(Reported):
         default=(), description="Hosts that failed it, after all retries."
     )
     retry_at: Timestamp | None = Field(default=None, description="When the hosts that failed are tried again.")
+    retrying: Annotated[tuple[HostSet, ...], plain(32)] = Field(
+        default=(), description="Hosts that are tried again then."
+    )
     message: Message = Field(default="", description="What it is waiting for, or what went wrong.")
 
 

@@ -62,7 +62,9 @@ class Run:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """A step: `done` has each host with the digest of what it was done for; `failed` those given up on."""
+    """A step: `done` has each host with the digest of what it was done for; `failed` those given up on, `retrying` those
+    that are tried again at `retry_at`.
+    """
 
     name: str
     state: StepState = StepState.PENDING
@@ -72,6 +74,7 @@ class StepProgress:
     done: Mapping[HostRef, str] = field(default_factory=dict)
     failed: frozenset[HostRef] = frozenset()
     retry_at: datetime | None = None
+    retrying: frozenset[HostRef] = frozenset()
     message: str = ""
 
 
@@ -127,6 +130,7 @@ class Progress:
                 step,
                 done={ref: digest for ref, digest in step.done.items() if ref != host},
                 failed=step.failed - {host},
+                retrying=step.retrying - {host},
             )
             for name, step in self.steps.items()
         }

@@ -94,6 +94,7 @@ def _step(step: api.StepStatus) -> StepProgress:
         done=_hosts(step.done),
         failed=refs((entry.role, indices(entry.indices)) for entry in step.failed),
         retry_at=step.retry_at,
+        retrying=refs((entry.role, indices(entry.indices)) for entry in step.retrying),
         message=step.message,
     )
 
@@ -189,12 +190,16 @@ def _step_status(step: StepProgress) -> api.StepStatus:
         if run
         else None,
         done=_done(step.done),
-        failed=tuple(
-            api.HostSet(role=role, indices=ranges(found)) for role, _, found in grouped(dict.fromkeys(step.failed, ""))
-        ),
+        failed=_sets(step.failed),
         retry_at=step.retry_at,
+        retrying=_sets(step.retrying),
         message=step.message[:1024],
     )
+
+
+def _sets(hosts: Iterable[HostRef]) -> tuple[api.HostSet, ...]:
+    found = grouped(dict.fromkeys(hosts, ""))
+    return tuple(api.HostSet(role=role, indices=ranges(numbers)) for role, _, numbers in found)
 
 
 def _done(hosts: Mapping[HostRef, str]) -> tuple[api.DoneHosts, ...]:

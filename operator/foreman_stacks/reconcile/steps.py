@@ -263,7 +263,15 @@ def _book(draft: Draft, advance: Advance, reason: Reason, *, begin: bool = True)
 def retried(progress: Progress) -> Progress:
     """Progress with every failed step open again: a new generation, or a person's request."""
     steps = {
-        name: replace(step, failed=frozenset(), attempt=0, retry_at=None, message="", state=_reopened(step))
+        name: replace(
+            step,
+            failed=frozenset(),
+            attempt=0,
+            retry_at=None,
+            retrying=frozenset(),
+            message="",
+            state=_reopened(step),
+        )
         for name, step in progress.steps.items()
     }
     return replace(progress, steps=steps, failed_hosts=())

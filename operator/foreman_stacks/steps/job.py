@@ -102,6 +102,7 @@ def _intend(
         state=StepState.RUNNING,
         run=run,
         retry_at=None,
+        retrying=frozenset(),
         attempt=max(1, progress.attempt) if goes_on else 1,
         started_at=(progress.started_at if goes_on else None) or context.now,
         message=f"{counted(len(batch), 'host')}: {_names(run.hosts)}",
@@ -233,7 +234,8 @@ def _conclude(
     if run.number < kind.runs and good:
         return _intend(kind, replace(progress, run=None), good, context, run.number + 1)
     done = {**progress.done, **{target.ref: run.hosts[target.ref] for target in good}}
-    progress = replace(progress, run=None, done=done, message="")
+    open_ = frozenset(target.ref for target in mine if target not in good)
+    progress = replace(progress, run=None, done=done, retrying=open_, message="")
     bad = {target: verdict for target in mine if isinstance(verdict := verdicts[target.ref], Bad)}
     if bad:
         return _failed(progress, run, bad, context)
@@ -271,7 +273,7 @@ def _failed(progress: StepProgress, run: Run, bad: Mapping[Target, Bad], context
         )
         for target, verdict in bad.items()
     }
-    progress = replace(progress, failed=progress.failed | failures.keys(), attempt=1)
+    progress = replace(progress, failed=progress.failed | failures.keys(), retrying=frozenset(), attempt=1)
     return Advance(progress, Wait(Reason.RUNNING_STEPS, "", after=0.0), failures=failures)
 
 
@@ -280,7 +282,8 @@ def _end(kind: JobKind, progress: StepProgress, given_up: Sequence[Target]) -> A
         message = f"failed on {_names(target.ref for target in given_up)}"
         return Advance(replace(progress, state=StepState.FAILED, message=message), Failed(Reason.STEP_FAILED, message))
     message = f"{counted(len(given_up), 'failed host')} tolerated" if given_up else ""
-    return Advance(replace(progress, state=StepState.DONE, message=message, retry_at=None), Done())
+    ended = replace(progress, state=StepState.DONE, message=message, retry_at=None, retrying=frozenset())
+    return Advance(ended, Done())
 
 
 def _names(hosts: Any) -> str:

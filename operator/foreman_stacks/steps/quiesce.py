@@ -7,7 +7,7 @@ none of our classes reach it (hosts must not run Puppet by themselves until thei
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
@@ -17,7 +17,7 @@ from foreman_stacks.model.progress import Run, StepProgress
 from foreman_stacks.model.values import Json
 from foreman_stacks.steps import job as jobs
 from foreman_stacks.steps import verdict
-from foreman_stacks.steps.kind import Advance, Context, Target
+from foreman_stacks.steps.kind import Advance, Context, Target, pending
 
 NAME = "Quiesce"
 
@@ -74,5 +74,9 @@ class Script:
 
 
 def advance(progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-    """One look at the step."""
+    """One look at the step. Hosts that are built while others are tried again begin anew for all: they have as much time
+    to boot, and as many attempts.
+    """
+    if progress.retry_at is not None and not {target.ref for target in pending(progress, targets)} <= progress.retrying:
+        progress = replace(progress, retry_at=None)
     return jobs.advance(Script("quiesce.sh", progress), progress, targets, context)

@@ -52,6 +52,7 @@ STEPS = st.builds(
     done=HOSTS,
     failed=HOSTS.map(frozenset),
     retry_at=st.none() | TIME,
+    retrying=HOSTS.map(frozenset),
     message=TEXT,
 )
 LINK = st.none() | st.just("https://foreman/job_invocations/7")

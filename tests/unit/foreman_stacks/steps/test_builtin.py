@@ -16,7 +16,7 @@ from foreman_stacks.steps.parameter_update import ParameterUpdate
 from foreman_stacks.steps.quiesce import Script
 from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Verdict
 from tests.unit.foreman_stacks.made import NOW, later
-from tests.unit.foreman_stacks.steps.looks import a_job, context, running, seen_outputs, target, targets
+from tests.unit.foreman_stacks.steps.looks import a_job, context, running, seen_job, seen_outputs, target, targets
 
 DOWN = "Error initializing command: Errno::ECONNREFUSED\nExit status: EXCEPTION"
 
@@ -43,6 +43,19 @@ def test_a_host_that_may_still_boot_is_asked_again_at_no_cost(
         assert found.after == 15
     if isinstance(found, Bad):
         assert found.reason == "HostUnreachable"
+
+
+def test_a_host_that_is_built_while_another_is_asked_again_has_as_much_time_to_boot_and_as_many_attempts() -> None:
+    first, second = target(1), target(1, role="db")
+    seen = seen_job(bad=[1], status="failed") | seen_outputs({1: DOWN})
+    asked = quiesce.advance(running(1, attempt=3), [first], context(seen, later(600))).progress
+    assert asked.run is None
+    alone = quiesce.advance(asked, [first], context(now=later(615))).progress
+    assert (alone.started_at, alone.attempt) == (NOW, 3), "it goes on"
+    both = quiesce.advance(asked, [first, second], context(now=later(601))).progress
+    assert (both.started_at, both.attempt) == (later(601), 1)
+    assert both.run is not None
+    assert both.run.hosts.keys() == {first.ref, second.ref}
 
 
 def test_a_script_that_fails_costs_a_retry_and_shows_its_last_lines() -> None:

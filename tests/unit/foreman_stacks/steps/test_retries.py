@@ -26,6 +26,7 @@ def test_failed_hosts_alone_are_tried_again_with_pauses_that_double() -> None:
         assert "zk/2" in found.outcome.message
         assert "because zk/2" in found.outcome.message
         assert found.failures == {}, "nobody has failed for good"
+        assert found.progress.retrying == frozenset(refs(2))
         pauses.append(found.outcome.after)
         early = jobs.advance(kind, found.progress, targets(1, 2), context(now=later(now + 1)))
         assert early.progress == found.progress
@@ -37,7 +38,7 @@ def test_failed_hosts_alone_are_tried_again_with_pauses_that_double() -> None:
         progress = replace(retry.progress, run=replace(retry.progress.run, job=JOB))
     assert pauses == [30, 60]
     last = jobs.advance(kind, progress, targets(1, 2), context(seen_job(bad=[2], status="failed"), later(now)))
-    assert last.progress.failed == frozenset(refs(2))
+    assert (last.progress.failed, last.progress.retrying) == (frozenset(refs(2)), frozenset())
     assert last.failures[refs(2)[0]].job == f"https://foreman/job_invocations/{JOB}"
     end = jobs.advance(kind, last.progress, targets(1, 2), context(now=later(now)))
     assert isinstance(end.outcome, Failed)
