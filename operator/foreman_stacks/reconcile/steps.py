@@ -119,7 +119,9 @@ def run_periodic(world: World, scope: Scope, draft: Draft) -> bool:
     if managed:
         root = world.seen[HostgroupNamed(root_title(scope))]
         context = replace(context, before_run=record.before(root, draft.progress, draft.waves))
-    advance = periodic_puppet.advance(progress, targets, context, managed=managed)
+    steps = [draft.progress.step(name) for name in world.plan.order]
+    tolerated = frozenset(ref for step in steps if step.state is StepState.DONE for ref in step.failed)
+    advance = periodic_puppet.advance(progress, targets, context, managed=managed, tolerated=tolerated)
     _book(draft, advance, Reason.RESUMING_PUPPET)
     return isinstance(advance.outcome, Done)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import StepProgress, StepState
 from foreman_stacks.model.reasons import Reason
@@ -20,12 +21,22 @@ from foreman_stacks.steps.quiesce import Script
 NAME = "PeriodicPuppet"
 
 
-def advance(progress: StepProgress, targets: Sequence[Target], context: Context, *, managed: bool) -> Advance:
-    """One look at the step; `managed`: class `puppet` decides. From `Running` on the override is no longer wanted."""
+def advance(
+    progress: StepProgress,
+    targets: Sequence[Target],
+    context: Context,
+    *,
+    managed: bool,
+    tolerated: frozenset[HostRef] = frozenset(),
+) -> Advance:
+    """One look at the step; `managed`: class `puppet` decides. From `Running` on the override is no longer wanted.
+
+    `tolerated`: hosts that may fail here too, since a step that failed on them is done all the same.
+    """
     if not managed:
-        return jobs.advance(Script("resume.sh", progress), progress, targets, context)
+        return jobs.advance(Script("resume.sh", progress, tolerated), progress, targets, context)
     if progress.state is StepState.PENDING:
         started = replace(progress, state=StepState.RUNNING, started_at=context.now, attempt=1)
         return Advance(started, Wait(Reason.RESUMING_PUPPET, "takes the override of puppet::runmode off", after=0.0))
     roles = tuple(sorted({target.ref.role for target in targets}))
-    return jobs.advance(PuppetRunJob(PuppetRun(roles=roles)), progress, targets, context)
+    return jobs.advance(PuppetRunJob(PuppetRun(roles=roles), tolerated), progress, targets, context)

@@ -19,6 +19,7 @@ from foreman_stacks.foreman.port import (
     ReportVersion,
     applied_version,
 )
+from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.progress import Run, StepProgress
 from foreman_stacks.model.schema import Count, Name, unique
 from foreman_stacks.model.values import Json
@@ -94,6 +95,8 @@ class PuppetRunJob:
     """`jobs.JobKind` of a puppetRun."""
 
     spec: PuppetRun
+    tolerated: frozenset[HostRef] = frozenset()
+    """Hosts that may fail beside those that the step allows."""
     needs_baseline: bool = True
 
     @property
@@ -139,7 +142,8 @@ class PuppetRunJob:
 
     def tolerates(self, failed: Sequence[Target]) -> bool:
         """A failed leader fails the step whatever `maxFailedHosts` says."""
-        return len(failed) <= self.spec.max_failed_hosts and not any(target.leader for target in failed)
+        others = [target for target in failed if target.ref not in self.tolerated]
+        return len(others) <= self.spec.max_failed_hosts and not any(target.leader for target in others)
 
     def stops(self, failed: Sequence[Target]) -> bool:
         """Once the step cannot end well any more, no further host is touched: that is what an order is for."""

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from foreman_stacks.foreman.port import Job
+from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.progress import Run, StepProgress
 from foreman_stacks.model.values import Json
 from foreman_stacks.steps import job as jobs
@@ -34,6 +35,7 @@ class Script:
 
     name: str
     since: StepProgress
+    tolerated: frozenset[HostRef] = frozenset()
     needs_baseline: bool = False
     runs: int = 1
 
@@ -65,8 +67,8 @@ class Script:
         return unreachable
 
     def tolerates(self, failed: Sequence[Target]) -> bool:
-        """Never: a host that may run Puppet by itself breaks the order."""
-        return not failed
+        """Only those given: a host that may run Puppet by itself breaks the order."""
+        return {target.ref for target in failed} <= self.tolerated
 
     def stops(self, failed: Sequence[Target]) -> bool:
         """Never either: other roles go on, and a host is better quiet than not."""

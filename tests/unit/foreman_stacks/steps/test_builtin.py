@@ -12,11 +12,21 @@ from foreman_stacks.foreman.port import NewestReport
 from foreman_stacks.model.outcome import Done, Wait
 from foreman_stacks.model.progress import StepProgress, StepState
 from foreman_stacks.steps import periodic_puppet, quiesce
+from foreman_stacks.steps.kind import Advance
 from foreman_stacks.steps.parameter_update import ParameterUpdate
 from foreman_stacks.steps.quiesce import Script
 from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Verdict
 from tests.unit.foreman_stacks.made import NOW, later
-from tests.unit.foreman_stacks.steps.looks import a_job, context, running, seen_job, seen_outputs, target, targets
+from tests.unit.foreman_stacks.steps.looks import (
+    Answers,
+    a_job,
+    context,
+    running,
+    seen_job,
+    seen_outputs,
+    target,
+    targets,
+)
 
 DOWN = "Error initializing command: Errno::ECONNREFUSED\nExit status: EXCEPTION"
 
@@ -106,6 +116,21 @@ def test_where_class_puppet_manages_the_agent_its_override_goes_first_and_a_chec
     assert second.intends
     assert second.progress.run.baseline == 9
     assert len(second.progress.run.hosts) == 2
+
+
+@pytest.mark.parametrize("managed", [False, True])
+@pytest.mark.parametrize("bad, state", [([2], StepState.DONE), ([2, 3], StepState.FAILED)])
+def test_a_host_whose_failure_a_step_tolerated_may_fail_here_too_and_is_told(
+    managed: bool, bad: list[int], state: StepState
+) -> None:
+    def look(progress: StepProgress, seen: Answers) -> Advance:
+        known, tolerated = context(seen, retries=0), frozenset({target(2).ref})
+        return periodic_puppet.advance(progress, targets(*bad), known, managed=managed, tolerated=tolerated)
+
+    refused = seen_outputs(dict.fromkeys(bad, "Error: no space left"))
+    judged_ = look(running(*bad), seen_job(bad=bad, status="failed") | refused)
+    assert judged_.failures.keys() == {target(index).ref for index in bad}
+    assert look(judged_.progress, {}).progress.state is state
 
 
 # --- parameterUpdate ----------------------------------------------------------------------------------------------
