@@ -124,7 +124,7 @@ def _listing(call: Call, rows: list[Row]) -> Row:
 
 
 async def index(call: Call) -> Any:
-    """GET smart_class_parameters, also of environments and classes (class-parameters 7-14, 65-67)."""
+    """GET smart_class_parameters, of an environment too (class-parameters 7-14, 65-67)."""
     world = call.world
     rows = world.rows("class_parameters")
     if not call.may("view_external_parameters"):
@@ -132,9 +132,6 @@ async def index(call: Call) -> Any:
     if "environment" in call.args:
         inside = world.find("environments", call.args["environment"], "environment")["id"]
         rows = [row for row in rows if inside in environment_ids(world, row)]
-    if "puppetclass" in call.args:
-        owner = world.find("puppetclasses", call.args["puppetclass"], "puppetclass")["id"]
-        rows = [row for row in rows if row["puppetclass_id"] == owner]
     return _listing(call, rows)
 
 
@@ -208,8 +205,6 @@ def routes() -> list[Route]:
         Route("GET", f"{base}/smart_class_parameters/:key", show, see),
         Route("PUT", f"{base}/smart_class_parameters/:key", update, ("edit_external_parameters",)),
         Route("GET", f"{base}/environments/:environment/smart_class_parameters", index, see),
-        Route("GET", f"{base}/puppetclasses/:puppetclass/smart_class_parameters", index, see),
-        Route("GET", f"{base}/environments/:environment/puppetclasses/:puppetclass/smart_class_parameters", index, see),
         Route("GET", f"{base}/hostgroups/:id/smart_class_parameters", of_group, see),
         Route("GET", f"{base}/hosts/:id/smart_class_parameters", of_host, see),
     ]

@@ -139,12 +139,6 @@ async def images(call: Call) -> Any:
     return call.listing(rows, IMAGES, lambda row: _image_view(call.world, row))
 
 
-async def image(call: Call) -> Any:
-    """GET compute_resources/:id/images/:id."""
-    _resource(call)
-    return _image_view(call.world, call.world.find("images", call.args["id"], "image"))
-
-
 async def machines(call: Call) -> Any:
     """GET available_virtual_machines: a bare list (measured §9) of all (core compute_resources_controller.rb)."""
     resource = _resource(call)
@@ -247,7 +241,6 @@ def routes() -> list[Route]:
         Route("GET", BASE, index, see),
         Route("GET", f"{BASE}/:resource", show, see),
         Route("GET", f"{BASE}/:resource/images", images, see),
-        Route("GET", f"{BASE}/:resource/images/:id", image, see),
         Route("GET", vms, machines, ("view_compute_resources_vms",)),
         Route("GET", f"{vms}/:uuid", machine, ("view_compute_resources_vms",)),
         Route("DELETE", f"{vms}/:uuid", destroy_machine, ("destroy_compute_resources_vms",)),

@@ -214,7 +214,7 @@ def output(world: World, row: Row, part: Row | None) -> Row:
 
 
 async def outputs(call: Call) -> Any:
-    """GET job_invocations/:id/outputs: all hosts."""
+    """GET job_invocations/:id/outputs: all hosts (jobs-and-puppet-runs 26, 37)."""
     world, row = call.world, find(call)
     by_host = {part["host_id"]: part for part in parts(world, row["id"])}
     wanted = row["host_ids"]

@@ -235,15 +235,16 @@ async def destroy(call: Call) -> Any:
 
 
 def routes() -> list[Route]:
-    """The nested endpoints of both kinds of owner."""
+    """The nested endpoints of both kinds of owner; one of a host's is neither read nor deleted by anybody."""
     found = []
     for owner in ("hostgroups", "hosts"):
         base = f"/api/v2/{owner}/:owner/parameters"
         found += [
             Route("GET", base, index, ("view_params",)),
             Route("POST", base, create, ("create_params",), created=True),
-            Route("GET", f"{base}/:id", show, ("view_params",)),
             Route("PUT", f"{base}/:id", update, ("edit_params",)),
-            Route("DELETE", f"{base}/:id", destroy, ("destroy_params",)),
         ]
+    one = "/api/v2/hostgroups/:owner/parameters/:id"
+    found.append(Route("GET", one, show, ("view_params",)))
+    found.append(Route("DELETE", one, destroy, ("destroy_params",)))
     return found

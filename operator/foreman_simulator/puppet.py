@@ -93,13 +93,6 @@ async def environments(call: Call) -> Any:
     return call.listing(call.world.rows("environments"), FIELDS, view)
 
 
-async def environment(call: Call) -> Any:
-    """GET environments/:id (foreman-api §7.1)."""
-    row = call.world.find("environments", call.args["id"], "environment")
-    classes = [brief(c) for c in call.world.rows("puppetclasses") if row["id"] in c["environment_ids"]]
-    return {**stamps(row), "name": row["name"], "id": row["id"], "template_combinations": [], "puppetclasses": classes}
-
-
 async def puppetclasses(call: Call) -> Any:
     """GET puppetclasses, of an environment too: a map by module, or `style=list` (class-parameters 6, 69-71)."""
     rows = call.world.rows("puppetclasses")
@@ -118,20 +111,6 @@ def _classes(call: Call, rows: list[Row]) -> Row:
         times = {key: iso(row[key]) for key in ("created_at", "updated_at")}
         by_module.setdefault(module(row), []).append({"id": row["id"], "name": row["name"], **times})
     return {**listed, "results": by_module}
-
-
-async def puppetclass(call: Call) -> Any:
-    """GET puppetclasses/:id (foreman-api §7.1)."""
-    row = call.world.find("puppetclasses", call.args["id"], "puppetclass")
-    keys = [key for key in call.world.rows("class_parameters") if key["puppetclass_id"] == row["id"]]
-    inside = [e for e in call.world.rows("environments") if e["id"] in row["environment_ids"]]
-    return {
-        **stamps(row),
-        **brief(row),
-        "environments": [{"name": e["name"], "id": e["id"]} for e in inside],
-        "hostgroups": [],
-        "smart_class_parameters": [{"id": key["id"], "parameter": key["parameter"]} for key in keys],
-    }
 
 
 def _group(call: Call) -> Row:
@@ -194,10 +173,8 @@ def routes() -> list[Route]:
     see, edit = ("view_puppetclasses",), ("edit_hostgroups",)
     return [
         Route("GET", f"{BASE}/environments", environments, ("view_environments",)),
-        Route("GET", f"{BASE}/environments/:id", environment, ("view_environments",)),
         Route("GET", f"{BASE}/environments/:environment/puppetclasses", puppetclasses, see),
         Route("GET", f"{BASE}/puppetclasses", puppetclasses, see),
-        Route("GET", f"{BASE}/puppetclasses/:id", puppetclass, see),
         Route("GET", f"{BASE}/hostgroups/:hostgroup/puppetclasses", classes_of_group, see),
         Route("GET", f"{BASE}/hostgroups/:hostgroup/puppetclass_ids", class_ids, ("view_hostgroups",)),
         Route("POST", f"{BASE}/hostgroups/:hostgroup/puppetclass_ids", add_class, edit),
