@@ -18,7 +18,6 @@ WRITES: Mapping[tuple[port.Verb, port.Resource], tuple[str, str, str]] = {
     ("delete", "hostgroup"): ("DELETE", "/api/v2/hostgroups/{0}", ""),
     ("create", "hostgroup_parameter"): ("POST", "/api/v2/hostgroups/{0}/parameters", "parameter"),
     ("update", "hostgroup_parameter"): ("PUT", "/api/v2/hostgroups/{0}/parameters/{1}", "parameter"),
-    ("delete", "hostgroup_parameter"): ("DELETE", "/api/v2/hostgroups/{0}/parameters/{1}", ""),
     ("create", "hostgroup_class"): ("POST", "/foreman_puppet/api/hostgroups/{0}/puppetclass_ids", ""),
     ("delete", "hostgroup_class"): ("DELETE", "/foreman_puppet/api/hostgroups/{0}/puppetclass_ids/{1}", ""),
     ("update", "class_key"): ("PUT", "/foreman_puppet/api/smart_class_parameters/{0}", "smart_class_parameter"),

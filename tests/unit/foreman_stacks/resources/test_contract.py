@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from foreman_simulator import parameters
 from foreman_stacks.foreman.port import (
     Change,
     ClassKeys,
@@ -153,7 +154,8 @@ async def _parameter_changed(lab: Lab) -> None:
 
 async def _parameter_gone(lab: Lab) -> None:
     group = await lab.ask(HostgroupNamed(LEAF))
-    await lab.foreman.write(Change("delete", "hostgroup_parameter", "x", address=(group.id, "both")))
+    kept = [row for row in parameters.own(lab.world, "hostgroup", group.id) if row["name"] != "both"]
+    parameters.replace(lab.world, "hostgroup", group.id, kept)
 
 
 async def _class_gone(lab: Lab) -> None:
