@@ -44,6 +44,7 @@ class Lab:
             if stage.api.find(KEY):  # it is made anew, so that its making is a write like the others
                 stage.api.call("DELETE", KEY)
             yield stage
+            stage.keep()
             stage.api.call("DELETE", f"/api/v1/namespaces/{stage.namespace}")
 
     def reference(self, hosts: int) -> Reference:

@@ -225,6 +225,8 @@ def side(stage: Stage) -> Iterator[Stage]:
     try:
         yield other
     finally:
+        with suppress(httpx.HTTPError):
+            other.keep()
         sweep(other)
         with suppress(httpx.HTTPStatusError):
             stage.api.call("DELETE", f"/api/v1/namespaces/{place}")

@@ -306,6 +306,15 @@ class Stage:
             found.append(self.api.find(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"))
         return found
 
+    def keep(self) -> None:
+        """What can be seen now, beside the operator's log: all of it is searched for secrets (`leaks`).
+
+        To be asked before anything is swept away. What was kept before stays.
+        """
+        for name, text in (("objects", json.dumps(self.seen(), indent=1)), ("metrics", self.operator.get("/metrics"))):
+            with (self.operator.directory / f"{name}-{self.namespace}.txt").open("a") as file:
+                file.write(f"{text}\n")
+
     # --- waiting ----------------------------------------------------------------------------------------------
 
     def ready(self, name: str = "zookeeper", seconds: float = 90, namespace: str = "") -> dict[str, Any]:
@@ -389,18 +398,11 @@ def staged(
         assert (counters["unknown"], counters["dropped"]) == ([], []), "asked for what Foreman does not know"
     finally:
         with suppress(httpx.HTTPError):
-            _keep(stage)
+            stage.keep()
         operator.stop()
         own.stop()
         sweep(stage)
         api.close()
-
-
-def _keep(stage: Stage) -> None:
-    """What can be seen at the end, beside the operator's log: all of it is searched for secrets (`leaks`)."""
-    kept = stage.operator.directory
-    (kept / f"objects-{stage.server}.json").write_text(json.dumps(stage.seen(), indent=1))
-    (kept / f"metrics-{stage.server}.txt").write_text(stage.operator.get("/metrics"))
 
 
 def sweep(stage: Stage) -> None:
