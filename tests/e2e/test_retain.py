@@ -22,6 +22,7 @@ from tests.e2e.life import (
     hold,
     jobs_of,
     marks,
+    mend,
     refused,
     runs,
     server_gone,
@@ -30,6 +31,7 @@ from tests.e2e.life import (
 )
 from tests.e2e.stage import Simulator, Stage, until
 
+GROUPS = "POST /api/v2/hostgroups"
 MOVE = "PUT /api/v2/hosts/bulk/reassign_hostgroup"
 
 Continue = Callable[[], None]
@@ -97,17 +99,22 @@ def test_settled(stage: Stage, ending: str) -> None:
 # --- half-way: each phase says how the world goes on once deletion was asked for ------------------------------------
 
 
-def creating(stage: Stage) -> Continue:
-    held = hold(stage.simulator, HOSTS, 2)
-    deploy(stage)
-    held.here(2)
+def held_back(endpoint: str) -> Callable[[Stage], Continue]:
+    """Two requests have come and are not committed."""
 
-    def go_on() -> None:
-        held.go_on()
-        assert stage.get() is not None, "let go while a host may still appear"
-        held.go_on()
+    def phase(stage: Stage) -> Continue:
+        held = hold(stage.simulator, endpoint, 2)
+        deploy(stage)
+        held.here(2)
 
-    return go_on
+        def go_on() -> None:
+            held.go_on()
+            assert stage.get() is not None, "let go while something may still appear"
+            held.go_on()
+
+        return go_on
+
+    return phase
 
 
 def building(stage: Stage) -> Continue:
@@ -147,8 +154,17 @@ def edit_refused(stage: Stage) -> Continue:
     return lambda: None
 
 
+def step_failed(stage: Stage) -> Continue:
+    small(stage, {**FIRST, "retries": 0}, RING, SECOND)
+    failing = fault(stage.simulator, "run_fails")
+    deploy(stage)
+    stage.stalled("StepFailed")
+    return lambda: mend(stage.simulator, failing)
+
+
 PHASES = {
-    "creating": creating,
+    "configuring": held_back(GROUPS),
+    "creating": held_back(HOSTS),
     "building": building,
     "an edit is refused": edit_refused,
     "quiescing": in_job("Quiesce"),
@@ -156,10 +172,10 @@ PHASES = {
     "between steps": between_steps,
     "in the second run": in_job("second"),
     "resuming": resuming,
+    "a step failed": step_failed,
 }
 
-
-UNMOVED = {"creating", "building", "an edit is refused", "quiescing"}
+UNMOVED = {"configuring", "creating", "building", "an edit is refused", "quiescing"}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -171,11 +187,13 @@ def test_half_way(stage: Stage, phase: str, ending: str) -> None:
     go_on()
     gone()
     left, jobs = marks(stage.simulator), stage.simulator.rows("jobs")
-    assert len([mark for kind, mark in left if kind == "host"]) == 2
+    assert len([mark for kind, mark in left if kind == "host"]) == (0 if phase == "configuring" else 2)
     assert not any(job["cancelled"] for job in jobs)
     moved = stage.simulator.counters()["requests"].get(MOVE, 0)
     told = any("stay as they are" in note for note in events(stage, "Retained"))
-    assert told or phase == "creating" or ending == "with everything", "a namespace that goes takes its events along"
+    assert told or phase in {"configuring", "creating"} or ending == "with everything", (
+        "a namespace that goes takes its events along"
+    )
     deploy(stage)
     stage.ready()
     assert (
@@ -187,5 +205,6 @@ def test_half_way(stage: Stage, phase: str, ending: str) -> None:
     assert requests["POST /api/v2/hosts"] == 2
     assert requests["PUT /api/v2/hosts/:id"] == 2, "a host was written again"
     assert phase in UNMOVED or requests[MOVE] == moved, "a host was moved again"
-    assert {step: len(jobs_of(stage.simulator, step)) for step in ("first", "second")} == {"first": 1, "second": 1}
+    assert len(jobs_of(stage.simulator, "first")) == (2 if phase == "a step failed" else 1)
+    assert len(jobs_of(stage.simulator, "second")) == 1
     fair(stage.simulator)
