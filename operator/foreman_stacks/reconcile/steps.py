@@ -268,7 +268,7 @@ def retried(progress: Progress) -> Progress:
         name: replace(
             step,
             failed=frozenset(),
-            attempt=0,
+            attempt=1 if step.run else 0,
             retry_at=None,
             retrying=frozenset(),
             message="",

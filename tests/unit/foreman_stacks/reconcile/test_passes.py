@@ -269,17 +269,20 @@ def test_an_intent_whose_status_was_not_seen_to_be_written_costs_no_time_and_not
 
         monkeypatch.setattr(desk.kube, "patch_status", patch_status)
         desk.fails = check
-        for _ in range(200):
+        for _ in range(1000):  # scripts are really run: on a busy machine many passes see that they have not ended yet
             if is_ready(desk):
                 break
             try:
                 found = await desk.look()
-                desk.wait(min(found.after or 0.0, 15.0))
+                desk.wait(min(found.after or 0.0, 5.0))
             except ClusterUnavailable:
                 desk.wait(1.0)
+            await asyncio.sleep(0.002)
         assert is_ready(desk)
         assert len(lost) >= 4, "hosts, Quiesce and the step were intended"
-        assert desk.seconds < 1000, "nothing was waited for until it could not appear any more"
+        assert desk.seconds < desk.settings.host_create_timeout, (
+            "nothing was waited for until it could not appear any more"
+        )
         assert set(posts(desk).values()) == {1}
 
     at_desk(story, host_create_timeout=3000.0)
