@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from foreman_simulator import parameters
 from foreman_stacks.foreman.port import Change, HostgroupNamed
 from foreman_stacks.model.identity import RECORD_PARAMETER
 from foreman_stacks.model.reasons import ConditionType, Reason
@@ -44,10 +45,12 @@ async def the_record(desk: Desk) -> str:
 async def set_back(desk: Desk, value: str | None) -> None:
     """The record says something else, or is gone."""
     group = await desk.lab.ask(HostgroupNamed(ROOT))
+    if value is None:
+        kept = [row for row in parameters.own(desk.lab.world, "hostgroup", group.id) if row["name"] != RECORD_PARAMETER]
+        parameters.replace(desk.lab.world, "hostgroup", group.id, kept)
+        return
     body = {"value": value, "parameter_type": "string"}
-    address = (group.id, RECORD_PARAMETER)
-    change = Change("delete" if value is None else "update", "hostgroup_parameter", "x", body, address)
-    await desk.lab.foreman.write(change)
+    await desk.lab.foreman.write(Change("update", "hostgroup_parameter", "x", body, (group.id, RECORD_PARAMETER)))
 
 
 async def stays_rewound(desk: Desk, what: str) -> None:
