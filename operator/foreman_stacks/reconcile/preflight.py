@@ -24,8 +24,8 @@ from foreman_stacks.model.outcome import Stalled
 from foreman_stacks.model.progress import Progress, RoleProgress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import ComputeSource, HostScope, Scope
-from foreman_stacks.model.values import Bound
-from foreman_stacks.plan.model import Plan
+from foreman_stacks.model.values import Bound, Secret
+from foreman_stacks.plan.model import Plan, override_label
 from foreman_stacks.reconcile.world import World
 from foreman_stacks.resources import host as hosts
 from foreman_stacks.resources.class_key import wanted_keys
@@ -168,7 +168,7 @@ def _classes(world: World, scope: Scope) -> Iterator[Problem]:
         if not group.staging and (environment := _environment(world, scope, group.outer)) is not None
         for entry in group.classes
     }
-    keys = wanted_keys(scope)
+    keys = _pending(world, scope) | {key: wanted.bound for key, wanted in wanted_keys(scope).items()}
     of = {
         key: ClassKeys(environment, key[1])
         for key in keys
@@ -184,7 +184,32 @@ def _classes(world: World, scope: Scope) -> Iterator[Problem]:
                 "import it in Foreman from the Puppet server, or choose another environment",
             )
     gone = {name for (_, name), query in asked.items() if world.seen[query] is None}
-    yield from _keys(world, {key: (query, keys[key].bound) for key, query in of.items() if key[1] not in gone})
+    yield from _keys(world, {key: (query, keys[key]) for key, query in of.items() if key[1] not in gone})
+
+
+def _pending(world: World, scope: Scope) -> dict[tuple[str, str, str], Bound]:
+    """The class parameters, as `wanted_keys` names them, whose values still wait for hosts: their types are known."""
+    waiting: dict[str, set[str]] = {}
+    for host in scope.hosts:
+        waiting.setdefault(host.ref.role, set()).update(host.pending)
+    values = [
+        (group.name, entry.name, value, group.pending)
+        for group in scope.groups
+        for entry in world.plan.group(group.name).classes
+        for value in entry.overrides
+    ]
+    values += [
+        (role.group, name, value, frozenset(waiting.get(role.name, ())))
+        for role in world.plan.roles
+        for name, value in role.overrides
+    ]
+    return {
+        (scope.chain(group)[-1].outer_parent, name, value.name): Bound(
+            value.name, value.type, Secret(None) if value.sensitive else None
+        )
+        for group, name, value, pending in values
+        if override_label(name, value.name) in pending
+    }
 
 
 def _keys(world: World, asked: Mapping[tuple[str, str, str], tuple[ClassKeys, Bound]]) -> Iterator[Problem]:

@@ -270,6 +270,26 @@ def test_of_two_that_want_one_name_the_accepted_one_keeps_it_over_a_restart() ->
     at_desk(story, claim_grace=2.0)
 
 
+def test_a_class_parameter_is_missed_before_its_value_is_known() -> None:
+    async def story(desk: Desk) -> None:
+        roles = copy.deepcopy(ZOOKEEPER["roles"])
+        wrong = [
+            {"class": "zookeeper", "name": "colour", "type": "string", "expression": "host.ip"},
+            {"class": "zookeeper", "name": "shade", "type": "array", "expression": "peers.map(p, p.ip)"},
+        ]
+        roles[0]["count"]["min"] = 1
+        roles[0]["overrides"] += wrong
+        desk.stack(roles=roles)
+        message = await settle(desk, 3)
+        assert desk.ready == "False/PreflightFailed"
+        for name in ("colour", "shade"):
+            assert f"override zookeeper::{name}: class 'zookeeper' has no parameter '{name}'" in message
+        assert len(message.splitlines()) == 2
+        assert desk.wrote == []
+
+    at_desk(story)
+
+
 def test_each_hostgroup_needs_a_parent() -> None:
     async def story(desk: Desk) -> None:
         desk.stack(hostgroups=[*ZOOKEEPER["hostgroups"], {"name": "more"}])
