@@ -183,7 +183,6 @@ class Living:
             paused=spec.paused,
             drifted=_drifted(run),
             again=run.again,
-            asked=bool(run.request),
             share=None if spec.paused else share,  # what is paused begins nothing, and must not keep room
         )
 

@@ -81,14 +81,13 @@ def refused(world: World) -> Draft | None:
 def drift(world: World) -> list[str]:
     """How Foreman differs from what was settled: one line each. Thin searches, one GET for each hostgroup.
 
-    Values that only a search for each tells are looked at less often, and what was found then counts meanwhile; whoever
-    asks for a look gets a whole one.
+    Values that only a search for each tells are looked at less often, and what was found then counts meanwhile.
     """
     known = [host for role in world.plan.roles for host in role.hosts]
     found = [*_groups(world), *_hosts(world, {host.ref: f"{host.label}.{world.domain()}" for host in known})]
     memory = world.memory
-    whole = world.asked or (memory.value_drift is None and world.drifted)
-    if not found and (whole or memory.resyncs % world.settings.override_resync_every == 0):
+    unsure = memory.value_drift is None and world.drifted
+    if not found and (unsure or memory.resyncs % world.settings.override_resync_every == 0):
         memory.value_drift = tuple(_values(world, world.scope()))
     return [*found, *(memory.value_drift or ())]
 

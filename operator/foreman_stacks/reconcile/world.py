@@ -68,8 +68,6 @@ class World(Moment):
     """Whether the status says so."""
     again: frozenset[str] = frozenset()
     """Hosts that a person asks us to make again, if they are gone."""
-    asked: bool = False
-    """Whether a person asks for a look."""
 
     @property
     def plan_id(self) -> str:

@@ -148,27 +148,6 @@ async def drifted(desk: Desk) -> None:
     assert desk.wrote == []
 
 
-def test_whoever_asks_for_a_look_gets_a_whole_one() -> None:
-    """Values that hosts have a part in are looked at by every sixth resync only."""
-
-    async def story(desk: Desk) -> None:
-        desk.stack(**ONE_RUN)
-        await desk.until(lambda: is_ready(desk))
-        await desk.look()
-        overridden = desk.lab.rows("override_values")
-        assert overridden
-        for row in overridden:
-            row["value"] = "another"
-        await desk.look()
-        assert desk.conditions["Drifted"] == "False/InSync"
-        desk.kube.put(KEY, metadata={"annotations": {RECONCILE_ANNOTATION: "now"}})
-        await desk.look()
-        assert desk.conditions["Drifted"] == "True/Drifted"
-        assert desk.message("Drifted").count("value zookeeper::") == len(overridden)
-
-    at_desk(story)
-
-
 def test_runs_that_start_together_have_one_record_in_front_of_them_all() -> None:
     async def story(desk: Desk) -> None:
         (role,) = ZOOKEEPER["roles"]
