@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from foreman_stacks.api.stack import Stack
@@ -53,13 +53,19 @@ def compile_plan(
     evaluated = [*inputs.evaluated, *evaluated_attributes(spec)]
     if problems:
         raise InvalidPlan([*problems, *evaluated], tuple(inputs.missing), tuple(inputs.waiting))
-    evaluated += [replace(item, path=f"Stack {item.path}") for item in template.evaluated]
+    evaluated += _of_stack(template.evaluated)
     plan = _plan(replace(template, roles=roles), stack, deployment, inputs, identity)
-    plan = replace(plan, hash=plan_hash(plan, key), config_digest=config_digest(deployment, key))
-    plan = replace(plan, evaluated=tuple(evaluated))
+    plan = replace(
+        plan, hash=plan_hash(plan, key), config_digest=config_digest(deployment, key), evaluated=tuple(evaluated)
+    )
     if any(isinstance(value, Unread) for value in given.values()):
         return plan
-    return replace(plan, evaluated=(*plan.evaluated, *_try_out(plan)))
+    return replace(plan, evaluated=(*plan.evaluated, *_of_stack(_try_out(plan))))
+
+
+def _of_stack(problems: Iterable[Problem]) -> list[Problem]:
+    """Paths in the Stack, for those who read of it at a deployment."""
+    return [replace(item, path=f"Stack {item.path}") for item in problems]
 
 
 def _plan(template: Template, stack: Stack, deployment: StackDeployment, inputs: Inputs, identity: Identity) -> Plan:
@@ -178,4 +184,4 @@ def _try_out(plan: Plan) -> list[Problem]:
     found = list(dict.fromkeys(found))
     if any(not item.what.startswith(EVALUATED) for item in found):
         raise InvalidPlan(found)
-    return [replace(item, path=f"Stack {item.path}") for item in found]
+    return found

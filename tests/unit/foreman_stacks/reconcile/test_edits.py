@@ -15,6 +15,11 @@ from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, STACK, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, ROOT, hosts, is_ready, posts
 
+ZK = {"name": "zk", "hostgroup": "zk", "count": {"min": 1, "max": 7}}
+OBSERVER = {**ZK, "name": "observer"}
+BOTH = [{"name": name, "count": 1, "sources": [SOURCE]} for name in ("zk", "observer")]
+"""Two roles of a Stack, and a host of each in a deployment."""
+
 
 @pytest.mark.parametrize("busy", ["creating", "run"])
 def test_an_edit_waits_for_the_act_under_way_and_is_the_plan_then(busy: str) -> None:
@@ -82,16 +87,13 @@ def test_fewer_hosts_are_refused_until_they_are_wanted_again() -> None:
 
 def test_a_role_that_has_hosts_is_not_taken_out_of_the_stack() -> None:
     async def story(desk: Desk) -> None:
-        zk = {"name": "zk", "hostgroup": "zk", "count": {"min": 1, "max": 7}}
-        observer = {**zk, "name": "observer"}
-        wanted = [{"name": name, "count": 1, "sources": [SOURCE]} for name in ("zk", "observer")]
-        desk.stack(**ONE_RUN, roles=[zk, observer])
-        desk.deployment(roles=wanted)
+        desk.stack(**ONE_RUN, roles=[ZK, OBSERVER])
+        desk.deployment(roles=BOTH)
         await desk.until(lambda: len(hosts(desk)) == 2 and len(desk.role("created", "observer")) == 1)
         plan = desk.status["plan"]
         desk.lab.forget()
-        desk.stack(**ONE_RUN, roles=[zk])
-        desk.deployment(roles=wanted[:1])
+        desk.stack(**ONE_RUN, roles=[ZK])
+        desk.deployment(roles=BOTH[:1])
         for _ in range(3):
             await desk.look()
             desk.wait(60.0)
@@ -99,8 +101,8 @@ def test_a_role_that_has_hosts_is_not_taken_out_of_the_stack() -> None:
         assert "spec.roles[observer]: hosts of this role exist and the Stack no longer has it" in desk.message()
         assert desk.status["plan"] == plan
         assert desk.wrote == []
-        desk.stack(**ONE_RUN, roles=[zk, observer])
-        desk.deployment(roles=wanted)
+        desk.stack(**ONE_RUN, roles=[ZK, OBSERVER])
+        desk.deployment(roles=BOTH)
         await desk.until(lambda: is_ready(desk))
         assert len(hosts(desk)) == 2
 
@@ -187,16 +189,13 @@ def test_periodic_puppet_that_the_stack_no_longer_wants_while_it_is_switched_on_
 
 def test_quiescing_the_hosts_of_a_role_that_is_taken_out_of_the_stack_ends_before_that_is_refused() -> None:
     async def story(desk: Desk) -> None:
-        zk = {"name": "zk", "hostgroup": "zk", "count": {"min": 1, "max": 7}}
-        observer = {**zk, "name": "observer"}
-        wanted = [{"name": name, "count": 1, "sources": [SOURCE]} for name in ("zk", "observer")]
-        desk.stack(**ONE_RUN, roles=[zk, observer])
-        desk.deployment(roles=wanted)
+        desk.stack(**ONE_RUN, roles=[ZK, OBSERVER])
+        desk.deployment(roles=BOTH)
         desk.lab.world.faults.add({"kind": "build_late", "host": "ring-zk-1*", "seconds": 3000})
         await desk.until(lambda: "job" in desk.step("Quiesce").get("run", {}))
         assert [run["role"] for run in desk.step("Quiesce")["run"]["hosts"]] == ["observer"]
-        desk.stack(**ONE_RUN, roles=[zk])
-        desk.deployment(roles=wanted[:1])
+        desk.stack(**ONE_RUN, roles=[ZK])
+        desk.deployment(roles=BOTH[:1])
         await desk.until(lambda: desk.ready == "False/ScaleDownRefused", passes=100)
         assert "put the role back" in desk.message()
 
