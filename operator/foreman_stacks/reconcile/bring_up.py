@@ -12,7 +12,9 @@ from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.reconcile import building, creation, edits, enc, placing, record, settled, steps
-from foreman_stacks.reconcile.preflight import adopt, lacking, preflight
+from foreman_stacks.reconcile.adoption import adopt
+from foreman_stacks.reconcile.lacking import lacking
+from foreman_stacks.reconcile.preflight import preflight
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import KINDS, hostgroup
 from foreman_stacks.resources.groups import root_title, staging_title, wanted_groups
@@ -61,7 +63,7 @@ def _accept(world: World, draft: Draft) -> None:
     if draft.stalls:
         return
     world.memory.forgive()
-    draft.progress = replace(edits.followed(adopt(world, world.plan), world.plan.order), plan=world.plan_id)
+    draft.progress = replace(edits.followed(adopt(world), world.plan.order), plan=world.plan_id)
     draft.wait(Wait(Reason.ACCEPTED, "the plan is accepted", after=0.0))
 
 

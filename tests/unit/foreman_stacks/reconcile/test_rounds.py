@@ -14,7 +14,7 @@ from foreman_stacks.foreman.port import Change, ClassKey, Parameter, Query, Snap
 from foreman_stacks.model.identity import Mark
 from foreman_stacks.model.progress import Creating, Progress, RoleProgress, Run, StepProgress, StepState
 from foreman_stacks.plan.model import Plan
-from foreman_stacks.reconcile import creation, placing, preflight, settled, steps
+from foreman_stacks.reconcile import creation, lacking, placing, settled, steps
 from foreman_stacks.reconcile.acting import decided
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.world import Draft, World
@@ -207,7 +207,7 @@ def test_jobs_of_many_steps_that_end_while_nobody_looks_are_judged_together() ->
 
 def test_what_foreman_lacks_is_asked_for_all_hostgroups_together() -> None:
     def look(world: World, _: Draft) -> None:
-        problems = preflight.lacking(world, world.scope(), ())
+        problems = lacking.lacking(world, world.scope(), ())
         assert all("is shared" in problem.what for problem in problems), "all is there, to the last key"
 
     found = {}

@@ -1,0 +1,32 @@
+"""The same identity made again: what bears our mark already is taken over."""
+
+from __future__ import annotations
+
+from foreman_stacks.foreman.port import HostNamed, MarkedHosts
+from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.progress import Progress, RoleProgress
+from foreman_stacks.reconcile.world import World
+
+
+def adopt(world: World) -> Progress:
+    """Progress with the hosts that bear our mark and are not known as made: they are owned, and nothing is rebuilt."""
+    progress, mine = world.progress, MarkedHosts(world.plan.identity)
+    marked = {host.name for host in world.seen[mine]} if mine in world.seen else set()
+    for role in world.plan.roles:
+        found = {
+            host.ref
+            for host in role.hosts
+            if f"{host.label}.{world.domain()}" in marked and host.ref not in progress.created()
+        }
+        if found:
+            progress = _with_created(world, progress, role.name, found)
+    return progress
+
+
+def _with_created(world: World, progress: Progress, role: str, found: set[HostRef]) -> Progress:
+    labels = {host.ref: host.label for host in world.plan.role(role).hosts}
+    queries = {ref: HostNamed(f"{labels[ref]}.{world.domain()}") for ref in found}
+    world.seen.need(queries.values())
+    there = {ref.index for ref in found if world.seen[queries[ref]] is not None}
+    now = progress.role(role)
+    return progress.with_role(role, RoleProgress(now.created | there, now.creating, now.built, now.configured))

@@ -1,0 +1,184 @@
+"""What Foreman lacks for a plan: taxonomies, environments, compute resources, classes and their parameters; reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from foreman_stacks.errors import Problem
+from foreman_stacks.foreman.port import (
+    ClassKeys,
+    ClassNamed,
+    ComputeProfileNamed,
+    ComputeResourceNamed,
+    EnvironmentNamed,
+    HostgroupNamed,
+    ImagesOf,
+    TaxonomyNamed,
+    together,
+)
+from foreman_stacks.model.scope import ComputeSource, HostScope, Scope
+from foreman_stacks.model.values import Bound, Secret
+from foreman_stacks.plan.model import override_label
+from foreman_stacks.reconcile.world import World
+from foreman_stacks.resources import host as hosts
+from foreman_stacks.resources.class_key import wanted_keys
+from foreman_stacks.resources.groups import environment_of, wanted_groups
+
+
+def lacking(world: World, scope: Scope, fresh: Sequence[HostScope]) -> list[Problem]:
+    """What Foreman lacks for the hostgroups, all values, and these hosts.
+
+    Asked in every pass, of hosts that are still to be made: what was there when the plan was accepted may be gone.
+    """
+    named = [EnvironmentNamed(scope.environment)] if scope.environment else []
+    world.seen.need([*hosts.queries(scope, fresh), *named])
+    problems = [*_taxonomies(world, scope), *_environments(world, scope), *_sources(world, fresh)]
+    return [*problems, *_classes(world, scope)]
+
+
+def _taxonomies(world: World, scope: Scope) -> Iterator[Problem]:
+    pairs = (("organizations", "organization", scope.organization), ("locations", "location", scope.location))
+    for plural, field, name in pairs:
+        if name and world.seen[TaxonomyNamed(plural, name)] is None:  # type: ignore[arg-type]  # one of the two
+            yield Problem(
+                f"spec.{field}",
+                f"there is no {field} {name!r} that we can see",
+                "correct the name, or make our user a member of it",
+            )
+
+
+def _environments(world: World, scope: Scope) -> Iterator[Problem]:
+    named = scope.environment
+    if named and world.seen[EnvironmentNamed(named)] is None:
+        yield Problem("spec.environment", f"there is no Puppet environment {named!r}", "import it, or name another")
+    titles = sorted({group.outer for group in wanted_groups(scope) if group.outer})
+    found = together(lambda outer: environment_of(outer, named, world.seen), titles)
+    for outer, environment in zip(titles, found, strict=True):
+        if world.seen[HostgroupNamed(outer)] is not None and environment is None:
+            yield Problem(
+                "spec.environment",
+                f"is missing, and hostgroup {outer!r} has no Puppet environment",
+                "name one: without it Puppet would apply nothing",
+            )
+
+
+def _sources(world: World, fresh: Sequence[HostScope]) -> Iterator[Problem]:
+    sources = {(host.ref.role, host.source.name): host.source for host in fresh}
+    for found in together(lambda entry: list(_source(world, *entry)), sources.items()):
+        yield from found
+
+
+def _source(world: World, of: tuple[str, str], source: ComputeSource) -> Iterator[Problem]:
+    path = f"spec.roles[{of[0]}].sources[{of[1]}].computeResource"
+    resource = world.seen[ComputeResourceNamed(source.compute_resource)]
+    if resource is None:
+        yield Problem(
+            f"{path}.name",
+            f"there is no compute resource {source.compute_resource!r} that we can see",
+            "correct the name, or give our user view_compute_resources",
+        )
+        return
+    if source.profile:
+        profile = world.seen[ComputeProfileNamed(source.profile)]
+        if profile is None:
+            yield Problem(f"{path}.profile", f"there is no compute profile {source.profile!r}", "correct the name")
+        elif resource.id not in profile.compute_resources:
+            yield Problem(
+                f"{path}.profile",
+                f"profile {source.profile!r} has no attributes for {resource.name!r}",
+                "set them in Foreman: without them it makes a host without a machine",
+            )
+    if source.image:
+        images = world.seen[ImagesOf(resource.id)]
+        image = next((image for image in images if image.name == source.image), None)
+        if image is None:
+            yield Problem(f"{path}.image", f"{resource.name!r} has no image {source.image!r}", "correct the name")
+        elif not image.user_data:
+            yield Problem(
+                f"{path}.image",
+                f"image {source.image!r} needs an SSH finish script, which is not supported",
+                "use an image with user data (cloud-init)",
+            )
+
+
+def _environment(world: World, scope: Scope, outer: str) -> str | None:
+    """The Puppet environment under an outer parent, None where there is none: then nothing can be said of classes."""
+    if scope.environment and world.seen[EnvironmentNamed(scope.environment)] is None:
+        return None
+    return environment_of(outer, scope.environment, world.seen)
+
+
+def _classes(world: World, scope: Scope) -> Iterator[Problem]:
+    asked = {
+        (group.group, entry.name): ClassNamed(environment, entry.name)
+        for group in wanted_groups(scope)
+        if not group.staging and (environment := _environment(world, scope, group.outer)) is not None
+        for entry in group.classes
+    }
+    keys = _pending(world, scope) | {key: wanted.bound for key, wanted in wanted_keys(scope).items()}
+    of = {
+        key: ClassKeys(environment, key[1])
+        for key in keys
+        if (environment := _environment(world, scope, key[0])) is not None
+    }
+    world.seen.need([*asked.values(), *of.values()])
+    for (group_name, name), query in asked.items():
+        if world.seen[query] is None:
+            path = f"Stack spec.hostgroups[{group_name}].puppetClasses[{name}]"
+            yield Problem(
+                path,
+                f"environment {query.environment!r} has no class {name!r}",
+                "import it in Foreman from the Puppet server, or choose another environment",
+            )
+    gone = {name for (_, name), query in asked.items() if world.seen[query] is None}
+    yield from _keys(world, {key: (query, keys[key]) for key, query in of.items() if key[1] not in gone})
+
+
+def _pending(world: World, scope: Scope) -> dict[tuple[str, str, str], Bound]:
+    """The class parameters, as `wanted_keys` names them, whose values still wait for hosts: their types are known."""
+    waiting: dict[str, set[str]] = {}
+    for host in scope.hosts:
+        waiting.setdefault(host.ref.role, set()).update(host.pending)
+    values = [
+        (group.name, entry.name, value, group.pending)
+        for group in scope.groups
+        for entry in world.plan.group(group.name).classes
+        for value in entry.overrides
+    ]
+    values += [
+        (role.group, name, value, frozenset(waiting.get(role.name, ())))
+        for role in world.plan.roles
+        for name, value in role.overrides
+    ]
+    return {
+        (scope.chain(group)[-1].outer_parent, name, value.name): Bound(
+            value.name, value.type, Secret(None) if value.sensitive else None
+        )
+        for group, name, value, pending in values
+        if override_label(name, value.name) in pending
+    }
+
+
+def _keys(world: World, asked: Mapping[tuple[str, str, str], tuple[ClassKeys, Bound]]) -> Iterator[Problem]:
+    """Class parameters that are not there, and those whose shared settings do not fit ours."""
+    for key, (query, bound) in asked.items():
+        found = world.seen[query].get(key[2])
+        path = f"override {key[1]}::{key[2]}"
+        if found is None:
+            yield Problem(
+                path,
+                f"class {key[1]!r} has no parameter {key[2]!r} in {query.environment!r}",
+                "correct the name, or import the class anew in Foreman",
+            )
+        elif found.override and found.type != bound.type:
+            yield Problem(
+                path,
+                f"is shared on this server as {found.type}, not {bound.type}",
+                f"declare type {found.type} in the Stack, or have the type changed in Foreman",
+            )
+        elif found.override and bound.sensitive and not found.hidden:
+            yield Problem(
+                path,
+                "is shared on this server in the clear, and our value is a secret",
+                "have the parameter's values hidden in Foreman (Hidden Value of the smart class parameter)",
+            )
