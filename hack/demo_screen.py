@@ -150,5 +150,6 @@ def how_to_look(kubectl_shown: str, folder: str, deployment: str, running: Forem
     else:
         login = f"{running.user}:{running.password}"
         commands.insert(-1, (f"curl -su {login} {running.url}/api/v2/hosts", "what Foreman says"))
+    commands.append(("make demo-down", "ends what was left running"))
     shown = [f"  {command:<58}{'  # ' + what if what else ''}".rstrip() for command, what in commands]
-    return "\n".join([head, "", *shown, "", "End it with: make demo-down"])
+    return "\n".join([head, "", *shown])

@@ -125,7 +125,8 @@ async def serve(given: argparse.Namespace) -> int:
         print(f"foreman-simulator: cannot listen on {given.host}, port {given.port}: {why}", file=sys.stderr)
         return 1
     port = runner.addresses[0][1]
-    print(f"foreman-simulator listening on http://{given.host}:{port}", flush=True)
+    host = f"[{given.host}]" if ":" in given.host else given.host
+    print(f"foreman-simulator listening on http://{host}:{port}", flush=True)
     await stop.wait()
     await runner.cleanup()
     return 0

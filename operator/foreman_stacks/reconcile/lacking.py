@@ -1,4 +1,4 @@
-"""What Foreman lacks for a plan: taxonomies, environments, compute resources, classes and their parameters; reads only."""
+"""What Foreman lacks for a plan: parents, taxonomies, environments, compute resources, classes; reads only."""
 
 from __future__ import annotations
 
@@ -32,8 +32,44 @@ def lacking(world: World, scope: Scope, fresh: Sequence[HostScope]) -> list[Prob
     """
     named = [EnvironmentNamed(scope.environment)] if scope.environment else []
     world.seen.need([*hosts.queries(scope, fresh), *named])
-    problems = [*_taxonomies(world, scope), *_environments(world, scope), *_sources(world, fresh)]
+    problems = [*_parents(world), *_taxonomies(world, scope), *_environments(world, scope), *_sources(world, fresh)]
     return [*problems, *_classes(world, scope)]
+
+
+def _parents(world: World) -> Iterator[Problem]:
+    """What is wrong with the hostgroups that ours stand under."""
+    outer = {group.outer_parent: group.outer_path for group in reversed(world.plan.groups) if group.outer_parent}
+    world.seen.need([HostgroupNamed(title) for title in outer])
+    for title, path in sorted(outer.items()):
+        group = world.seen[HostgroupNamed(title)]
+        if group is None:
+            yield Problem(
+                path,
+                f"there is no hostgroup {title!r} in Foreman that we can see",
+                "write its full title, or give our user view_hostgroups on it",
+            )
+        elif not group.domain:
+            yield Problem(path, f"hostgroup {title!r} has no domain", "give it one in Foreman: hosts need a full name")
+        elif group.domain != group.domain.lower():
+            yield Problem(
+                path,
+                f"domain {group.domain!r} of hostgroup {title!r} has capitals",
+                "write it small in Foreman: names of hosts are, and would not be found again",
+            )
+    rows = [row for title in outer if (row := world.seen[HostgroupNamed(title)]) is not None]
+    domains = sorted({row.domain for row in rows if row.domain})
+    if len(domains) > 1:
+        yield Problem(
+            "spec.hostgroups",
+            f"the parents have different domains: {', '.join(domains)}",
+            "name parents of one domain, or make a deployment for each",
+        )
+    if any(not group.outer_parent for group in world.plan.groups):
+        yield Problem(
+            "spec.parentHostgroup",
+            "is missing",
+            "name the Foreman hostgroup that brings operating system, domain and subnet",
+        )
 
 
 def _taxonomies(world: World, scope: Scope) -> Iterator[Problem]:

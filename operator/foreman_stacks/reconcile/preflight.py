@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import (
@@ -20,48 +20,11 @@ from foreman_stacks.resources.groups import wanted_groups
 
 def preflight(world: World) -> list[Stalled]:
     """What stands in the way of the plan, in the order in which it must be mended."""
-    outer = {group.outer_parent: group.outer_path for group in reversed(world.plan.groups) if group.outer_parent}
-    world.seen.need([HostgroupNamed(title) for title in outer])
-    problems = [*world.plan.evaluated, *_parents(world, outer)]
     scope = world.scope()
-    problems += lacking(world, scope, scope.hosts)
+    problems = [*world.plan.evaluated, *lacking(world, scope, scope.hosts)]
     conflicts = [*_groups(world, scope), *((*_names(world, scope), *_renamed(world, scope)) if world.domain() else ())]
     found = [Stalled(Reason.PREFLIGHT_FAILED, tuple(problems))] if problems else []
     return found + ([Stalled(Reason.NAME_CONFLICT, tuple(conflicts))] if conflicts else [])
-
-
-def _parents(world: World, outer: Mapping[str, str]) -> Iterator[Problem]:
-    """What is wrong with the hostgroups that ours stand under: their titles, with the fields that name them."""
-    for title, path in sorted(outer.items()):
-        group = world.seen[HostgroupNamed(title)]
-        if group is None:
-            yield Problem(
-                path,
-                f"there is no hostgroup {title!r} in Foreman that we can see",
-                "write its full title, or give our user view_hostgroups on it",
-            )
-        elif not group.domain:
-            yield Problem(path, f"hostgroup {title!r} has no domain", "give it one in Foreman: hosts need a full name")
-        elif group.domain != group.domain.lower():
-            yield Problem(
-                path,
-                f"domain {group.domain!r} of hostgroup {title!r} has capitals",
-                "write it small in Foreman: names of hosts are, and would not be found again",
-            )
-    rows = [row for title in outer if (row := world.seen[HostgroupNamed(title)]) is not None]
-    domains = sorted({row.domain for row in rows if row.domain})
-    if len(domains) > 1:
-        yield Problem(
-            "spec.hostgroups",
-            f"the parents have different domains: {', '.join(domains)}",
-            "name parents of one domain, or make a deployment for each",
-        )
-    if any(not group.outer_parent for group in world.plan.groups):
-        yield Problem(
-            "spec.parentHostgroup",
-            "is missing",
-            "name the Foreman hostgroup that brings operating system, domain and subnet",
-        )
 
 
 def _groups(world: World, scope: Scope) -> Iterator[Problem]:

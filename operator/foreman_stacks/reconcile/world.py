@@ -24,6 +24,7 @@ from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.resources.groups import PUPPET, inherited_classes
 from foreman_stacks.settings import Settings
+from foreman_stacks.steps import job as jobs
 from foreman_stacks.steps import periodic_puppet
 
 
@@ -43,9 +44,11 @@ class Moment:
     def over(self, run: Run, job: Job) -> bool:
         """Whether a job is not waited for any more: it has ended, nothing ever took it up, or no cancelling ends it."""
         patience = timedelta(seconds=self.settings.job_lost_after)
-        orphaned = job.status == "queued" and job.task is None and self.now >= run.since + patience
-        cancelled = self.sent(str(job.id))
-        return job.ended or orphaned or (cancelled is not None and self.now >= cancelled + patience)
+        return (
+            job.ended
+            or jobs.orphaned(run, job, self.now, patience)
+            or jobs.undying(self.sent(str(job.id)), self.now, patience)
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from foreman_stacks.foreman.port import (
@@ -125,8 +125,7 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
     mine = [target for target in targets if target.ref in run.hosts]
     results, polls = _results(run, job, mine, context)
     if context.now >= run.since + timedelta(seconds=context.timeout):
-        cancelled = context.sent(str(job.id))
-        lost = cancelled and context.now >= cancelled + timedelta(seconds=context.settings.job_lost_after)
+        lost = undying(context.sent(str(job.id)), context.now, _patience(context))
         if len(results) < len(mine) and not lost:
             return _time_out(progress, job, polls, context)
         results = {target.ref: _in_time(results.get(target.ref)) for target in mine}
@@ -197,6 +196,20 @@ def cancel(job: Job) -> Change:
     return Change("cancel", "job", str(job.id), address=(job.id,), intent=True, stales=(JobCounts(job.id),))
 
 
+def orphaned(run: Run, job: Job, now: datetime, patience: timedelta) -> bool:
+    """Whether nothing has taken a job up in all that time: no host will ever answer it."""
+    return job.status == "queued" and job.task is None and now >= run.since + patience
+
+
+def undying(cancelled: datetime | None, now: datetime, patience: timedelta) -> bool:
+    """Whether a job that was cancelled at that time is not waited for any more, though it has not ended."""
+    return cancelled is not None and now >= cancelled + patience
+
+
+def _patience(context: Context) -> timedelta:
+    return timedelta(seconds=context.settings.job_lost_after)
+
+
 def _results(
     run: Run, job: Job, mine: Sequence[Target], context: Context
 ) -> tuple[dict[HostRef, Result], tuple[Query[Any], ...]]:
@@ -206,8 +219,7 @@ def _results(
     if job.ended:
         asked.append(JobHosts(job.id, "cancelled"))
     polls: tuple[Query[Any], ...] = (counts, *asked)
-    orphaned = job.status == "queued" and job.task is None
-    if orphaned and context.now >= run.since + timedelta(seconds=context.settings.job_lost_after):
+    if orphaned(run, job, context.now, _patience(context)):
         return {target.ref: Result.LOST for target in mine}, polls
     if not job.ended and job.succeeded + job.failed == 0:
         return {}, polls
