@@ -117,7 +117,7 @@ IMAGE = {"name": "cloud-test", "profile": "1-Small", "image": "debian-12-cloud-i
     [
         ({}, "class_parameters", "parameter", "id", False, f"{KEY_GONE} 'id'"),
         ({}, "class_parameters", "parameter", "client_ip", True, f"{KEY_GONE} 'client_ip'"),
-        ({}, "hostgroups", "title", "Base/Debian 12", False, "spec.parentHostgroup: there is no hostgroup 'Base/Debian 12'"),
+        ({}, "hostgroups", "title", "Base/Debian 12", False, "there is no hostgroup 'Base/Debian 12'"),
         ({}, "compute_resources", "name", "libvirt-test", False, "no compute resource 'libvirt-test'"),
         ({}, "compute_profiles", "name", "1-Small", False, "no compute profile '1-Small'"),
         (IMAGE, "images", "name", "debian-12-cloud-init", False, "has no image 'debian-12-cloud-init'"),
