@@ -13,7 +13,7 @@ from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.scope import Facts, HostFacts
 from foreman_stacks.model.values import canonical
 from foreman_stacks.plan.bind import bind
-from foreman_stacks.plan.digest import plan_hash
+from foreman_stacks.plan.digest import key_id, plan_hash
 from foreman_stacks.plan.erb import EVALUATED
 from foreman_stacks.plan.explain import NEEDS
 from foreman_stacks.plan.inputs import Given, Inputs, Unread, read_parameters
@@ -56,7 +56,11 @@ def compile_plan(
     evaluated += _of_stack(template.evaluated)
     plan = _plan(replace(template, roles=roles), stack, deployment, inputs, identity)
     plan = replace(
-        plan, hash=plan_hash(plan, key), config_digest=config_digest(deployment, key), evaluated=tuple(evaluated)
+        plan,
+        hash=plan_hash(plan, key),
+        config_digest=config_digest(deployment, key),
+        key_id=key_id(key),
+        evaluated=tuple(evaluated),
     )
     if any(isinstance(value, Unread) for value in given.values()):
         return plan

@@ -28,6 +28,11 @@ def plan_hash(plan: Plan, key: bytes) -> str:
     return hmac.digest(key or _UNKEYED, canonical(content).encode(), "sha256").hex()[:16]
 
 
+def key_id(key: bytes) -> str:
+    """8 hex that tell keys apart and give none away."""
+    return hmac.digest(key, b"key id", "sha256").hex()[:8] if key else ""
+
+
 def _shown(value: Json | Secret, key: bytes) -> Json:
     if isinstance(value, Secret):
         return {"secret": value.reveal() if key else None}

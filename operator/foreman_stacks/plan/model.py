@@ -130,8 +130,9 @@ class Plan:
     """A Stack compiled for one deployment.
 
     `hash` tells plans apart (16 hex of everything that matters); `stack_digest` and `config_digest` say which side
-    changed. `parameters` has every parameter that has a value; `order` all steps, each behind what it comes after. With
-    values that Foreman would evaluate (`evaluated`, for preflight to tell) it must not be carried out.
+    changed, `key_id` whose digests they are. `parameters` has every parameter that has a value; `order` all steps, each
+    behind what it comes after. With values that Foreman would evaluate (`evaluated`, for preflight to tell) it must not
+    be carried out.
     """
 
     identity: Identity
@@ -149,6 +150,7 @@ class Plan:
     organization: str | None = None
     location: str | None = None
     evaluated: tuple[Problem, ...] = ()
+    key_id: str = ""
     memo: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
     """What `bind` remembers of its last calls; no part of the plan."""
 
@@ -158,8 +160,10 @@ class Plan:
 
     @property
     def id(self) -> str:
-        """What status and record call it. The second half tells an edited deployment from an edited Stack."""
-        return f"{self.hash[:12]}-{self.config_digest[:8]}"
+        """What status and record call it. The second part tells an edited deployment from an edited Stack; the third is
+        another one when all digests are, since the key of the installation was lost.
+        """
+        return "-".join(filter(None, (self.hash[:12], self.config_digest[:8], self.key_id)))
 
     def role(self, name: str) -> Role:
         """The role of this name. Raises KeyError."""

@@ -14,7 +14,10 @@ _log = logging.getLogger(__name__)
 
 
 class DigestKey:
-    """A Secret in the operator's namespace, made once for the installation."""
+    """A Secret in the operator's namespace, made once for the installation.
+
+    When it is lost, another one is made: digests that were made before then tell nothing any more.
+    """
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster

@@ -41,13 +41,17 @@ def watch_over(world: World) -> Draft:
 
 
 def same(plan_id: str, settled_plan: str) -> bool:
-    """Whether a plan is the settled one, however the deployment is written now."""
-    return _halves(plan_id)[0] == _halves(settled_plan)[0]
+    """Whether a plan is the settled one, however the deployment is written now. It counts as that one, too, when the key is
+    lost with which the settled one was named: what was edited since cannot be told, and is reported as drift.
+    """
+    now, then = _parts(plan_id), _parts(settled_plan)
+    return now[0] == then[0] or bool(now[2] and then[2] and now[2] != then[2])
 
 
-def _halves(plan_id: str) -> tuple[str, str]:
-    plan, _, configuration = plan_id.partition("-")
-    return plan, configuration
+def _parts(plan_id: str) -> tuple[str, str, str]:
+    """Digest of the plan, digest of the deployment's spec, and whose digests they are."""
+    plan, configuration, key, *_ = [*plan_id.split("-"), "", ""]
+    return plan, configuration, key
 
 
 def _taken_over(world: World) -> Progress:
@@ -60,10 +64,8 @@ def _taken_over(world: World) -> Progress:
 
 def refused(world: World) -> Draft | None:
     """A draft that says no, when this edit of the deployment would change the settled plan."""
-    if (
-        same(world.plan_id, world.progress.settled_plan)
-        or _halves(world.plan_id)[1] == _halves(world.progress.settled_plan)[1]
-    ):
+    plan_id, settled_plan = world.plan_id, world.progress.settled_plan
+    if same(plan_id, settled_plan) or _parts(plan_id)[1] == _parts(settled_plan)[1]:
         return None
     draft = Draft(world.progress)
     draft.stall(

@@ -205,7 +205,10 @@ def test_quiescing_the_hosts_of_a_role_that_is_taken_out_of_the_stack_ends_befor
 # --- the end ---------------------------------------------------------------------------------------------------------------
 
 
-def test_retain_leaves_everything_and_the_same_name_made_again_takes_it_over() -> None:
+@pytest.mark.parametrize("reinstalled", [False, True])
+def test_retain_leaves_everything_and_the_same_name_made_again_takes_it_over(reinstalled: bool) -> None:
+    """Also by an operator that was installed anew, without the key of its digests."""
+
     async def story(desk: Desk) -> None:
         desk.stack(**ONE_RUN)
         await desk.until(lambda: is_ready(desk))
@@ -218,6 +221,9 @@ def test_retain_leaves_everything_and_the_same_name_made_again_takes_it_over() -
         await desk.look()
         for key in shown:
             del desk.kube.objects[key]
+        if reinstalled:
+            desk.kube.secrets.clear()
+            desk.restart()
         desk.lab.forget()
         desk.deployment()
         await desk.until(lambda: is_ready(desk))
@@ -229,6 +235,36 @@ def test_retain_leaves_everything_and_the_same_name_made_again_takes_it_over() -
         assert {key: status["ip"] for key, status in again.items()} == {
             key: status["ip"] for key, status in shown.items()
         }
+
+    at_desk(story)
+
+
+def test_when_the_key_of_digests_is_lost_what_is_settled_stays_so_and_an_edit_is_told_from_then_on() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        desk.kube.secrets.clear()
+        desk.restart()
+        desk.lab.forget()
+        await desk.look()
+        assert is_ready(desk)
+        assert desk.conditions["Drifted"] == "False/InSync"
+        desk.deployment(count=3)
+        await desk.look()
+        assert desk.ready == "False/ChangeNotSupported"
+        assert desk.wrote == []
+
+    at_desk(story)
+
+
+def test_when_the_key_of_digests_is_lost_before_ready_every_step_is_done_again_and_no_host_is() -> None:
+    async def story(desk: Desk) -> None:
+        await desk.until(lambda: desk.done("first"))
+        before = hosts(desk)
+        desk.kube.secrets.clear()
+        desk.restart()
+        await desk.until(lambda: is_ready(desk))
+        assert hosts(desk) == before
 
     at_desk(story)
 
