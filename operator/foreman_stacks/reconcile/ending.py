@@ -8,7 +8,7 @@ from datetime import datetime
 
 from foreman_stacks.api.meta import ABANDON_ANNOTATION, FINALIZER
 from foreman_stacks.cluster.port import Event
-from foreman_stacks.errors import ForemanError, ForemanStale, ForemanUnauthorized, ForemanUnreachable
+from foreman_stacks.errors import ForemanError, ForemanForbidden, ForemanStale, ForemanUnauthorized, ForemanUnreachable
 from foreman_stacks.foreman.port import Snapshot
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.reasons import ConditionType, Reason
@@ -18,6 +18,7 @@ from foreman_stacks.reconcile.conditions import Condition
 from foreman_stacks.reconcile.ledger import Ledger
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
 from foreman_stacks.reconcile.servers import Servers
+from foreman_stacks.reconcile.trouble import permit
 from foreman_stacks.reconcile.world import Draft, Moment
 from foreman_stacks.settings import Settings
 
@@ -91,12 +92,16 @@ class Ending:
     async def _failed(self, run: Pass, error: ForemanError) -> Next:
         """Foreman could not be asked, or refused: say so, doubt what we remember, and come again with back-off."""
         run.memory.doubt()
-        if isinstance(error, ForemanStale):
-            _log.info("%s: %s", run.key, error)
-        else:
-            away = isinstance(error, ForemanUnreachable) or error.status >= 500
-            barred = Reason.SERVER_NOT_READY if isinstance(error, ForemanUnauthorized) else Reason.FOREMAN_REFUSED
-            await self._blocked(run, Reason.UNREACHABLE if away else barred, str(error))
+        match error:
+            case ForemanStale():
+                _log.info("%s: %s", run.key, error)
+            case ForemanForbidden():
+                await self._blocked(run, Reason.FORBIDDEN, f"{error}; {permit(error)}")
+            case ForemanUnauthorized():
+                await self._blocked(run, Reason.SERVER_NOT_READY, str(error))
+            case _:
+                away = isinstance(error, ForemanUnreachable) or error.status >= 500
+                await self._blocked(run, Reason.UNREACHABLE if away else Reason.FOREMAN_REFUSED, str(error))
         return Next(error=True)
 
     async def _let_go(self, run: Pass) -> Next:

@@ -23,9 +23,8 @@ def trouble(error: ForemanError, memory: Memory) -> Wait | Stalled:
     match error:
         case ForemanUnauthorized():
             return Wait(Reason.SERVER_NOT_READY, text)
-        case ForemanForbidden(permissions=permissions):  # for one object or for all: the server's probe tells
-            needs = ", ".join(permissions) or "what this call needs"
-            return Stalled(Reason.FORBIDDEN, (Problem("", text, f"give our user {needs} (docs/foreman.md)"),))
+        case ForemanForbidden():  # for one object or for all: the server's probe tells
+            return Stalled(Reason.FORBIDDEN, (Problem("", text, permit(error)),))
         case ForemanUnreachable():
             return Wait(Reason.FOREMAN_UNREACHABLE, text)
         case ForemanStale():
@@ -35,6 +34,11 @@ def trouble(error: ForemanError, memory: Memory) -> Wait | Stalled:
     if not memory.rebuffed:  # a write of our own, sent before a crash, may have come first: look again
         memory.rebuffed = True
         return Wait(Reason.RETRYING, text)
-    return Stalled(
-        Reason.FOREMAN_REFUSED, (Problem("", text, "see the message; it is tried again with growing pauses"),)
-    )
+    mend = "correct in Foreman what it names; it is tried again with growing pauses"
+    return Stalled(Reason.FOREMAN_REFUSED, (Problem("", text, mend),))
+
+
+def permit(error: ForemanForbidden) -> str:
+    """What to do about a 403."""
+    needs = ", ".join(error.permissions) or "what this call needs"
+    return f"give the Foreman user {needs} (docs/foreman.md)"
