@@ -83,6 +83,7 @@ class RoleStatus(Reported):
     creating: Creating | None = Field(default=None, description="Hosts that are being created.")
     built: Indices = Field(default="", description="Hosts that are installed.")
     configured: Indices = Field(default="", description="Hosts that are in their hostgroup, with all values set.")
+    values: Digest = Field(default="", description="Digest of the values of their own that configured hosts have.")
     leader: Index | None = Field(default=None, description="Index of the leader: the lowest that exists.")
 
 

@@ -35,12 +35,16 @@ class Creating:
 
 @dataclass(frozen=True)
 class RoleProgress:
-    """The hosts of a role by index: created in Foreman, built, and configured (moved, with all their values)."""
+    """The hosts of a role by index: created in Foreman, built, and configured (moved, with all their values).
+
+    `values` is a digest of the own values that the configured ones were last seen to have.
+    """
 
     created: frozenset[int] = frozenset()
     creating: Creating | None = None
     built: frozenset[int] = frozenset()
     configured: frozenset[int] = frozenset()
+    values: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from foreman_stacks.foreman.port import HostNamed, MarkedHosts
 from foreman_stacks.model.identity import HostRef
-from foreman_stacks.model.progress import Progress, RoleProgress
+from foreman_stacks.model.progress import Progress
 from foreman_stacks.reconcile.world import World
 
 
@@ -29,4 +31,4 @@ def _with_created(world: World, progress: Progress, role: str, found: set[HostRe
     world.seen.need(queries.values())
     there = {ref.index for ref in found if world.seen[queries[ref]] is not None}
     now = progress.role(role)
-    return progress.with_role(role, RoleProgress(now.created | there, now.creating, now.built, now.configured))
+    return progress.with_role(role, replace(now, created=now.created | there))

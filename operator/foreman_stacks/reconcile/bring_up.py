@@ -40,6 +40,8 @@ def bring_up(world: World) -> Draft:
     creation.intend(world, scope, draft)
     quiesced = steps.run_quiesce(world, scope, draft, lost)
     placing.place(world, scope, quiesced, draft)
+    if placing.renew(world, scope, draft) and not draft.paused:
+        return draft
     if steps.run_steps(world, scope, draft, lost) and draft.idle and steps.run_periodic(world, scope, draft):
         _settle(world, scope, draft)
     return draft

@@ -141,7 +141,7 @@ class Memory:
         self.posting.pop(change.key, None)
         content = _content(change)
         self.written[content] = (self.written.get(content, (0, now))[0] + 1, now)
-        if change.resource == "override_value":
+        if change.resource == "override_value" or "lookup_values_attributes" in change.body:
             self.verified.clear()  # a value that the site shadows may have been equal to ours by chance
         self.kept.update(change.settles)
         if change.answers is not None and row is not None:
@@ -176,7 +176,8 @@ class Memory:
         return latest + timedelta(seconds=timeout)
 
     def accept(self, before: str, plan: str) -> None:
-        """This process has accepted a plan, instead of the one before, if there was any."""
+        """This process has accepted a plan, instead of the one before, if there was any: Puppet is given other things now."""
+        self.verified.clear()
         if not before or before in self.accepted:
             self.accepted.add(plan)
 

@@ -1,7 +1,8 @@
-"""Hosts into their place: moved into their hostgroup once they are quiet, with all their own values."""
+"""Hosts into their place: moved into their hostgroup once they are quiet, with all their own values, which are kept up."""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,7 @@ from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.model.values import Json, canonical
 from foreman_stacks.model.words import counted
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import host as resource
@@ -88,6 +90,57 @@ def _values(world: World, portion: Sequence[HostScope], environment: str, draft:
             draft.wait(Wait(Reason.MOVING, f"{row.name} is in its place", after=0.0))
     if changes:
         draft.act(changes, Reason.MOVING, f"sets values of {counted(len(portion), 'host')}")
+
+
+def renew(world: World, scope: Scope, draft: Draft) -> bool:
+    """Hosts in their place whose own values are others by now, since a parameter was updated, a peer has come, or the Stack
+    was edited: whether there is something to write, which comes before any step.
+
+    The status has a digest of what they were last seen to have: where it is the same, nothing is read.
+    """
+    hosts: dict[str, list[HostScope]] = {role.name: [] for role in world.plan.roles}
+    for host in scope.hosts:
+        if host.ref in draft.progress.configured():
+            hosts[host.ref.role].append(host)
+    digests = {name: _digest(world, mine) for name, mine in hosts.items()}
+    others = [name for name, digest in digests.items() if digest != draft.progress.role(name).values]
+    changes: list[tuple[HostScope, Sequence[Change]]] = []
+    for name, found in zip(others, together(lambda name: _renewed(world, scope, hosts[name]), others), strict=True):
+        changes += found
+        if not found:
+            role = replace(draft.progress.role(name), values=digests[name])
+            draft.progress = draft.progress.with_role(name, role)
+    if changes:
+        portion = changes[:VALUES_AT_ONCE]
+        writes = [change for _, found in portion for change in found]
+        draft.act(writes, Reason.CONFIGURING, f"sets values of {counted(len(portion), 'host')}")
+    return bool(changes)
+
+
+def _renewed(world: World, scope: Scope, hosts: Sequence[HostScope]) -> list[tuple[HostScope, Sequence[Change]]]:
+    """What has to change on the hosts of one role."""
+    there = [(host, row) for host in hosts if (row := world.row(host)) is not None]
+    if not there:
+        return []
+    outer = scope.chain(there[0][0].group)[-1].outer_parent
+    environment = environment_of(outer, scope.environment, world.seen) or ""
+    world.seen.need(resource.unread_values({row.name: host for host, row in there}, environment, world.seen))
+    found = together(partial(_missing, world, environment), there)
+    return [(host, changes) for (host, _), changes in zip(there, found, strict=True) if changes]
+
+
+def _digest(world: World, hosts: Sequence[HostScope]) -> str:
+    """16 hex of the values that these hosts have as their own, keyed, since they may be secret; none of no values."""
+    values: Json = [
+        {
+            "host": host.ref.index,
+            "overrides": [[name, bound.name, bound.wire] for name, bound in host.overrides],
+            "parameters": [[bound.name, bound.type, bound.wire] for bound in host.parameters],
+        }
+        for host in hosts
+        if host.overrides or host.parameters
+    ]
+    return hmac.digest(world.key, canonical(values).encode(), "sha256").hex()[:16] if values else ""
 
 
 def _missing(world: World, environment: str, found: tuple[HostScope, HostRow]) -> Sequence[Change]:

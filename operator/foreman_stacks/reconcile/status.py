@@ -81,6 +81,7 @@ def _role(role: api.RoleStatus) -> RoleProgress:
         creating=Creating(indices(creating.indices), creating.since) if creating else None,
         built=indices(role.built),
         configured=indices(role.configured),
+        values=role.values,
     )
 
 
@@ -167,6 +168,7 @@ def _role_status(name: str, role: RoleProgress, desired: int) -> api.RoleStatus:
         else None,
         built=ranges(role.built),
         configured=ranges(role.configured),
+        values=role.values,
         leader=min(role.created, default=None),
     )
 

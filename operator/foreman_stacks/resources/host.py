@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
@@ -36,7 +36,7 @@ from foreman_stacks.resources.groups import (
     unchanged,
 )
 from foreman_stacks.resources.hostgroup_parameter import NOT_RESERVED
-from foreman_stacks.resources.parameter_override import WantedOverride, changes_of, new_values
+from foreman_stacks.resources.parameter_override import WantedOverride, changes_of, new_values, unread_keys
 
 
 class HostParameter(Written):
@@ -177,6 +177,11 @@ def remaining(host: HostScope, row: HostRow, environment: str, seen: Snapshot) -
         )
     found += filter(None, (_parameter(row, bound, seen) for bound in host.parameters))
     return found
+
+
+def unread_values(hosts: Mapping[str, HostScope], environment: str, seen: Snapshot) -> list[Query[Any]]:
+    """What tells most of the class parameters' values of these hosts, by name, that have not been read."""
+    return unread_keys([entry for fqdn, host in hosts.items() for entry in overrides_of(host, fqdn)], environment, seen)
 
 
 def _parameter(row: HostRow, bound: Bound, seen: Snapshot) -> Change | None:

@@ -15,6 +15,7 @@ from foreman_stacks.foreman.port import (
     ClassKeys,
     HostgroupNamed,
     OverrideOf,
+    OverridesOf,
     OverrideValue,
     Query,
     Snapshot,
@@ -119,10 +120,18 @@ def values_of(group: WantedGroup) -> list[WantedOverride]:
 
 
 def changes_of(wanted: Sequence[WantedOverride], environment: str, seen: Snapshot) -> list[Change]:
-    """What has to change for these values."""
+    """What has to change for these values. All values of a key serve, where they have been read."""
     pairs = keyed_values(wanted, environment, seen)
-    seen.need([OverrideOf(key.id, entry.match) for key, entry in pairs])
+    seen.need([OverrideOf(key.id, entry.match) for key, entry in pairs if OverridesOf(key.id) not in seen])
     return [change for key, entry in pairs if (change := _change(key, entry, seen)) is not None]
+
+
+def unread_keys(wanted: Sequence[WantedOverride], environment: str, seen: Snapshot) -> list[Query[Any]]:
+    """The keys of which some value has not been read: with many hosts one list for each key is less than a search for each."""
+    pairs = keyed_values(wanted, environment, seen)
+    return list(
+        dict.fromkeys(OverridesOf(key.id) for key, entry in pairs if OverrideOf(key.id, entry.match) not in seen)
+    )
 
 
 def keyed_values(
@@ -156,8 +165,16 @@ def _place(entry: WantedOverride) -> str:
     return f"{entry.puppet_class}::{entry.bound.name} {entry.match}"
 
 
+def _now(key: ClassKey, entry: WantedOverride, seen: Snapshot) -> OverrideValue | None:
+    query, all_ = OverrideOf(key.id, entry.match), OverridesOf(key.id)
+    if query in seen or all_ not in seen:
+        return seen[query]
+    values = seen[all_]
+    return OverrideValue(entry.match, values[entry.match]) if entry.match in values else None
+
+
 def _change(key: ClassKey, entry: WantedOverride, seen: Snapshot) -> Change | None:
-    now, bound, place = seen[OverrideOf(key.id, entry.match)], entry.bound, _place(entry)
+    now, bound, place = _now(key, entry, seen), entry.bound, _place(entry)
     if now is not None:
         hidden = now.value == MASK
         if seen.written(place) == bound.wire if hidden else alike(bound.type, bound.plain, now.value):
