@@ -152,7 +152,7 @@ def _check(files: Sequence[str]) -> int:
         print(problem, file=sys.stderr)
     if problems:
         return 1
-    print("sound:", ", ".join(counted(count, kind) for kind, count in sorted(found.items())))
+    print("OK:", ", ".join(counted(count, kind) for kind, count in sorted(found.items())))
     return 0
 
 

@@ -63,19 +63,20 @@ class Settings:
     poll_builds: float = 15.0
     """Between two polls while only builds are waited for."""
     server_probe: float = 60.0
-    """Between two looks at a Foreman server's version, plugins and permissions."""
+    """Between two probes of a Foreman server; while it is Ready, only every tenth looks at plugins and permissions too."""
     foreman_read_timeout: float = 30.0
     """How long a GET may take."""
     foreman_write_timeout: float = 300.0
     """A host's POST holds the request for its whole orchestration (Foreman 3.12, orchestration.rb)."""
     host_create_timeout: float = 300.0
-    """After this a hostgroup, host or job whose creation was not answered, and that is not there, is created again."""
+    """If a request to create a hostgroup, host or job got no reply and the object still does not exist after this time, it is
+    created again."""
     lookup_every: float = 2.0
-    """Between two looks for something whose creation was not answered, or whose proof has not come yet."""
+    """Between two looks for something whose create request got no reply, or that is not yet known to be done."""
     build_timeout: float = 7200.0
     """How long the installation of a host may take."""
     boot_timeout: float = 900.0
-    """A built host still reboots: for so long an unreachable one is asked again, at no cost of retries."""
+    """A built host still reboots: for this long an unreachable one is tried again without counting it as a retry."""
     boot_retry: float = 15.0
     """Between two such attempts."""
     retry_first: float = 30.0
@@ -94,7 +95,7 @@ class Settings:
     job_lost_after: float = 900.0
     """A job that is not even queued in a task after this is failed."""
     lockout: float = 300.0
-    """After a 401 Foreman is not asked for so long: 30 failures in 5 minutes lock our address out for everybody."""
+    """After a 401 Foreman is not asked for this long: 30 failures in 5 minutes lock out the operator's address for everybody."""
     audit_socket: str = ""
     """Path of a Unix socket to which every write is announced, before and after; each waits for the answering line."""
 

@@ -275,7 +275,7 @@ def test_preflight_tells_everything_at_once_and_nothing_is_half_made(stage: Stag
             "Stack spec.hostgroups[app].puppetClasses[no::such]: environment 'production' has no class 'no::such'",
             "override role_db::no_such: class 'role_db' has no parameter 'no_such' in 'production'",
             "override role_db::port: is shared on this server as integer, not string",
-            "override role_db::db_name: is shared on this server in the clear, and our value is a secret",
+            "override role_db::db_name: is stored unhidden on this server, but our value is a secret",
         ):
             (line,) = [line for line in message.splitlines() if line.startswith(start)]
             assert line.removeprefix(start).startswith("; "), "it says what to do"

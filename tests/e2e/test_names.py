@@ -90,7 +90,9 @@ def test_a_stranger_s_host_is_told_before_anything_is_made(stage: Stage) -> None
     ident = plant(stage.simulator, "hosts", name=f"zookeeper-zk-2.{DOMAIN}")
     small(stage)
     deploy(stage)
-    assert f"zookeeper-zk-2.{DOMAIN} is there already and not ours" in stage.stalled("NameConflict")
+    assert f"zookeeper-zk-2.{DOMAIN} already exists and was not created by this deployment" in stage.stalled(
+        "NameConflict"
+    )
     assert (stage.simulator.writes(), stage.status()["epoch"]) == (0, 0)
     stage.simulator.send("DELETE", f"/api/v2/hosts/{ident}")
     stage.ready()

@@ -98,7 +98,7 @@ def test_an_edited_stack_is_ignored(stage: Stage) -> None:
     until(lambda: stage.simulator.counters()["requests"]["GET /api/v2/hosts"] > looks + 2, what="some resyncs")
     status = stage.ready()
     assert status["summary"]["step"] == "3/3"
-    assert "only looked at whether its hosts are there" in stage.condition("Drifted")["message"]
+    assert "only whether its hosts exist is checked" in stage.condition("Drifted")["message"]
     small(stage, FIRST, {"name": "ring", "parameterUpdate": {"hostgroup": "no", "parameter": "no", "value": 1}})
     until(lambda: stage.condition("Ready", plural="stacks").get("reason") == "InvalidStack", what="the Stack is broken")
     deploy(stage, deletionPolicy="Retain", paused=True)  # a new generation, so that it is surely looked at

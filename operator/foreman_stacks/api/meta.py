@@ -17,6 +17,8 @@ CATEGORY = "foreman"
 
 ABANDON_ANNOTATION = f"{GROUP}/abandon"
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
+REQUEST = f"annotate the deployment with {RECONCILE_ANNOTATION}=<any new value>"
+"""How a person asks for another try, as messages say it."""
 FINALIZER = f"{GROUP}/operator"
 DEPLOYMENT_LABEL = f"{GROUP}/deployment"
 ROLE_LABEL = f"{GROUP}/role"

@@ -45,7 +45,7 @@ def explain(message: str, names: Collection[str]) -> tuple[str, str]:
         )
         return f"is no CEL: {found[3]} (line {found[1]}, column {found[2]})", mend
     if (found := _SELECT.search(message)) is not None:
-        return f"{_article(found[1])} has no fields", "take off what stands behind the last dot"
+        return f"{_article(found[1])} has no fields", "remove the part after the last dot"
     return _runtime(message)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
+from foreman_stacks.api.meta import REQUEST
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import Hostgroup, HostgroupNamed, HostNamed, HostsIn
 from foreman_stacks.model.outcome import Wait
@@ -18,7 +19,7 @@ from foreman_stacks.resources.groups import staging_title, title_of
 GONE = frozenset({"HostMissing", "HostUnseen", "HostIncomplete"})
 """Reasons of a failed host that a person may mend by having it made again."""
 FAILED = "its installation failed or its build token expired: build it again in Foreman"
-ENDLESS = "its installation does not end: see its console; build it again in Foreman"
+ENDLESS = "its installation did not finish within FOREMAN_STACKS_BUILD_TIMEOUT; check its console, then build it again in Foreman"
 
 
 def staging_of(world: World, scope: Scope, host: HostScope) -> Hostgroup:
@@ -29,7 +30,7 @@ def staging_of(world: World, scope: Scope, host: HostScope) -> Hostgroup:
 
 
 def missing(world: World, scope: Scope, draft: Draft) -> frozenset[str]:
-    """The roles of which a host that was created is not to be seen: nothing of them goes on."""
+    """The roles of which a host that was created cannot be seen: nothing of them goes on."""
     created = [host for host in scope.hosts if host.ref in draft.progress.created()]
     world.seen.need([HostNamed(world.fqdn(host)) for host in created])
     return frozenset(host.ref.role for host in created if not _there(world, host, draft))
@@ -41,7 +42,7 @@ def _there(world: World, host: HostScope, draft: Draft) -> bool:
         world.memory.missing.pop(name, None)
         return True
     if _patient(world, name):
-        draft.wait(Wait(Reason.PROVISIONING, f"{name} is not to be seen", after=world.settings.lookup_every))
+        draft.wait(Wait(Reason.PROVISIONING, f"{name} is not visible in Foreman", after=world.settings.lookup_every))
         return False
     _gone(draft, host, name)
     return False
@@ -49,7 +50,7 @@ def _there(world: World, host: HostScope, draft: Draft) -> bool:
 
 def _gone(draft: Draft, host: HostScope, name: str) -> None:
     draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
-    mend = "it is not made again unasked, since its machine may live: request a reconcile to have it made again"
+    mend = f"it is not recreated automatically: its VM may still exist; to recreate it, {REQUEST}"
     draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman", mend))
 
 
@@ -91,7 +92,7 @@ def _unseen(world: World, draft: Draft, host: HostScope, name: str) -> None:
     if name in world.memory.sighted:
         _gone(draft, host, name)
     else:
-        _fail(draft, host, name, "HostUnseen", "Foreman answered it as created and shows no such host")
+        _fail(draft, host, name, "HostUnseen", "Foreman answered that it was created, but shows no such host")
 
 
 def _overdue(world: World, name: str) -> bool:
@@ -126,7 +127,7 @@ def _complete(world: World, host: HostScope, draft: Draft) -> bool:
             host,
             name,
             "HostIncomplete",
-            f"Foreman made it without {lacks}: remove it there, then request a reconcile",
+            f"Foreman created it without {lacks}: remove it there, then {REQUEST}",
         )
         return False
     return True

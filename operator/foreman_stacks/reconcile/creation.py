@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from foreman_stacks.api.meta import REQUEST
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import HostDetail, HostNamed, HostRow, MarkedHosts, together
 from foreman_stacks.model.identity import HostRef
@@ -32,7 +33,7 @@ def again(world: World, draft: Draft) -> bool:
     for ref in gone:
         world.memory.missing.pop(names[ref], None)
         draft.progress = draft.progress.without(ref)
-        draft.wait(Wait(Reason.PROVISIONING, f"{names[ref]} is made again, as asked", after=0.0))
+        draft.wait(Wait(Reason.PROVISIONING, f"{names[ref]} is created again, as requested", after=0.0))
     return bool(gone)
 
 
@@ -132,7 +133,7 @@ def _refused(host: HostScope, fqdn: str, message: str, draft: Draft) -> None:
         draft.stall(Reason.NAME_CONFLICT, Problem(f"spec.roles[{host.ref.role}].hostname", what, mend))
         return
     draft.failures[host.ref] = FailedHost(fqdn, "CreateRefused", message)
-    mend = "mend the cause, then request a reconcile"
+    mend = f"fix the cause, then {REQUEST}"
     draft.stall(Reason.PROVISIONING_FAILED, Problem(fqdn, f"Foreman refused it: {message}", mend))
 
 
@@ -149,7 +150,7 @@ def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
             Reason.NAME_CONFLICT,
             Problem(
                 f"spec.roles[{host.ref.role}].hostname",
-                f"host {row.name} is there and not ours",
+                f"host {row.name} already exists and was not created by this deployment",
                 "choose another hostname, or remove that host",
             ),
         )

@@ -66,7 +66,9 @@ def judge(info: Server) -> Condition:
     if plugins and "view_plugins" not in lacking:  # permissions come with their plugin
         return bad(Reason.PLUGIN_MISSING, f"plugins are missing: {', '.join(plugins)}; install them in Foreman")
     if lacking:
-        return bad(Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(lacking)}; add them to its role")
+        return bad(
+            Reason.FORBIDDEN, f"the Foreman user lacks the permissions {', '.join(lacking)}; add them to its role"
+        )
     features = [name for name in FEATURES if name not in info.features]
     if features:
         return bad(
@@ -83,15 +85,16 @@ def failure(error: ForemanError) -> Condition:
         case ForemanUnauthorized():
             return bad(
                 Reason.UNAUTHORIZED,
-                "Foreman refuses our credentials; correct the Secret. It is not asked again "
-                "before that or 5 minutes, since failures lock our address out",
+                "Foreman refuses the credentials; correct the Secret. Until then it is asked only every "
+                "5 minutes, since failed logins lock out the operator's address",
             )
         case ForemanForbidden(permissions=permissions) if permissions:
             return bad(
-                Reason.FORBIDDEN, f"our user lacks the permissions {', '.join(permissions)}; add them to its role"
+                Reason.FORBIDDEN,
+                f"the Foreman user lacks the permissions {', '.join(permissions)}; add them to its role",
             )
         case ForemanForbidden():
-            return bad(Reason.FORBIDDEN, f"{error}; check the role of our user")
+            return bad(Reason.FORBIDDEN, f"{error}; check the role of the Foreman user")
         case ForemanNotFound() | ForemanUnreachable(status=200 | 301 | 302 | 303 | 307 | 308):
             return bad(Reason.NOT_FOREMAN, f"{error}; check spec.url: there is no Foreman API below it")
         case _:

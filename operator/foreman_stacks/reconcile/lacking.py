@@ -46,15 +46,15 @@ def _parents(world: World) -> Iterator[Problem]:
             yield Problem(
                 path,
                 f"there is no hostgroup {title!r} in Foreman that we can see",
-                "write its full title, or give our user view_hostgroups on it",
+                "write its full title, or give the Foreman user view_hostgroups on it",
             )
         elif not group.domain:
             yield Problem(path, f"hostgroup {title!r} has no domain", "give it one in Foreman: hosts need a full name")
         elif group.domain != group.domain.lower():
             yield Problem(
                 path,
-                f"domain {group.domain!r} of hostgroup {title!r} has capitals",
-                "write it small in Foreman: names of hosts are, and would not be found again",
+                f"domain {group.domain!r} of hostgroup {title!r} has upper-case letters",
+                "use lower case in Foreman: hosts would not be found again",
             )
     rows = [row for title in outer if (row := world.seen[HostgroupNamed(title)]) is not None]
     domains = sorted({row.domain for row in rows if row.domain})
@@ -79,7 +79,7 @@ def _taxonomies(world: World, scope: Scope) -> Iterator[Problem]:
             yield Problem(
                 f"spec.{field}",
                 f"there is no {field} {name!r} that we can see",
-                "correct the name, or make our user a member of it",
+                "correct the name, or make the Foreman user a member of it",
             )
 
 
@@ -111,7 +111,7 @@ def _source(world: World, of: tuple[str, str], source: ComputeSource) -> Iterato
         yield Problem(
             f"{path}.name",
             f"there is no compute resource {source.compute_resource!r} that we can see",
-            "correct the name, or give our user view_compute_resources",
+            "correct the name, or give the Foreman user view_compute_resources",
         )
         return
     if source.profile:
@@ -215,6 +215,6 @@ def _keys(world: World, asked: Mapping[tuple[str, str, str], tuple[ClassKeys, Bo
         elif found.override and bound.sensitive and not found.hidden:
             yield Problem(
                 path,
-                "is shared on this server in the clear, and our value is a secret",
+                "is stored unhidden on this server, but our value is a secret",
                 "have the parameter's values hidden in Foreman (Hidden Value of the smart class parameter)",
             )

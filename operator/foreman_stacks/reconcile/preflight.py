@@ -35,7 +35,7 @@ def _groups(world: World, scope: Scope) -> Iterator[Problem]:
         if row is not None and (row.mark is None or row.mark.identity != str(world.plan.identity)):
             yield Problem(
                 "metadata.name",
-                f"hostgroup {group.title!r} is there already and not ours",
+                f"hostgroup {group.title!r} already exists and was not created by this deployment",
                 "rename the deployment, or remove that hostgroup",
             )
 
@@ -52,7 +52,7 @@ def _names(world: World, scope: Scope) -> Iterator[Problem]:
         if world.seen[queries[host.ref]] is not None and world.fqdn(host) not in ours:
             yield Problem(
                 f"spec.roles[{host.ref.role}].hostname",
-                f"host {world.fqdn(host)} is there already and not ours",
+                f"host {world.fqdn(host)} already exists and was not created by this deployment",
                 "choose another hostname or deployment name, or remove that host",
             )
 

@@ -15,7 +15,7 @@ from foreman_stacks.foreman.port import (
     OverridesOf,
     together,
 )
-from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.identity import MARK_PARAMETER, HostRef
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
@@ -36,7 +36,7 @@ def watch_over(world: World) -> Draft:
             draft.drift = tuple(drift(world))
         else:
             draft.drift = tuple(_gone(world))
-            draft.drift_note = "its Stack or a value was edited since: it is only looked at whether its hosts are there"
+            draft.drift_note = "its Stack or a value was edited since: only whether its hosts exist is checked"
     return draft
 
 
@@ -114,7 +114,7 @@ def _groups(world: World) -> Iterator[str]:
             yield f"hostgroup {title}: is gone"
             continue
         if row.mark is None or row.mark.identity != str(world.plan.identity):
-            yield f"hostgroup {title}: has lost our mark"
+            yield f"hostgroup {title}: lacks parameter {MARK_PARAMETER} of this deployment"
         classes = {entry.name for entry in group.classes}
         for name in sorted(classes - row.all_classes):
             yield f"hostgroup {title}: lacks class {name}"

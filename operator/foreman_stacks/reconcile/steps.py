@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from foreman_stacks.api.meta import REQUEST
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import HostgroupNamed, Query, Unread
 from foreman_stacks.model.identity import HostRef
@@ -256,7 +257,7 @@ def _book(draft: Draft, advance: Advance, reason: Reason, *, begin: bool = True)
             after = 0.0 if advance.intends else wait.after
             draft.wait(replace(wait, message=f"step {before.name}: {wait.message}".rstrip(": "), after=after))
         case Failed() as failed:
-            mend = "see failedHosts; mend the cause, then request a reconcile"
+            mend = f"see failedHosts; fix the cause, then {REQUEST}"
             draft.stall(failed.reason, Problem(f"step {before.name}", failed.message, mend))
         case Done():
             pass

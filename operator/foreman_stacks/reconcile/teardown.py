@@ -182,7 +182,7 @@ def _remove_groups(groups: Sequence[Hostgroup], at: Moment, draft: Draft) -> Non
     stay = [group for group in groups if group.title in at.memory.refused or at.seen[HostsOf(group.id)]]
     kept = {group.id for group in stay} | {above for group in stay for above in group.ancestors}
     for group in stay:
-        why = at.memory.refused.get(group.title) or "it has hosts that are not ours"
+        why = at.memory.refused.get(group.title) or "it has hosts that this deployment did not create"
         draft.notes.append(f"hostgroup {group.title!r} stays: {why}")
     parents = {above for group in groups for above in group.ancestors}
     leaves = [group for group in groups if group.id not in parents | kept]

@@ -115,7 +115,7 @@ def _elsewhere(group: WantedGroup, row: port.Hostgroup, seen: Snapshot) -> Itera
     if row.environment not in {None, environment}:
         yield Problem(
             "spec.environment",
-            f"hostgroup {row.title!r} is there in Puppet environment {row.environment!r}, not {environment!r}",
+            f"hostgroup {row.title!r} exists in Puppet environment {row.environment!r}, not {environment!r}",
             f"name {row.environment!r}: hostgroups keep their environment",
         )
     places = (
@@ -127,7 +127,7 @@ def _elsewhere(group: WantedGroup, row: port.Hostgroup, seen: Snapshot) -> Itera
         if name is not None and seen[TaxonomyNamed(plural, name)] not in ids:
             yield Problem(
                 f"spec.{kind}",
-                f"hostgroup {row.title!r} is there and not in {kind} {name!r}",
+                f"hostgroup {row.title!r} exists and is not in {kind} {name!r}",
                 f"undo the edit: hostgroups keep their {kind}",
             )
 

@@ -43,7 +43,7 @@ def spoilt(document: dict[str, Any], **spec: Any) -> dict[str, Any]:
 def test_what_is_right_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
     assert main(["check", write("all.yaml", STACK, DEPLOYMENT, secret)]) == 0
-    assert capsys.readouterr() == ("sound: 1 Stack, 1 StackDeployment\n", "")
+    assert capsys.readouterr() == ("OK: 1 Stack, 1 StackDeployment\n", "")
 
 
 def test_all_examples_are_right() -> None:
@@ -118,7 +118,7 @@ def test_what_is_printed_is_what_is_installed(capsys: pytest.CaptureFixture[str]
 def test_hosts_are_nothing_to_check(capsys: pytest.CaptureFixture[str]) -> None:
     host = {"apiVersion": STACK["apiVersion"], "kind": "DeployedHost", "metadata": {"name": "zookeeper-zk-1"}}
     assert main(["check", write("all.yaml", STACK, host)]) == 0
-    assert capsys.readouterr() == ("sound: 1 Stack\n", "")
+    assert capsys.readouterr() == ("OK: 1 Stack\n", "")
     assert main(["check", write("hosts.yaml", host)]) == 1
     assert "hosts.yaml: has nothing to check" in capsys.readouterr().err
 

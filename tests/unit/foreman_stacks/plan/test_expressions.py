@@ -132,7 +132,7 @@ REFUSED: dict[str, tuple[str, ValueType | None, str]] = {
     "a field of a number": (
         "parameters.heap.x",
         None,
-        "an int has no fields; take off what stands behind the last dot",
+        "an int has no fields; remove the part after the last dot",
     ),
 }
 

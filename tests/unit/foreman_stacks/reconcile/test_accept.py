@@ -45,7 +45,9 @@ def test_every_problem_is_told_at_once_and_nothing_is_written() -> None:
         stranger = desk.lab.plant("hosts", name="ring-zk-1.lab.example.com")
         message = await settle(desk)
         assert desk.ready == "False/PreflightFailed"
-        assert "host ring-zk-1.lab.example.com is there already and not ours" in message, "a conflict is told with it"
+        assert "host ring-zk-1.lab.example.com already exists and was not created by this deployment" in message, (
+            "a conflict is told with it"
+        )
         for words in ("Nobody", "Nowhere", "3-Large", "debian-9", "no_such_class", "zookeeper::colour"):
             assert words in message, words
         assert desk.wrote == []
@@ -102,7 +104,7 @@ def test_parents_without_environment_of_other_domains_or_with_capitals() -> None
         message = await settle(desk, 3)
         assert "hostgroup 'Other' has no Puppet environment" in message
         assert "different domains: Loud.example.com, lab.example.com, other.example.com" in message
-        assert "'Loud.example.com' of hostgroup 'Loud' has capitals" in message
+        assert "'Loud.example.com' of hostgroup 'Loud' has upper-case letters" in message
         assert desk.wrote == []
 
     at_desk(story)
@@ -177,8 +179,8 @@ def test_a_hostgroup_or_host_of_others_is_a_conflict_and_stays_as_it_is(mark: st
         desk.lab.forget()
         message = await settle(desk, 3)
         assert desk.ready == "False/NameConflict"
-        assert f"hostgroup {ROOT!r} is there already and not ours" in message
-        assert "host ring-zk-2.lab.example.com is there already and not ours" in message
+        assert f"hostgroup {ROOT!r} already exists and was not created by this deployment" in message
+        assert "host ring-zk-2.lab.example.com already exists and was not created by this deployment" in message
         assert "ring-zk-1" not in message
         assert desk.wrote == []
 

@@ -59,7 +59,7 @@ def test_hostgroups_that_are_there_keep_their_environment_and_place(field: str) 
         await desk.until(lambda: "Stalled" in desk.conditions, passes=50)
         assert desk.ready == "False/ChangeNotSupported"
         (line,) = desk.message().splitlines()
-        assert line.startswith(f"spec.{field}: hostgroup '{ROOT}' is there ")
+        assert line.startswith(f"spec.{field}: hostgroup '{ROOT}' exists ")
         assert "'other'" in line
         assert desk.status["plan"] == plan
         desk.deployment(**own)
