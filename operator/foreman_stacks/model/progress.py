@@ -84,7 +84,7 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class FailedHost:
-    """A host that keeps the deployment from being Ready, and why."""
+    """A host that failed, and why; one that a step tolerates does not keep the deployment from being Ready."""
 
     name: str
     reason: str

@@ -73,7 +73,7 @@ class Memory:
     rebuffed: bool = False
     """Whether Foreman refused something in the last pass."""
     missing: dict[str, datetime] = field(default_factory=dict)
-    """Since when a host that was there is not to be seen."""
+    """Since when a host that was there cannot be seen."""
     sighted: set[str] = field(default_factory=set)
     """Hosts that a search has shown to this process."""
     building: dict[str, datetime] = field(default_factory=dict)
@@ -89,10 +89,10 @@ class Memory:
     """What the last look at values found: they are not looked at in every resync. None: this process has not looked."""
     projected: dict[HostRef, object] = field(default_factory=dict)
     """What was last written of each DeployedHost."""
+    shown: float = 0.0
+    """When DeployedHosts were last written, by the monotonic clock."""
     ours: set[HostRef] = field(default_factory=set)
     """Hosts whose DeployedHost was looked at before its first write: it is not another deployment's."""
-    shown: float = 0.0
-    """When that was, by the monotonic clock."""
 
     def snapshot(self, polled: Mapping[Query[Any], Any]) -> Snapshot:
         """What a pass starts with: what was kept, and what the poller has seen since."""

@@ -37,7 +37,7 @@ _STANDING = frozenset(
 
 @dataclass(frozen=True)
 class Findings:
-    """What one pass found out. `stack` and `server` are names; `ready` is said only by a settled plan."""
+    """What one pass found out. `stack` and `server` are names; Ready is said only of a `settled` one."""
 
     generation: int
     progress: Progress
