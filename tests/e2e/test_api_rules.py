@@ -217,7 +217,6 @@ def test_manifests_install_and_the_account_may_do_what_it_must_and_no_more(admin
 def may(account: Kubectl, where: str, verb: str, resource: str, right: rbac.Right) -> bool:
     resource, _, part = resource.partition("/")
     wish = {"verb": verb, "group": right.group, "resource": resource, "subresource": part, "namespace": where}
-    wish["name"] = right.names[0] if right.names else ""
     kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
     review = json.dumps({**kind, "spec": {"resourceAttributes": wish}})
     answer = account("create", "--validate=false", "-f", "-", "-o", "json", stdin=review)

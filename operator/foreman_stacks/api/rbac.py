@@ -1,4 +1,8 @@
-"""The operator's rights: exactly the calls that it makes, each with its reason, and no `*`."""
+"""The operator's rights, each with its reason, and no `*`.
+
+RBAC knows kinds and verbs: where the operator writes finalizers only, or reads a Secret only when it is named, the right
+is for all of it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from foreman_stacks.api.structural import Node
 
 NAMESPACE = "foreman-stacks-system"
 ACCOUNT = "foreman-stacks"
-KEY_SECRET = "foreman-stacks-key"  # noqa: S105 - the name of the Secret
 _API = "rbac.authorization.k8s.io"
 
 
@@ -23,13 +26,11 @@ class Right:
     group: str
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
-    names: tuple[str, ...] = ()
 
     @property
     def body(self) -> Node:
         """As RBAC wants it."""
-        names = {"resourceNames": list(self.names)} if self.names else {}
-        return {"apiGroups": [self.group], "resources": list(self.resources), **names, "verbs": list(self.verbs)}
+        return {"apiGroups": [self.group], "resources": list(self.resources), "verbs": list(self.verbs)}
 
 
 CLUSTER: tuple[Right, ...] = (
@@ -52,7 +53,9 @@ CLUSTER: tuple[Right, ...] = (
         ("patch",),
     ),
     Right(
-        "One object per host, for people to look at: made and changed by server-side apply, never watched.",
+        "One object per host, for people to look at: made and changed by server-side apply, never watched. "
+        "The operator deletes none: it is the apiserver's OwnerReferencesPermissionEnforcement, where that is on, that asks "
+        "for `delete` when an object gets another owner (a deployment that was made again).",
         GROUP,
         ("deployedhosts",),
         ("get", "list", "create", "patch", "delete"),
@@ -60,7 +63,7 @@ CLUSTER: tuple[Right, ...] = (
     Right("The tenants of a ForemanServer select namespaces by label.", "", ("namespaces",), ("get",)),
     Right(
         "Parameters read their values from Secrets and ConfigMaps of their own namespace (valueFrom), which may be any; "
-        "a ForemanServer's credentials are in the operator's. They are read by name, never listed.",
+        "a ForemanServer's credentials and the key of digests are in the operator's. They are read by name, never listed.",
         "",
         ("secrets", "configmaps"),
         ("get",),
@@ -70,7 +73,6 @@ CLUSTER: tuple[Right, ...] = (
 
 OWN: tuple[Right, ...] = (
     Right("The key of the digests of secret values is made once.", "", ("secrets",), ("create",)),
-    Right("The key is read at start.", "", ("secrets",), ("get",), (KEY_SECRET,)),
 )
 
 

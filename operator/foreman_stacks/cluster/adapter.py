@@ -119,13 +119,6 @@ class ClusterAdapter:
         path = f"{_path(key)}?fieldManager={FIELD_MANAGER}&force=true"
         await self._write("PATCH", path, ("apply", key), body, "application/apply-patch+yaml")
 
-    async def delete(self, key: Key) -> None:
-        """See the port."""
-        try:
-            await self._write("DELETE", _path(key), ("delete", key), None)
-        except ClusterNotFound:
-            return
-
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """See the port."""
         found = await self._find(f"/api/v1/namespaces/{namespace}/secrets/{name}", "secrets")

@@ -67,10 +67,6 @@ class Cluster(Protocol):
         """Server-side apply of an object that only we write (DeployedHost)."""
         ...
 
-    async def delete(self, key: Key) -> None:
-        """Delete an object of ours; gone already is well."""
-        ...
-
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """The data of a Secret."""
         ...

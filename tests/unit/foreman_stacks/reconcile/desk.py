@@ -113,10 +113,6 @@ class Kube:
         self._note("apply", key)
         self.objects[key] = _copied(dict(body))
 
-    async def delete(self, key: Key) -> None:
-        self._note("delete", key)
-        self.objects.pop(key, None)
-
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         return self.secrets.get((namespace, name))
 
