@@ -34,7 +34,6 @@ from .world import World
 
 CREATE = "POST /api/v2/hosts"
 COOKIE = "_session_id"
-IDLE = 3600.0  # a session ends after an hour (measured §1.13)
 LONGEST_QUERY = 10_240  # longer query strings are 400 (measured §1.3)
 MODULES = (
     infra, hostgroups, parameters, puppet, class_parameters, overrides, compute, host_build, hosts, reports, jobs, control,

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .replies import Row, error, message, truthy
+from .replies import Row, error, message
 from .search import Fields, ordered, select
 from .world import World
 
@@ -152,10 +152,6 @@ class Call:
         if key not in given and len(rows) == 1:
             return rows if key.endswith("s") else rows[0]
         return given.get(key)
-
-    def flag(self, name: str) -> bool:
-        """A boolean of the query string."""
-        return truthy(self.query.get(name))
 
 
 def _shape(name: str, query: dict[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,17 +24,16 @@ ROLE_LABEL = f"{GROUP}/role"
 
 
 class Metadata(BaseModel):
-    """The part of an object's metadata that we read; names as the apiserver wants them, which has not seen a file yet."""
+    """The part of an object's metadata that we read, or that files get wrong: the apiserver has not seen a file yet.
+
+    In annotations and labels YAML likes to read `true` and `1` as no text.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
     name: ObjectName
     namespace: str = ""
-    uid: str = ""
     generation: int = 0
-    resource_version: str = ""
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
     finalizers: tuple[str, ...] = ()

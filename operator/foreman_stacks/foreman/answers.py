@@ -118,7 +118,6 @@ class ComputeResource:
 
     id: int
     name: str
-    provider: str
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def host(row: Any) -> port.HostRow:
 
 def compute_resource(row: Any) -> port.ComputeResource:
     """A compute resource."""
-    return port.ComputeResource(id=row["id"], name=row["name"], provider=row.get("provider") or "")
+    return port.ComputeResource(id=row["id"], name=row["name"])
 
 
 def images(rows: Any, with_user_data: Any) -> tuple[port.Image, ...]:

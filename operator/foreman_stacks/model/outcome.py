@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.model.reasons import Reason
@@ -25,11 +24,10 @@ class Wait:
 
 @dataclass(frozen=True)
 class Failed:
-    """It went wrong for some hosts and will not be tried again unasked; `causes` says why, by host."""
+    """It went wrong for some hosts and will not be tried again unasked."""
 
     reason: Reason
     message: str
-    causes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

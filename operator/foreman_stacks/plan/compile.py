@@ -77,7 +77,6 @@ def _plan(template: Template, stack: Stack, deployment: StackDeployment, inputs:
     return Plan(
         identity=identity,
         hash="",
-        stack_digest=template.digest,
         config_digest="",
         groups=_placed(template.groups, spec, identity),
         roles=template.roles,

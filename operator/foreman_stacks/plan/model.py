@@ -116,7 +116,6 @@ class Template:
     `evaluated` are its values that Foreman would evaluate.
     """
 
-    digest: str
     groups: tuple[Group, ...] = ()
     roles: tuple[Role, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -129,15 +128,13 @@ class Template:
 class Plan:
     """A Stack compiled for one deployment.
 
-    `hash` tells plans apart (16 hex of everything that matters); `stack_digest` and `config_digest` say which side
-    changed, `key_id` whose digests they are. `parameters` has every parameter that has a value; `order` all steps, each
-    behind what it comes after. With values that Foreman would evaluate (`evaluated`, for preflight to tell) it must not
-    be carried out.
+    `hash` tells plans apart (16 hex of everything that matters), `config_digest` configurations, and `key_id` whose
+    digests they are. `parameters` has every parameter that has a value; `order` all steps, each behind what it comes
+    after. With values that Foreman would evaluate (`evaluated`, for preflight to tell) it must not be carried out.
     """
 
     identity: Identity
     hash: str
-    stack_digest: str
     config_digest: str
     groups: tuple[Group, ...]
     roles: tuple[Role, ...]

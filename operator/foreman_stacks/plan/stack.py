@@ -36,11 +36,11 @@ def compile_stack(stack: Stack) -> tuple[Template, tuple[Problem, ...]]:
 
     Values that Foreman would evaluate are told by the template, and do not keep a plan from being made of it.
     """
-    digest = stack_digest(stack)
+    digest = _digest(stack)
     if digest in _templates:
         _templates.move_to_end(digest)
         return _templates[digest]
-    template, problems = build(stack.spec, digest)
+    template, problems = build(stack.spec)
     found = [*_check(stack.spec), *problems, *check_order(stack.spec, template)]
     evaluated = (*_evaluated_defaults(stack.spec), *template.evaluated)
     result = replace(template, evaluated=evaluated), tuple(dict.fromkeys(found))
@@ -50,7 +50,7 @@ def compile_stack(stack: Stack) -> tuple[Template, tuple[Problem, ...]]:
     return result
 
 
-def stack_digest(stack: Stack) -> str:
+def _digest(stack: Stack) -> str:
     """What tells Stacks apart: 16 hex of the spec, without what equals a default."""
     written = stack.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return hashlib.sha256(canonical(written).encode()).hexdigest()[:16]

@@ -21,7 +21,7 @@ from foreman_stacks.resources.hostgroup import Hostgroup
 from foreman_stacks.resources.puppet_class import PuppetClass
 
 
-def build(spec: StackSpec, digest: str) -> tuple[Template, list[Problem]]:
+def build(spec: StackSpec) -> tuple[Template, list[Problem]]:
     """The Stack compiled as far as it can be, with the problems of its values."""
     names = Names(spec)
     builder = _Builder(spec, names, list(names.problems))
@@ -29,7 +29,6 @@ def build(spec: StackSpec, digest: str) -> tuple[Template, list[Problem]]:
     steps = tuple(builder.step(step, tuple(after[step.name])) for step in spec.steps)
     loop = graph.cycle(after)
     template = Template(
-        digest=digest,
         groups=tuple(builder.group(group) for group in _parents_first(spec.hostgroups)),
         roles=tuple(builder.role(role) for role in spec.roles),
         steps=steps,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from foreman_stacks.foreman import port
-from foreman_stacks.foreman.port import Change, Query, Snapshot
+from foreman_stacks.foreman.port import Change, Query
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.values import canonical
 from foreman_stacks.plan.model import Plan
@@ -93,10 +93,6 @@ class Memory:
     """When DeployedHosts were last written, by the monotonic clock."""
     ours: set[HostRef] = field(default_factory=set)
     """Hosts whose DeployedHost was looked at before its first write: it is not another deployment's."""
-
-    def snapshot(self, polled: Mapping[Query[Any], Any]) -> Snapshot:
-        """What a pass starts with: what was kept, and what the poller has seen since."""
-        return Snapshot({**polled, **self.kept})
 
     def learn(self, answers: Mapping[Query[Any], Any]) -> None:
         """Keep what stays true."""

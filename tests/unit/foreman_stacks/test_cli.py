@@ -74,6 +74,17 @@ def test_every_problem_of_every_file_is_a_line_with_place_what_and_mend(capsys: 
     ]
 
 
+@pytest.mark.parametrize("field", ["annotations", "labels"])
+def test_what_yaml_reads_as_no_text_is_told_before_the_apiserver_refuses_it(
+    capsys: pytest.CaptureFixture[str], field: str
+) -> None:
+    stack = spoilt(STACK)
+    stack["metadata"][field] = {"stacks.theforeman.org/abandon": True}
+    assert main(["check", write("f.yaml", stack)]) == 1
+    place = f"f.yaml: Stack/zookeeper metadata.{field}.stacks.theforeman.org/abandon: "
+    assert capsys.readouterr().err.startswith(f"{place}is of another type; write text")
+
+
 def test_standard_input_is_a_file_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(yaml.safe_dump_all([DEPLOYMENT, STACK])))
     assert main(["check", "-"]) == 0
