@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foreman_stacks.api.crds import RESOURCES, object_schema
-from foreman_stacks.api.meta import API_VERSION
+from foreman_stacks.cluster.port import API_VERSION
 
 GONE = object()
 """In a change: the field is taken out."""

@@ -12,8 +12,9 @@ import yaml
 from control_plane import serviceaccount_kubeconfig
 from foreman_stacks.api import rbac
 from foreman_stacks.api.crds import RESOURCES, Resource, definition, object_schema
-from foreman_stacks.api.meta import API_VERSION, GROUP, body
+from foreman_stacks.api.meta import body
 from foreman_stacks.api.parse import PARSERS, parse_stack
+from foreman_stacks.cluster.port import API_VERSION, GROUP
 from foreman_stacks.errors import InvalidSpec
 from tests.api_cases import BASES, BROKEN, MISSHAPEN, NAME_RULE, ONE_OF, SOUND, Case
 from tests.e2e.conftest import ROOT, Kubectl

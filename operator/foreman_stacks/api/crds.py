@@ -10,10 +10,11 @@ from pydantic import BaseModel
 
 from foreman_stacks.api.deployedhost import DeployedHost
 from foreman_stacks.api.foremanserver import ForemanServer
-from foreman_stacks.api.meta import CATEGORY, GROUP, VERSION, Kind
+from foreman_stacks.api.meta import CATEGORY, Kind
 from foreman_stacks.api.stack import Stack
 from foreman_stacks.api.stackdeployment import StackDeployment
 from foreman_stacks.api.structural import Node, structural
+from foreman_stacks.cluster.port import GROUP, VERSION
 
 _READY = '.status.conditions[?(@.type=="Ready")]'
 

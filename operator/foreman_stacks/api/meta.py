@@ -1,4 +1,4 @@
-"""What all kinds share: group and version, metadata, conditions."""
+"""What all kinds share: metadata, conditions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from foreman_stacks.cluster.port import API_VERSION, GROUP
 from foreman_stacks.model.schema import ObjectName, Reported, Ruled, Timestamp, keyed
 
-GROUP = "stacks.theforeman.org"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
 CATEGORY = "foreman"
 
 ABANDON_ANNOTATION = f"{GROUP}/abandon"

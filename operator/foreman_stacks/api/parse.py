@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from foreman_stacks.api.foremanserver import ForemanServer
-from foreman_stacks.api.meta import API_VERSION, Kind
+from foreman_stacks.api.meta import Kind
 from foreman_stacks.api.stack import Stack
 from foreman_stacks.api.stackdeployment import StackDeployment
+from foreman_stacks.cluster.port import API_VERSION
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.schema import PATTERN_WORDS, Fault
 

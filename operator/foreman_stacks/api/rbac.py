@@ -10,8 +10,8 @@ import textwrap
 from dataclasses import dataclass
 
 from foreman_stacks.api.crds import RESOURCES, to_yaml
-from foreman_stacks.api.meta import GROUP
 from foreman_stacks.api.structural import Node
+from foreman_stacks.cluster.port import GROUP
 
 NAMESPACE = "foreman-stacks-system"
 ACCOUNT = "foreman-stacks"

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from foreman_stacks.api.crds import RESOURCES, Resource, object_schema
-from foreman_stacks.api.meta import GROUP, VERSION
 from foreman_stacks.api.structural import Node
+from foreman_stacks.cluster.port import GROUP, VERSION
 from foreman_stacks.model.schema import PATTERN_WORDS
 
 _HEAD = f"""# API reference

@@ -15,12 +15,12 @@ from urllib.request import getproxies_environment
 import aiohttp
 from kubernetes.aio import client, config
 
-from foreman_stacks.cluster.port import CLUSTER_SCOPED, Event, Key, Object, Plural
+from foreman_stacks.cluster.port import API_VERSION, CLUSTER_SCOPED, GROUP, Event, Key, Object, Plural
 from foreman_stacks.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterNotFound, ClusterUnavailable
 from foreman_stacks.metrics import Metrics
 from foreman_stacks.model.journal import Entry, Journal
 
-GROUP_VERSION = "/apis/stacks.theforeman.org/v1alpha1"
+ROOT = f"/apis/{API_VERSION}"
 FIELD_MANAGER = "foreman-stacks"
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30)
 PAGE = 500
@@ -65,7 +65,7 @@ class ClusterAdapter:
 
     async def served(self) -> frozenset[str]:
         """See the port."""
-        found = await self._find(GROUP_VERSION, "discovery")
+        found = await self._find(ROOT, "discovery")
         return frozenset(entry["name"] for entry in (found or {}).get("resources", ()))
 
     async def get(self, key: Key) -> Object | None:
@@ -76,11 +76,11 @@ class ClusterAdapter:
         """See the port."""
         within = f"/namespaces/{namespace}" if namespace else ""
         wanted = {"labelSelector": selector} if selector else {}
-        return [item async for item in self._pages(f"{GROUP_VERSION}{within}/{plural}", plural, wanted)]
+        return [item async for item in self._pages(f"{ROOT}{within}/{plural}", plural, wanted)]
 
     async def versions(self, plural: Plural) -> Mapping[Key, str]:
         """See the port."""
-        items = self._pages(f"{GROUP_VERSION}/{plural}", plural, {}, METADATA)
+        items = self._pages(f"{ROOT}/{plural}", plural, {}, METADATA)
         return {_key(item, plural): item["metadata"]["resourceVersion"] async for item in items}
 
     async def _pages(
@@ -164,7 +164,7 @@ class ClusterAdapter:
             "note": event.message[:1024],
             "action": "Reconcile",
             "eventTime": now,
-            "reportingController": "stacks.theforeman.org/operator",
+            "reportingController": f"{GROUP}/operator",
             "reportingInstance": os.environ.get("HOSTNAME", "foreman-stacks")[:128],
             "regarding": {
                 "apiVersion": about["apiVersion"],
@@ -245,4 +245,4 @@ def _key(seen: Object, plural: Plural) -> Key:
 
 def _path(key: Key) -> str:
     within = f"/namespaces/{key.namespace}" if key.namespace else ""
-    return f"{GROUP_VERSION}{within}/{key.plural}/{quote(key.name, safe='')}"
+    return f"{ROOT}{within}/{key.plural}/{quote(key.name, safe='')}"

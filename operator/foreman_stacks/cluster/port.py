@@ -9,6 +9,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 Object: TypeAlias = Mapping[str, Any]
 """An object as the apiserver gives it."""
 
+GROUP = "stacks.theforeman.org"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
 Plural = Literal["stacks", "stackdeployments", "foremanservers", "deployedhosts"]
 WATCHED: tuple[Plural, ...] = ("foremanservers", "stacks", "stackdeployments")
 """The kinds whose objects are causes of work."""

@@ -29,9 +29,6 @@ sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: "ther
 # httpcore asks for it at every lock, to learn that asyncio runs; searching for what is not installed was 7 % of all time.
 
 MAX_PORT = 65_535
-READ_TIMEOUT = 30.0
-WRITE_TIMEOUT = 300.0
-"""Seconds. A host's POST holds the request for its whole orchestration (Foreman 3.12, orchestration.rb)."""
 
 _HEADERS = {"Accept": "application/json", "Accept-Language": "en", "Content-Type": "application/json"}
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -45,7 +42,7 @@ class ForemanClient:
     """One Foreman server and one user. After a 401 nothing is sent for `lockout` seconds, whoever asks.
 
     `ca` are the only certificates to trust; without it, those of the system. Raises ValueError for a URL or certificates
-    that cannot be used. `patience` is for reads and for writes.
+    that cannot be used. `patience` is for reads and for writes, in seconds.
     """
 
     def __init__(
@@ -57,7 +54,7 @@ class ForemanClient:
         requests: int,
         lockout: float,
         metrics: Metrics,
-        patience: tuple[float, float] = (READ_TIMEOUT, WRITE_TIMEOUT),
+        patience: tuple[float, float],
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(

@@ -8,8 +8,7 @@ from typing import Any
 
 import kopf
 
-from foreman_stacks.api.meta import GROUP, VERSION
-from foreman_stacks.cluster.port import CLUSTER_SCOPED, WATCHED, Key, Plural
+from foreman_stacks.cluster.port import CLUSTER_SCOPED, GROUP, VERSION, WATCHED, Key, Plural
 from foreman_stacks.engine.engine import Engine
 
 Login = Callable[[kopf.OperatorSettings], kopf.ConnectionInfo]

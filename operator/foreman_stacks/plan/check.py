@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foreman_stacks.api.deployedhost import DeployedHost
-from foreman_stacks.api.meta import GROUP
 from foreman_stacks.api.parse import PARSERS, parse_deployment, parse_stack
 from foreman_stacks.api.stack import Stack
 from foreman_stacks.api.stackdeployment import StackDeployment
+from foreman_stacks.cluster.port import GROUP
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.plan.compile import compile_plan

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeAlias
 
-from foreman_stacks.api.meta import API_VERSION, DEPLOYMENT_LABEL, ROLE_LABEL
-from foreman_stacks.cluster.port import Cluster, Key, Object
+from foreman_stacks.api.meta import DEPLOYMENT_LABEL, ROLE_LABEL
+from foreman_stacks.cluster.port import API_VERSION, Cluster, Key, Object
 from foreman_stacks.foreman.port import Foreman, HostNamed
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.plan.model import PlannedHost

@@ -71,7 +71,9 @@ async def _started(user: str, password: str, provisioning: int, seed: int) -> As
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    client = ForemanClient(url, (user, password), ca=None, requests=8, lockout=300, metrics=Metrics())
+    client = ForemanClient(
+        url, (user, password), ca=None, requests=8, lockout=300, metrics=Metrics(), patience=(30, 300)
+    )
     entries: list[Entry] = []
 
     async def note(entry: Entry) -> None:

@@ -64,7 +64,9 @@ async def _talk(directory: Path) -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    client = ForemanClient(url, ("admin", PASSWORD), ca=None, requests=2, lockout=1.0, metrics=Metrics())
+    client = ForemanClient(
+        url, ("admin", PASSWORD), ca=None, requests=2, lockout=1.0, metrics=Metrics(), patience=(30, 30)
+    )
     cluster = ClusterAdapter(await connect(str(_kubeconfig(directory, url))), _journal, Metrics())
     try:
         for _ in range(2):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foreman_stacks.api.meta import API_VERSION
 from foreman_stacks.api.parse import MAX_PROBLEMS, PARSERS, parse_deployment, parse_server, parse_stack
+from foreman_stacks.cluster.port import API_VERSION
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.schema import MAX_VALUE
 from tests.api_cases import BASES, Case

@@ -31,7 +31,7 @@ DENIED = {
 
 
 def client(answer: Answer, url: str = "https://foreman.example.com/", **options: Any) -> ForemanClient:
-    given = {"ca": None, "requests": 4, "lockout": 300.0, "metrics": Metrics()} | options
+    given = {"ca": None, "requests": 4, "lockout": 300.0, "metrics": Metrics(), "patience": (30, 30)} | options
     return ForemanClient(url, ("svc", "pw"), transport=httpx.MockTransport(answer), **given)
 
 
@@ -279,4 +279,4 @@ def test_a_closed_client_says_that_nothing_was_sent() -> None:
 )
 def test_an_unusable_url_or_bundle_is_named(url: str, ca: str | None, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        ForemanClient(url, ("u", "p"), ca=ca, requests=1, lockout=1, metrics=Metrics())
+        ForemanClient(url, ("u", "p"), ca=ca, requests=1, lockout=1, metrics=Metrics(), patience=(1, 1))

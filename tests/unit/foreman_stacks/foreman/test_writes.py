@@ -108,6 +108,7 @@ def adapter(
         requests=requests,
         lockout=1,
         metrics=Metrics(),
+        patience=(30, 30),
         transport=httpx.MockTransport(answer),
     )
     return ForemanAdapter(client, note, provisioning)
