@@ -92,8 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "rbac",
         help="print the operator's account and rights",
-        description="Print the operator's ServiceAccount, roles and bindings as YAML: foreman-stacks rbac | kubectl apply "
-        "-f - (its namespace must be there; kubectl apply -k manifests installs everything)",
+        description="Print the operator's ServiceAccount, roles and bindings, and roles for users, as YAML: "
+        "foreman-stacks rbac | kubectl apply -f - (its namespace must be there; kubectl apply -k manifests installs everything)",
     )
     check = commands.add_parser(
         "check", help="check Stacks and deployments offline", description=CHECK, epilog=CHECK_END, formatter_class=raw

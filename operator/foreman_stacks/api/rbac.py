@@ -1,13 +1,15 @@
-"""The operator's rights, each with its reason, and no `*`.
+"""The operator's rights, and roles for users: each right with its reason, and no `*`.
 
 RBAC knows kinds and verbs: where the operator writes finalizers only, or reads a Secret only when it is named, the right
-is for all of it.
+is for all of it. The users' rights come into the roles `view`, `edit` and `admin` that every cluster has.
 """
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from foreman_stacks.api.crds import RESOURCES, to_yaml
 from foreman_stacks.api.structural import Node
@@ -15,6 +17,7 @@ from foreman_stacks.cluster.port import GROUP
 
 NAMESPACE = "foreman-stacks-system"
 ACCOUNT = "foreman-stacks"
+READ = ("get", "list", "watch")
 _API = "rbac.authorization.k8s.io"
 
 
@@ -38,7 +41,7 @@ CLUSTER: tuple[Right, ...] = (
         "What users wrote is watched, and read again before each pass that writes.",
         GROUP,
         ("stacks", "stackdeployments", "foremanservers"),
-        ("get", "list", "watch"),
+        READ,
     ),
     Right(
         "Findings and progress are written to the status, never to the spec.",
@@ -75,9 +78,32 @@ OWN: tuple[Right, ...] = (
     Right("The key of the digests of secret values is made once.", "", ("secrets",), ("create",)),
 )
 
+_SEEN = Right(
+    "What is deployed in a namespace; ForemanServers concern the whole cluster, and administrators alone.",
+    GROUP,
+    ("stacks", "stackdeployments", "deployedhosts"),
+    READ,
+)
+
+USERS: dict[str, tuple[Right, ...]] = {
+    "view": (_SEEN,),
+    "edit": (
+        _SEEN,
+        Right(
+            "What users write; status and DeployedHosts are written by the operator alone.",
+            GROUP,
+            ("stacks", "stackdeployments"),
+            ("create", "update", "patch", "delete"),
+        ),
+    ),
+}
+"""Rights in the namespaces of users, by the last word of the role's name. The operator has none of them by these."""
+_INTO = {"view": ("view",), "edit": ("edit", "admin")}
+"""The cluster's own roles that take a role of ours in."""
+
 
 def documents() -> list[Node]:
-    """ServiceAccount, roles and bindings."""
+    """ServiceAccount, roles and bindings; then the roles for users, bound to nobody."""
     subjects = [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]
     here: Node = {"name": ACCOUNT, "namespace": NAMESPACE, "labels": _labels()}
     everywhere: Node = {"name": ACCOUNT, "labels": _labels()}
@@ -87,6 +113,7 @@ def documents() -> list[Node]:
         _object("ClusterRoleBinding", everywhere, roleRef=_role("ClusterRole"), subjects=subjects),
         _object("Role", here, rules=[right.body for right in OWN]),
         _object("RoleBinding", here, roleRef=_role("Role"), subjects=subjects),
+        *(_for_users(name, rights) for name, rights in USERS.items()),
     ]
 
 
@@ -94,12 +121,18 @@ def render() -> str:
     """The rights as one stream of YAML, each rule under its reason."""
     text = "---\n".join(to_yaml(document) for document in documents())
     lines: list[str] = []
-    reasons = iter([*CLUSTER, *OWN])
+    reasons = iter([*CLUSTER, *OWN, *chain.from_iterable(USERS.values())])
     for line in text.splitlines():
         if line.startswith("  - apiGroups:"):
             lines.extend(textwrap.wrap(next(reasons).why, 110, initial_indent="  # ", subsequent_indent="  # "))
         lines.append(line)
     return "\n".join(lines) + "\n"
+
+
+def _for_users(name: str, rights: Sequence[Right]) -> Node:
+    into = {f"{_API}/aggregate-to-{role}": "true" for role in _INTO[name]}
+    meta = {"name": f"{ACCOUNT}-{name}", "labels": {**_labels(), **into}}
+    return _object("ClusterRole", meta, rules=[right.body for right in rights])
 
 
 def _object(kind: str, metadata: Node, **content: object) -> Node:

@@ -1,5 +1,6 @@
 """What `kubectl apply -k manifests` installs: few rights, a restricted Pod, and sound examples."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ def load(path: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((ROOT / path).read_text()))
 
 
+RIGHTS = (*rbac.CLUSTER, *rbac.OWN, *chain.from_iterable(rbac.USERS.values()))
+
+
 def test_no_right_is_for_everything() -> None:
-    for right in (*rbac.CLUSTER, *rbac.OWN):
+    for right in RIGHTS:
         assert "*" not in (right.group, *right.resources, *right.verbs)
         assert right.why
 
@@ -29,15 +33,46 @@ def test_specs_are_never_written() -> None:
 
 
 def test_secrets_are_never_listed() -> None:
-    for right in (*rbac.CLUSTER, *rbac.OWN):
+    for right in RIGHTS:
         if "secrets" in right.resources:
             assert not {"list", "watch", "delete", "update", "patch"} & set(right.verbs)
+
+
+def test_users_may_what_their_roles_in_every_cluster_say_and_nothing_with_status_or_servers() -> None:
+    roles = {document["metadata"]["name"]: document for document in load("manifests/rbac.yaml")}
+    read, write = ["get", "list", "watch"], ["create", "update", "patch", "delete"]
+    seen = {"stacks": read, "stackdeployments": read, "deployedhosts": read}
+    written = {"stacks": read + write, "stackdeployments": read + write, "deployedhosts": read}
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    for name, wanted, into in (("view", seen, ["view"]), ("edit", written, ["edit", "admin"])):
+        ours = roles[f"foreman-stacks-{name}"]
+        found: dict[str, list[str]] = {}
+        for rule in ours["rules"]:
+            assert rule["apiGroups"] == ["stacks.theforeman.org"]
+            for resource in rule["resources"]:
+                found.setdefault(resource, []).extend(rule["verbs"])
+        assert found == wanted
+        labels = ours["metadata"]["labels"].items()
+        assert [label for label, value in labels if label.startswith(prefix) and value == "true"] == [
+            prefix + role for role in into
+        ]
+
+
+def test_the_operator_is_bound_to_its_own_roles_alone() -> None:
+    bindings = [document for document in load("manifests/rbac.yaml") if "roleRef" in document]
+    assert [(binding["roleRef"]["kind"], binding["roleRef"]["name"]) for binding in bindings] == [
+        ("ClusterRole", "foreman-stacks"),
+        ("Role", "foreman-stacks"),
+    ]
+    own = next(document for document in load("manifests/rbac.yaml") if document["kind"] == "ClusterRole")
+    assert own["metadata"]["name"] == "foreman-stacks"
+    assert not [label for label in own["metadata"]["labels"] if "aggregate-to" in label]
 
 
 def test_each_reason_stands_above_its_rule() -> None:
     text = rbac.render()
     assert [document["kind"] for document in yaml.safe_load_all(text)] == [d["kind"] for d in rbac.documents()]
-    assert text.count("- apiGroups:") == len([*rbac.CLUSTER, *rbac.OWN])
+    assert text.count("- apiGroups:") == len(RIGHTS)
 
 
 def test_the_pod_is_restricted() -> None:
