@@ -30,7 +30,7 @@ SYSTEM = "foreman-stacks-system"
 GROUP = "/apis/stacks.theforeman.org/v1alpha1"
 SPEED = 200
 GRACE = 30.0
-"""Seconds from SIGTERM to SIGKILL that Kubernetes gives a Pod which asks for no other (terminationGracePeriodSeconds)."""
+"""Seconds from SIGTERM to SIGKILL: terminationGracePeriodSeconds in manifests/deployment.yaml."""
 SETTINGS = {
     "NAMESPACE": SYSTEM,
     "HTTP_HOST": "127.0.0.1",

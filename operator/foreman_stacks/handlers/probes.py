@@ -10,6 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from foreman_stacks.metrics import Metrics
 
+ENDING = 5.0
+"""Seconds that an answer has to be read to its end when the process ends."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +32,7 @@ async def serve(
 
     app = web.Application()
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", expose)])
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=ENDING)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     _log.info("/livez, /readyz and /metrics on port %d", runner.addresses[0][1])

@@ -9,6 +9,7 @@ import yaml
 
 from foreman_stacks.api import rbac
 from foreman_stacks.api.parse import PARSERS
+from foreman_stacks.handlers import informer, probes
 
 ROOT = Path(__file__).parents[4]
 EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
@@ -92,6 +93,13 @@ def test_the_pod_is_restricted() -> None:
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     assert namespace["metadata"]["name"] == rbac.NAMESPACE == deployment["metadata"]["namespace"]
     assert pod["serviceAccountName"] == rbac.ACCOUNT
+
+
+def test_the_pod_has_the_time_that_the_operator_takes_for_its_end_and_gets_no_variables_of_others() -> None:
+    (deployment,) = load("manifests/deployment.yaml")
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] >= informer.ENDING + probes.ENDING + 5
+    assert pod["enableServiceLinks"] is False
 
 
 def test_the_kubelet_asks_where_the_operator_answers() -> None:
