@@ -1,17 +1,19 @@
-"""Prometheus metrics. Labels are kinds, verbs, codes and servers: never names of objects, never values."""
+"""Prometheus metrics. Labels are kinds, verbs, codes and results: never names of objects or servers, never values."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 LAGS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics:
-    """All metrics of one operator process, in a registry of their own."""
+    """All metrics of one operator process, its memory and Python included, in a registry of their own."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         self._foreman = Histogram(
             "foreman_stacks_foreman_request_seconds", "Requests to Foreman", ["method", "code"], registry=self.registry
         )
