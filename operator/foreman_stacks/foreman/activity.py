@@ -10,6 +10,7 @@ from typing import Any
 
 from foreman_stacks.foreman import parse, port
 from foreman_stacks.foreman.search import Answers, Lists, Reader, chunks, each, one_of, quoted
+from foreman_stacks.model.identity import Identity
 
 _SERVER_ERROR = 500
 
@@ -37,9 +38,14 @@ async def _host(lists: Lists, query: port.HostDetail) -> port.HostRow | None:
 
 
 async def _marked_hosts(lists: Lists, query: port.MarkedHosts) -> tuple[port.ThinHost, ...]:
-    created = f"params.foreman_stacks ~ {quoted(f'{query.identity.search}Created role=')}"
-    adopted = f"params.foreman_stacks ~ {quoted(f'{query.identity.search}Adopted role=')}"
-    return tuple(await lists.thin(f"{created} or {adopted}"))
+    return tuple(await lists.thin(_marked(query.identity)))
+
+
+def _marked(identity: Identity) -> str:
+    """What finds hosts by their own mark: a hostgroup's, which they inherit, has no `role=`."""
+    created = f"params.foreman_stacks ~ {quoted(f'{identity.search}Created role=')}"
+    adopted = f"params.foreman_stacks ~ {quoted(f'{identity.search}Adopted role=')}"
+    return f"{created} or {adopted}"
 
 
 _STATES = {
@@ -65,9 +71,14 @@ async def _hosts_of(lists: Lists, query: port.HostsOf) -> frozenset[str]:
     return frozenset(host.name for host in await lists.thin(f"hostgroup_id = {query.hostgroup_id}"))
 
 
-async def _with_environment(lists: Lists, query: port.HostsWithEnvironment | port.HostsInPlace) -> frozenset[str]:
+async def _with_environment(lists: Lists, query: port.HostsWithEnvironment) -> frozenset[str]:
     search = f"hostgroup_id = {query.hostgroup_id} and environment = {quoted(query.environment)}"
     return frozenset(host.name for host in await lists.thin(search))
+
+
+async def _in_place(lists: Lists, query: port.HostsInPlace) -> frozenset[str]:
+    search = f"hostgroup_id = {query.hostgroup_id} and environment = {quoted(query.environment)}"
+    return frozenset(host.name for host in await lists.thin(f"{search} and ({_marked(query.identity)})"))
 
 
 async def _enc(lists: Lists, query: port.EncOf) -> port.Enc:
@@ -150,7 +161,7 @@ READERS: Mapping[type, Reader] = {
     port.HostsIn: _hosts_in,
     port.HostsOf: each(_hosts_of),
     port.HostsWithEnvironment: each(_with_environment),
-    port.HostsInPlace: each(_with_environment),
+    port.HostsInPlace: each(_in_place),
     port.EncOf: each(_enc),
     port.JobWithToken: each(_job_with_token),
     port.JobCounts: _job_counts,

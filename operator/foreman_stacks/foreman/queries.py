@@ -193,10 +193,13 @@ class HostsWithEnvironment(Query[frozenset[str]]):
 
 @dataclass(frozen=True)
 class HostsInPlace(Query[frozenset[str]]):
-    """The same, asked anew each time: whether they still are there."""
+    """FQDNs of the hosts of a hostgroup that have this environment and an own mark of this identity: asked anew each time,
+    since people may have moved them, or taken them as their own.
+    """
 
     hostgroup_id: int
     environment: str
+    identity: Identity
 
 
 @dataclass(frozen=True)

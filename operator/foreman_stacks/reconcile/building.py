@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from foreman_stacks.api.meta import REQUEST
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import Hostgroup, HostgroupNamed, HostNamed, HostsIn
+from foreman_stacks.foreman.port import Hostgroup, HostgroupNamed, HostNamed, HostsIn, MarkedHosts
+from foreman_stacks.model.identity import MARK_PARAMETER, HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import FailedHost
 from foreman_stacks.model.reasons import Reason
@@ -52,6 +53,20 @@ def _gone(draft: Draft, host: HostScope, name: str) -> None:
     draft.failures[host.ref] = FailedHost(name, "HostMissing", "Foreman no longer shows it")
     mend = f"it is not recreated automatically: its VM may still exist; to recreate it, {REQUEST}"
     draft.stall(Reason.HOST_MISSING, Problem(name, "was created and is gone from Foreman", mend))
+
+
+def disowned(world: World, hosts: Iterable[HostScope]) -> dict[HostRef, Problem]:
+    """Those of these hosts that are there and no longer bear our mark: somebody has taken them, or made them anew."""
+    ours = {host.name for host in world.seen[MarkedHosts(world.plan.identity)]}
+    return {
+        host.ref: Problem(
+            name,
+            f"lacks the parameter {MARK_PARAMETER} of this deployment: it is not ours any more",
+            "put the parameter back as it was, or remove that host and have it made again",
+        )
+        for host in hosts
+        if (name := world.fqdn(host)) not in ours and world.row(host) is not None
+    }
 
 
 def build(world: World, scope: Scope, draft: Draft) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, HostgroupNamed, HostsInPlace, OverridesOf, together
+from foreman_stacks.model.identity import MARK_PARAMETER
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.model.values import Bound, alike
@@ -39,8 +40,8 @@ def verify(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> b
 
 
 def in_place(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> bool:
-    """Whether every host is in its hostgroup with its environment *now*: elsewhere it is given no class of ours, and
-    every run of it succeeds.
+    """Whether every host is in its hostgroup with its environment *now*, and still ours: elsewhere it is given no class of
+    ours, and every run of it succeeds.
     """
     groups = dict.fromkeys(host.group for host in scope.hosts if host.ref.role in roles)
     problems = [problem for found in together(partial(_outside, world, scope, roles), groups) for problem in found]
@@ -54,12 +55,13 @@ def _outside(world: World, scope: Scope, roles: frozenset[str], name: str) -> li
     group = world.seen[HostgroupNamed(title_of(scope, name))]
     assert group is not None, "hosts were placed in it"
     environment = environment_of(scope.chain(name)[-1].outer_parent, scope.environment, world.seen) or ""
-    there = world.seen[HostsInPlace(group.id, environment)]
+    there = world.seen[HostsInPlace(group.id, environment, world.plan.identity)]
     return [
         Problem(
             world.fqdn(host),
-            f"is not in hostgroup {group.title!r} with Puppet environment {environment!r}: it would be given no class",
-            "set both for this host in Foreman",
+            f"is not in hostgroup {group.title!r} with Puppet environment {environment!r}, or lacks the parameter "
+            f"{MARK_PARAMETER} of this deployment",
+            "set them for this host in Foreman: elsewhere it would be given no class, and without the parameter it is not ours",
         )
         for host in scope.hosts
         if host.group == name and host.ref.role in roles and world.fqdn(host) not in there

@@ -23,6 +23,7 @@ from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.model.values import Json, canonical
 from foreman_stacks.model.words import counted
+from foreman_stacks.reconcile.building import disowned
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import host as resource
 from foreman_stacks.resources.groups import environment_of, title_of
@@ -67,6 +68,10 @@ def _place(world: World, scope: Scope, draft: Draft, mine: Sequence[HostScope]) 
                     "set the environment of these hosts in Foreman",
                 ),
             )
+            return
+        strange = disowned(world, outside)
+        if strange:
+            draft.stall(Reason.NAME_CONFLICT, *strange.values())
             return
         rows = [row for host in outside if (row := world.row(host)) is not None]
         size = resource.MOVE_AT_ONCE

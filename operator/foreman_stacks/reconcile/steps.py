@@ -19,7 +19,7 @@ from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
 from foreman_stacks.plan.bind import step_digest
 from foreman_stacks.plan.model import Step
-from foreman_stacks.reconcile import enc, record
+from foreman_stacks.reconcile import building, enc, record
 from foreman_stacks.reconcile.ledger import TIMEOUT, Proxy, ends, under_way
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import root_title
@@ -42,9 +42,24 @@ def run_quiesce(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) 
     asked = loud(draft.progress) | frozenset(progress.run.hosts if progress.run else ())
     mine = [host for host in scope.hosts if host.ref.role in ripe or host.ref in asked]
     if mine:
-        targets = _targets(world, mine, dict.fromkeys(ripe | {host.ref.role for host in mine}, QUIET))
-        _book(draft, quiesce.advance(progress, targets, _context(world, draft, quiesce.NAME)), Reason.QUIESCING)
+        _quiesce(world, draft, progress, mine)
     return frozenset(draft.progress.step(quiesce.NAME).done)
+
+
+def _quiesce(world: World, draft: Draft, progress: StepProgress, hosts: Sequence[HostScope]) -> None:
+    """One look at the step. Before a job of hosts that it is new to, it is asked whether they are ours."""
+    targets = _targets(world, hosts, dict.fromkeys((host.ref.role for host in hosts), QUIET))
+    advance = quiesce.advance(progress, targets, _context(world, draft, quiesce.NAME))
+    if advance.intends and advance.progress.run is not None:
+        fresh = advance.progress.run.hosts.keys() - progress.retrying
+        strange = building.disowned(world, [host for host in hosts if host.ref in fresh])
+        if strange:
+            draft.stall(Reason.NAME_CONFLICT, *strange.values())
+            others = {host.ref.role for host in hosts} - {ref.role for ref in strange}
+            if others:
+                _quiesce(world, draft, progress, [host for host in hosts if host.ref.role in others])
+            return
+    _book(draft, advance, Reason.QUIESCING)
 
 
 def loud(progress: Progress) -> frozenset[HostRef]:

@@ -1,4 +1,4 @@
-"""Values that hosts have as their own follow what they refer to, before any step that needs them."""
+"""Hosts in their place: their own values follow what they refer to, and whoever is not ours any more is left alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from foreman_stacks.foreman.port import ClassKeys, HostDetail, OverridesOf
+from foreman_stacks.foreman.port import Change, ClassKeys, HostDetail, OverridesOf
+from foreman_stacks.model.identity import MARK_PARAMETER
 from tests.unit.foreman_stacks.lab import ENVIRONMENT
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
 from tests.unit.foreman_stacks.reconcile.desk import Desk, at_desk
@@ -102,5 +103,41 @@ def test_where_no_own_value_has_changed_another_process_reads_no_host_for_them()
         desk.lab.forget()
         await desk.until(lambda: desk.done("ring"))
         assert "GET /api/v2/hosts/:id" not in desk.lab.requests, desk.lab.requests
+
+    at_desk(story)
+
+
+async def to_the_brink(desk: Desk, when: str) -> None:
+    """Paused just before the first job, the move, or the first run."""
+    moments = {
+        "quiesce": lambda: desk.role("built") == {1, 2},
+        "move": lambda: "job" in (desk.step("Quiesce").get("run") or {}),
+        "run": lambda: desk.role("configured") == {1, 2},
+    }
+    await desk.until(moments[when])
+    desk.deployment(paused=True)
+    await desk.until(lambda: not any("run" in step for step in desk.status["steps"]) and desk.ready.endswith("Paused"))
+
+
+@pytest.mark.parametrize(
+    "when, refusal", [("quiesce", "NameConflict"), ("move", "NameConflict"), ("run", "PreflightFailed")]
+)
+def test_a_host_whose_mark_was_taken_off_is_left_alone_until_it_has_it_again(when: str, refusal: str) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await to_the_brink(desk, when)
+        (host,) = [row["id"] for row in desk.lab.rows("hosts") if row["name"].startswith("ring-zk-2.")]
+        (mark,) = [entry for entry in (await desk.lab.ask(HostDetail(host))).parameters if entry.name == MARK_PARAMETER]
+        address = (host, MARK_PARAMETER)
+        await desk.lab.foreman.write(Change("update", "host_parameter", "x", {"value": "of others"}, address))
+        desk.deployment()
+        desk.restart()
+        desk.lab.forget()
+        await desk.until(lambda: desk.ready == f"False/{refusal}")
+        assert "ring-zk-2.lab.example.com: " in desk.message()
+        assert MARK_PARAMETER in desk.message()
+        assert desk.wrote == []
+        await desk.lab.foreman.write(Change("update", "host_parameter", "x", {"value": mark.value}, address))
+        await desk.until(lambda: is_ready(desk))
 
     at_desk(story)
