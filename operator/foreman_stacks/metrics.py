@@ -1,10 +1,26 @@
-"""Prometheus metrics. Labels are kinds, verbs, codes and results: never names of objects or servers, never values."""
+"""Prometheus metrics. Labels are kinds, verbs, codes, results and origins: never names of objects or servers, never values."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 LAGS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+_ORIGIN: ContextVar[str] = ContextVar("origin", default="other")
+
+
+@contextmanager
+def polling() -> Iterator[None]:
+    """Requests to Foreman that begin in here count as the poller's: they are waiting, all others are work or probes."""
+    token = _ORIGIN.set("poller")
+    try:
+        yield
+    finally:
+        _ORIGIN.reset(token)
 
 
 class Metrics:
@@ -15,7 +31,10 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._foreman = Histogram(
-            "foreman_stacks_foreman_request_seconds", "Requests to Foreman", ["method", "code"], registry=self.registry
+            "foreman_stacks_foreman_request_seconds",
+            "Requests to Foreman",
+            ["method", "code", "origin"],
+            registry=self.registry,
         )
         self._cluster = Counter(
             "foreman_stacks_cluster_requests",
@@ -45,7 +64,7 @@ class Metrics:
 
     def foreman_request(self, method: str, code: str, seconds: float) -> None:
         """One request to Foreman was answered, or not."""
-        self._foreman.labels(method, code).observe(seconds)
+        self._foreman.labels(method, code, _ORIGIN.get()).observe(seconds)
 
     def cluster_request(self, verb: str, resource: str, code: str) -> None:
         """One request to the Kubernetes API was answered, or not."""

@@ -19,7 +19,7 @@ from typing import Any
 from foreman_stacks.cluster.port import Key
 from foreman_stacks.errors import ForemanError, trace_of
 from foreman_stacks.foreman.port import JobCounts, JobHosts, Query, ReportsSince
-from foreman_stacks.metrics import Metrics
+from foreman_stacks.metrics import Metrics, polling
 from foreman_stacks.reconcile.servers import Connection
 
 _FAST = (JobCounts, JobHosts, ReportsSince)
@@ -133,7 +133,8 @@ class Poller:
         """The answers of one group, none if it fails: that is no reason for others to see nothing."""
         where = f"poll of {connection.server.metadata.name} for {group}"
         try:
-            found = await self._read(connection, queries)
+            with polling():
+                found = await self._read(connection, queries)
         except ForemanError as error:
             _log.info("%s: %s", where, error)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not blind all deployments

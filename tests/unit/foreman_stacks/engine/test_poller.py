@@ -86,6 +86,27 @@ def test_a_poll_asks_once_for_what_many_wait_for() -> None:
     assert bench.foreman.asked[0] == {BUILT_ONE}
 
 
+def test_its_requests_are_counted_apart_from_those_of_passes() -> None:
+    metrics = Metrics()
+
+    class Counting(Told):
+        async def read(self, queries: Iterable[Query[Any]]) -> Mapping[Query[Any], Any]:
+            async def request() -> None:
+                metrics.foreman_request("GET", "200", 0.1)
+
+            await asyncio.gather(request(), request())
+            return await super().read(queries)
+
+    bench = Bench(Counting({BUILT_ONE: frozenset()}))
+    bench.poller.watch(ONE, Interest((BUILT_ONE,), frozenset({"a1"})))
+    bench.poll()
+    asyncio.run(bench.foreman.read([BUILT_ONE]))
+    asyncio.run(bench.foreman.read([BUILT_ONE]))
+    name, about = "foreman_stacks_foreman_request_seconds_count", {"method": "GET", "code": "200"}
+    assert metrics.registry.get_sample_value(name, about | {"origin": "poller"}) == 2
+    assert metrics.registry.get_sample_value(name, about | {"origin": "other"}) == 4
+
+
 def test_hosts_of_a_job_are_asked_for_only_when_its_counts_moved() -> None:
     bench = Bench()
     counts, good = JobCounts(7), JobHosts(7, "success")
