@@ -306,5 +306,5 @@ def _names(hosts: Any) -> str:
 
 
 def output_of(target: Target, job: Job, context: Context) -> str:
-    """What the job printed on a host; asked only for hosts that failed."""
+    """What the job printed on a host that failed; of others a puppetRun reads it where a report may not be its own."""
     return context.redact(context.seen[JobOutput(job.id, target.host_id)])
