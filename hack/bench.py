@@ -92,7 +92,7 @@ def main() -> int:
         return 1
     print(f"{machine}\n\n{table(rows)}")
     for what, found in lab.rollouts.items():
-        print(f"\nRequests of {what}:\n\n{_endpoints(found)}")
+        print(f"\nRequests of {what}; {found.polls} of them were the poller's:\n\n{_endpoints(found)}")
     return 0
 
 

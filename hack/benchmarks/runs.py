@@ -1,7 +1,7 @@
 """The runs that figures are taken from. Each is made once for one call, whatever figures ask for it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -10,19 +10,9 @@ import httpx
 from benchmarks import path
 from benchmarks.stacks import sleeping
 from benchmarks.stand import Bench, Counts, Stand, Usage, wait
+from foreman_stacks.settings import Settings
 
 T = TypeVar("T")
-POLLS = (
-    "GET /api/v2/hosts thin hostgroup_id ^ (…)",
-    "GET /api/v2/hosts thin hostgroup_id ^ (…) and build_status = built and set? installed_at",
-    "GET /api/v2/hosts thin hostgroup_id ^ (…) and (build_status = build_failed or build_status = token_expired)",
-    "GET /api/v2/hosts thin (job_invocation.id = N and job_invocation.result = success)",
-    "GET /api/v2/hosts thin (job_invocation.id = N and job_invocation.result = failed)",
-    "GET /api/v2/hosts thin (job_invocation.id = N and job_invocation.result = cancelled)",
-    "GET /api/v2/job_invocations id ^ (…)",
-    "GET /api/v2/config_reports id > N and host_id ^ (…)",
-)
-"""The searches that waiting consists of; whoever asks them, they count as waiting."""
 PROBES = (
     "GET /api/v2/status",
     "GET /api/v2/plugins",
@@ -30,7 +20,10 @@ PROBES = (
     "GET /api/v2/permissions/current_permissions",
     "GET /api/v2/remote_execution_features",
 )
-"""The look at a server that is taken every minute, however many deployments it has."""
+"""The look at a server that is taken every minute, however many deployments it has: no resync asks any of these."""
+VALUES = "GET /foreman_puppet/api/smart_class_parameters/:key/override_values"
+"""Only a resync that compares values asks it."""
+OUTPUT = "GET /api/v2/job_invocations/:id/hosts/:host"
 SETTLE = 5.0
 """Seconds after which what a start or an end brings with it is over."""
 
@@ -53,6 +46,19 @@ class Sizes:
         return cls(few=4, some=12, many=40, crowd=6, idle=12, idle_seconds=10.0, edits=10)
 
 
+@dataclass(frozen=True)
+class Look:
+    """What one look at a settled deployment cost."""
+
+    requests: Counts = field(default_factory=Counts)
+    rows: Counts = field(default_factory=Counts)
+
+    @property
+    def compares(self) -> bool:
+        """Whether it compared values, too."""
+        return self.requests[VALUES] > 0
+
+
 @dataclass
 class Rollout:
     """One deployment from `kubectl apply` to Ready."""
@@ -67,17 +73,38 @@ class Rollout:
     api_writes: int = 0
     usage: Usage = field(default_factory=lambda: Usage(0, 0, 0))
     lag: float = 0.0
-    resync: tuple[Counts, Counts] = field(default_factory=lambda: (Counts(), Counts()))
-
-    @property
-    def polls(self) -> int:
-        """Searches that only wait."""
-        return self.searches.of(*POLLS)
+    polls: int = 0
+    """Requests that the operator's poller sent, as the operator counts them: Foreman cannot tell who asks."""
+    failed: int = 0
+    """Results of jobs on hosts that were a failure: in fair weather hosts that do not listen yet."""
+    looks: list[Look] = field(default_factory=list)
 
     @property
     def acting(self) -> int:
-        """All other requests but the looks at the server, which the pace of waiting counts."""
-        return self.requests.total() - self.polls - self.requests.of(*PROBES)
+        """All requests but those that wait."""
+        return self.requests.total() - self.polls
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of jobs that were read, host by host."""
+        return self.rows["outputs"] + self.requests[OUTPUT]
+
+    @property
+    def resync(self) -> Look:
+        """The dearest plain one."""
+        return _dearest(look for look in self.looks if not look.compares)
+
+    @property
+    def value_resync(self) -> Look:
+        """The dearest of those that compared values, too."""
+        return _dearest(look for look in self.looks if look.compares)
+
+
+def _dearest(looks: Iterable[Look]) -> Look:
+    found = max(looks, key=lambda look: look.requests.total(), default=None)
+    if found is None:
+        raise Unfinished("no such resync was seen")
+    return found
 
 
 @dataclass(frozen=True)
@@ -172,7 +199,7 @@ class Laboratory:
                 began = bench.now()
                 bench.deploy(hosts)
                 bench.ready("bench", seconds=900)
-                return path.of(bench, hosts, began)
+                return path.of(bench, began)
 
         return self._once(f"the critical path of {hosts} hosts, {path.LATENCY} s a request", make)
 
@@ -211,27 +238,34 @@ class Unfinished(Exception):
 def _roll_out(bench: Bench, hosts: int) -> Rollout:
     found = Rollout(hosts)
     before, began, simulated = bench.counters(), time.monotonic(), bench.now()
-    spent, writes = bench.seconds(), bench.api_writes()
+    spent, writes, polls = bench.seconds(), bench.api_writes(), bench.polls()
     bench.deploy(hosts)
     bench.ready("bench", seconds=60 + hosts * 3)
     found.seconds, found.simulated = time.monotonic() - began, bench.now() - simulated
+    found.polls = bench.polls() - polls  # before the others: what comes in between counts as work
     after = bench.counters()
     found.requests, found.rows, found.searches = (Counts(new - old) for new, old in zip(after, before, strict=True))
     found.server_seconds = bench.seconds() - spent
     found.api_writes = bench.api_writes() - writes
     found.usage, found.lag = bench.usage(), bench.lag()
-    found.resync = _resync(bench)
+    found.failed = failures(bench.stage.simulator.audit())
+    bench.settled()
+    found.looks = [_look(bench) for _ in range(Settings().override_resync_every)]
     return found
 
 
-def _resync(bench: Bench) -> tuple[Counts, Counts]:
-    """Requests and full rows of one look at a settled deployment in which nothing has changed."""
-    bench.settled()
+def failures(audit: Iterable[Mapping[str, Any]]) -> int:
+    """Results of jobs on hosts that were a failure."""
+    return sum(entry["event"] == "job_result" and entry["result"] == "failed" for entry in audit)
+
+
+def _look(bench: Bench) -> Look:
+    """One look at a settled deployment in which nothing has changed, without the looks at its server."""
     before = bench.counters()
     bench.resync("bench")
     after = bench.counters()
     requests = Counts({name: count for name, count in (after[0] - before[0]).items() if name not in PROBES})
-    return requests, Counts(after[1] - before[1])
+    return Look(requests, Counts(after[1] - before[1]))
 
 
 def _pace(bench: Bench, hosts: int) -> Pace:

@@ -93,17 +93,15 @@ class Bench:
 
     def metrics(self) -> Counts:
         """The operator's counters, with their labels: `name{a=b,c=d}`."""
-        text = httpx.get(f"http://127.0.0.1:{self._port}/metrics", timeout=30).text
-        found = Counts()
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
-                found[f"{sample.name}{{{labels}}}"] = sample.value  # type: ignore[assignment]  # floats count as well
-        return found
+        return parsed(httpx.get(f"http://127.0.0.1:{self._port}/metrics", timeout=30).text)
 
     def api_writes(self) -> int:
         """Writes to the Kubernetes API so far, as the operator's journal counts them."""
         return int(self.metrics().like("foreman_stacks_writes_total{system=cluster"))
+
+    def polls(self) -> int:
+        """Requests to Foreman so far that the operator's poller sent."""
+        return polled(self.metrics())
 
     def usage(self) -> Usage:
         """What the operator's process has used."""
@@ -258,6 +256,22 @@ class Stand:
                 yield bench
             finally:
                 bench.watch.stop()
+
+
+def parsed(text: str) -> Counts:
+    """What a program's `/metrics` says: `name{a=b,c=d}`."""
+    found = Counts()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}"] = sample.value  # type: ignore[assignment]  # floats count as well
+    return found
+
+
+def polled(metrics: Counts) -> int:
+    """The requests to Foreman that the poller sent, from the operator's metrics."""
+    name = "foreman_stacks_foreman_request_seconds_count{"
+    return int(sum(count for key, count in metrics.items() if key.startswith(name) and "origin=poller" in key))
 
 
 def _served(plane: ControlPlane) -> bool:
