@@ -103,9 +103,7 @@ class App:
     async def run(self) -> None:
         """Run Kopf again and again until a signal ends the process. Raises `ClusterError` when no cluster is configured."""
         await (await connect(os.environ.get("KUBECONFIG"))).close()  # type: ignore[no-untyped-call]
-        probes = await serve(
-            self.settings.http_host, self.settings.http_port, self.metrics, self.alive, lambda: self.engine is not None
-        )
+        probes = await serve(self.settings.http_host, self.settings.http_port, self.metrics, self.alive, self.ready)
         stop = asyncio.Event()
         stop_at_signals(stop)
         pause = RESTART_FIRST / 2
@@ -123,6 +121,10 @@ class App:
                     await asyncio.wait_for(stop.wait(), pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter needs no secrecy
         finally:
             await probes.cleanup()
+
+    def ready(self) -> bool:
+        """Whether it is at work: not while the cluster cannot be watched, is without our CRDs, or refuses us."""
+        return self.engine is not None and self.engine.running
 
     def alive(self) -> bool:
         """Whether the process is worth keeping."""

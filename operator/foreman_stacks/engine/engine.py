@@ -79,9 +79,14 @@ class Engine:
         await self._close()
 
     @property
+    def running(self) -> bool:
+        """Whether it is at work: not before its start, nor while Kopf is between two runs."""
+        return bool(self._tasks)
+
+    @property
     def alive(self) -> bool:
         """False for a dead loop, never for a calm one, nor while it is stopped: Kopf is between two runs."""
-        if not self._tasks:
+        if not self.running:
             return True
         now = time.monotonic()
         stuck = self._queue.overdue > 0 and now - self._progress > STUCK_LIMIT

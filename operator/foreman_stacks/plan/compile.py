@@ -118,6 +118,12 @@ def _placed(groups: tuple[Group, ...], spec: StackDeploymentSpec, identity: Iden
 
 def _check_parents(template: Template, spec: StackDeploymentSpec) -> Iterator[Problem]:
     groups = {group.name: group for group in template.groups}
+    orphans = {group.name for group in template.groups if group.parent is None} - {
+        entry.name for entry in spec.hostgroups
+    }
+    if orphans and not spec.parent_hostgroup:
+        mend = "name the Foreman hostgroup that brings operating system, domain and subnet"
+        yield Problem("spec.parentHostgroup", "is missing", mend)
     for entry in spec.hostgroups:
         path = f"spec.hostgroups[{entry.name}]"
         if entry.name not in groups:

@@ -10,7 +10,7 @@ from typing import Any
 from foreman_stacks.cluster.port import Cluster, Key
 from foreman_stacks.errors import ClusterError, place_of
 from foreman_stacks.model.reasons import ConditionType, Reason
-from foreman_stacks.reconcile import conditions
+from foreman_stacks.reconcile import conditions, events
 from foreman_stacks.reconcile.conditions import Condition
 
 _log = logging.getLogger(__name__)
@@ -27,8 +27,7 @@ async def tell(cluster: Cluster, key: Key, error: BaseException, now: datetime) 
         if new == old:
             return
         written = await cluster.patch_status(seen, key.plural, new)
-        for event in conditions.events(old.get("conditions") or (), new["conditions"]):
-            await cluster.post_event(written, event)
+        await events.transitions(cluster, written, old.get("conditions") or (), new["conditions"])
     except ClusterError as failed:
         _log.info("%s: its status could not be written: %s", key, failed)
 

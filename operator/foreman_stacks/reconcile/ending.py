@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from foreman_stacks.api.meta import ABANDON_ANNOTATION, FINALIZER
-from foreman_stacks.cluster.port import Event
 from foreman_stacks.errors import ForemanError, ForemanForbidden, ForemanStale, ForemanUnauthorized, ForemanUnreachable
 from foreman_stacks.foreman.port import Snapshot
 from foreman_stacks.model.identity import Identity
@@ -70,8 +69,7 @@ class Ending:
             return await self._failed(run, error)
         if keep and run.progress.created() and not run.progress.settled_plan:
             draft.notes.append("its hosts stay as they are, quiet where Puppet was stopped")
-        for note in draft.notes:
-            await self._reporter.event(run.seen, Event("Normal", "Retained", note))
+        await self._reporter.notes(run, draft.notes)
         return await self._let_go(run)
 
     def _decision(self, run: Pass, *, keep: bool, alone: bool) -> Callable[[Snapshot], Draft]:

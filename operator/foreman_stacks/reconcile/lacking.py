@@ -64,12 +64,6 @@ def _parents(world: World) -> Iterator[Problem]:
             f"the parents have different domains: {', '.join(domains)}",
             "name parents of one domain, or make a deployment for each",
         )
-    if any(not group.outer_parent for group in world.plan.groups):
-        yield Problem(
-            "spec.parentHostgroup",
-            "is missing",
-            "name the Foreman hostgroup that brings operating system, domain and subnet",
-        )
 
 
 def _taxonomies(world: World, scope: Scope) -> Iterator[Problem]:

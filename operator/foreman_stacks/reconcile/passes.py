@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +10,11 @@ from typing import Any
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.api.stackdeployment import StackDeployment
 from foreman_stacks.cluster.port import Cluster, Event, Key, Object
-from foreman_stacks.errors import ClusterError
 from foreman_stacks.foreman.port import Query
 from foreman_stacks.model.progress import Progress
-from foreman_stacks.reconcile import conditions
+from foreman_stacks.reconcile import events
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.report import Findings, report
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,20 +77,11 @@ class Reporter:
         if old == new:
             return
         run.seen = await self._cluster.patch_status(run.seen, "stackdeployments", new)
-        for event in conditions.events(old.get("conditions") or (), new.get("conditions") or ()):
-            await self.event(run.seen, event)
-
-    async def event(self, about: Object, event: Event) -> None:
-        """Events are a courtesy: a terminating namespace takes none."""
-        try:
-            await self._cluster.post_event(about, event)
-        except ClusterError as error:
-            _log.info("no event %s: %s", event.reason, error)
+        await events.transitions(self._cluster, run.seen, old.get("conditions") or (), new.get("conditions") or ())
 
     async def notes(self, run: Pass, notes: Iterable[str]) -> None:
         """What people should know, though nothing is wrong."""
-        for note in notes:
-            await self.event(run.seen, Event("Normal", "Retained", note))
+        await events.post(self._cluster, run.seen, *(Event("Normal", "Retained", note) for note in notes))
 
     async def hold(self, run: Pass) -> None:
         """Our finalizer: from here on the object stays until its end is done."""

@@ -24,6 +24,9 @@ from foreman_stacks.steps import periodic_puppet
 MAX_OUTPUTS = 10 * 1024
 """Bytes of all outputs' values as JSON: a status of a few hundred bytes a step stays below 32 KiB with them."""
 
+MAX_DRIFT = 10
+"""Differences that a condition lists one by one."""
+
 _STANDING = frozenset(
     {
         ConditionType.CONFIGURED,
@@ -128,7 +131,8 @@ def _conditions(found: Findings, desired: Mapping[str, int]) -> Iterator[Conditi
         yield Condition(ConditionType.PAUSED, "True", Reason.PAUSED, "spec.paused: nothing is written to Foreman")
     if found.drift is not None:
         drifted = bool(found.drift)
-        message = "\n".join([*found.drift[:10], *filter(None, [found.drift_note])])
+        more = [f"and {len(found.drift) - MAX_DRIFT} more"] if len(found.drift) > MAX_DRIFT else []
+        message = "\n".join([*found.drift[:MAX_DRIFT], *more, *filter(None, [found.drift_note])])
         reason = Reason.DRIFTED if drifted else Reason.IN_SYNC
         yield Condition(ConditionType.DRIFTED, "True" if drifted else "False", reason, message)
 

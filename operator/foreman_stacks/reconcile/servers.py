@@ -18,7 +18,7 @@ from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.errors import ClusterForbidden, ForemanError, InvalidSpec
 from foreman_stacks.foreman.port import Foreman, Query, Server, ServerInfo, ServerVersion
 from foreman_stacks.model.reasons import ConditionType, Reason
-from foreman_stacks.reconcile import conditions
+from foreman_stacks.reconcile import conditions, events
 from foreman_stacks.reconcile.conditions import Condition
 from foreman_stacks.reconcile.judge import bad, failure, judge
 from foreman_stacks.settings import Settings
@@ -261,5 +261,4 @@ class Servers:
         status |= {"version": kept} if kept else {}
         if {name: old.get(name) for name in status} != status:
             written = await self._cluster.patch_status(seen, "foremanservers", status)
-            for event in conditions.events(old.get("conditions") or (), merged):
-                await self._cluster.post_event(written, event)
+            await events.transitions(self._cluster, written, old.get("conditions") or (), merged)

@@ -10,7 +10,7 @@ from foreman_stacks.cluster.port import Cluster, Key
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.plan.stack import check_stack
-from foreman_stacks.reconcile import conditions
+from foreman_stacks.reconcile import conditions, events
 from foreman_stacks.reconcile.conditions import Condition
 
 
@@ -36,8 +36,7 @@ class Stacks:
         if {name: old.get(name) for name in status} == status:
             return
         written = await self._cluster.patch_status(seen, "stacks", status)
-        for event in conditions.events(old.get("conditions") or (), merged):
-            await self._cluster.post_event(written, event)
+        await events.transitions(self._cluster, written, old.get("conditions") or (), merged)
 
 
 def _conditions(problems: list[Problem]) -> list[Condition]:

@@ -58,8 +58,9 @@ def test_metrics_are_there_though_nothing_else_is() -> None:
 class Thing:
     """An engine, or a connection to Kubernetes, of which only this is asked."""
 
-    def __init__(self, alive: bool = True) -> None:
+    def __init__(self, alive: bool = True, running: bool = True) -> None:
         self.alive = alive
+        self.running = running
 
     async def stop(self) -> None:
         return
@@ -80,7 +81,7 @@ def test_the_process_answers_for_its_engine(monkeypatch: pytest.MonkeyPatch) -> 
         return runners[0]
 
     async def watch(_: Any, stop: asyncio.Event) -> None:
-        for engine in (None, Thing(), Thing(alive=False)):
+        for engine in (None, Thing(), Thing(running=False), Thing(alive=False)):
             process.engine = cast("Engine | None", engine)
             told.append([(await get(runners[0], path))[0] for path in ("/livez", "/readyz")])
         stop.set()
@@ -88,4 +89,4 @@ def test_the_process_answers_for_its_engine(monkeypatch: pytest.MonkeyPatch) -> 
     for name, replacement in {"connect": connected, "serve": served, "watch": watch}.items():
         monkeypatch.setattr(program, name, replacement)
     asyncio.run(process.run())
-    assert told == [[200, 503], [200, 200], [503, 200]]
+    assert told == [[200, 503], [200, 200], [200, 503], [503, 200]]

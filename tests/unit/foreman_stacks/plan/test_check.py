@@ -25,6 +25,7 @@ DEPLOYMENT: dict[str, Any] = {
     "spec": {
         "stackRef": {"name": "web"},
         "serverRef": {"name": "foreman"},
+        "parentHostgroup": "Base/Debian 12",
         "parameters": [{"name": "heap", "value": 4}],
         "roles": [{"name": "web", "sources": [{"name": "lab", "computeResource": {"name": "kvm"}}]}],
     },
@@ -88,6 +89,14 @@ def test_a_broken_stack_is_told_once_and_not_for_its_deployments_too() -> None:
 def test_a_stack_that_cannot_be_read_is_told_once_too() -> None:
     (found,) = check(changed(STACK, stepps=[]), DEPLOYMENT)
     assert found.startswith("a.yaml: Stack/web spec.stepps: is no field that is known here; did you mean steps?")
+
+
+def test_a_deployment_that_stands_nowhere_is_a_problem() -> None:
+    mend = "name the Foreman hostgroup that brings operating system, domain and subnet"
+    told = f"a.yaml: StackDeployment/shop spec.parentHostgroup: is missing; {mend}"
+    assert check(STACK, changed(DEPLOYMENT, parentHostgroup=None)) == [told]
+    own = [{"name": "web", "parent": "Base/Debian 12"}]
+    assert check(STACK, changed(DEPLOYMENT, parentHostgroup=None, hostgroups=own)) == []
 
 
 def test_values_from_secrets_are_taken_as_given_even_where_a_sample_would_fail() -> None:

@@ -125,6 +125,7 @@ def deployment_of(stack: dict[str, Any], count: int) -> Callable[[], Plan]:
     spec = {
         "stackRef": {"name": "s"},
         "serverRef": {"name": "f"},
+        "parentHostgroup": "Base",
         "roles": [{"name": "zk", "count": count, "sources": [{"name": "a", "computeResource": {"name": "kvm"}}]}],
     }
     api = {"apiVersion": "stacks.theforeman.org/v1alpha1"}

@@ -298,7 +298,7 @@ def test_each_hostgroup_needs_a_parent() -> None:
         desk.stack(hostgroups=[*ZOOKEEPER["hostgroups"], {"name": "more"}])
         desk.deployment(parentHostgroup=None, hostgroups=[{"name": "zk", "parent": OUTER}])
         assert "spec.parentHostgroup: is missing" in await settle(desk, 3)
-        assert desk.ready == "False/PreflightFailed"
+        assert desk.ready == "False/InvalidSpec"
         desk.deployment(hostgroups=[{"name": "zk", "parent": OUTER}])
         await settle(desk, 3)
         assert desk.wrote

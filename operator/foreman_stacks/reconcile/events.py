@@ -1,0 +1,29 @@
+"""Events for people. They are a courtesy: one that Kubernetes does not take (a terminating namespace takes none) fails nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from foreman_stacks.cluster.port import Cluster, Event, Object
+from foreman_stacks.errors import ClusterError
+from foreman_stacks.reconcile import conditions
+
+_log = logging.getLogger(__name__)
+
+
+async def post(cluster: Cluster, about: Object, *events: Event) -> None:
+    """Post these, as far as they are taken."""
+    for event in events:
+        try:
+            await cluster.post_event(about, event)
+        except ClusterError as error:
+            _log.info("no event %s: %s", event.reason, error)
+
+
+async def transitions(
+    cluster: Cluster, about: Object, old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+) -> None:
+    """Post what changed between these conditions."""
+    await post(cluster, about, *conditions.events(old, new))
