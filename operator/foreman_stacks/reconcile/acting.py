@@ -69,11 +69,12 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
     if not change.intent and memory.vain(change, now()):
         message = f"{change}: was written several times, and Foreman takes it and shows it otherwise: see there why"
         raise ForemanRefused(message, status=200)
+    repeatable = change.verb == "cancel"  # until it is answered it counts as not sent: a second one does no harm
     memory.sending(change, now())
     try:
         row = await foreman.write(change)
     except ForemanUnreachable as error:
-        if error.sent:
+        if error.sent and not repeatable:
             memory.unanswered(change, now())
         else:
             memory.never_sent(change)
@@ -83,10 +84,10 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
         raise
     except (ForemanRefused, ForemanNotFound) as error:
         if error.status not in _FINAL.get((change.verb, change.resource), ()):
-            if error.status in NOT_DONE:
+            if repeatable or error.status in NOT_DONE:
                 memory.never_sent(change)
             raise
-        if change.verb != "cancel":
+        if not repeatable:
             memory.refused[change.key] = _words(error)
             return
         row = None

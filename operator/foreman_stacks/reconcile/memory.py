@@ -58,6 +58,7 @@ class Memory:
     met: object = None
     """Since when our Foreman has been well (`Connection.met`), when it was last asked."""
     sent: dict[str, datetime] = field(default_factory=dict)
+    """When this process last sent a change that is sent once, by its key; cancellings by the job's id, once answered."""
     accepted: set[str] = field(default_factory=set)
     """Plans that this process accepted: no earlier one can have posted hostgroups of them."""
     posting: dict[str, datetime] = field(default_factory=dict)
@@ -127,7 +128,7 @@ class Memory:
                 sent[change.key] = now
 
     def never_sent(self, change: Change) -> None:
-        """It was not done: no byte of it can have arrived, or Foreman said so."""
+        """It was not done: no byte of it can have arrived, or Foreman said so. Or it does no harm to send it again."""
         self.posting.pop(change.key, None)
         if change.intent:
             self.unsent.add(change.key)

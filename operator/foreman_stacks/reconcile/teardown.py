@@ -8,7 +8,6 @@ each host its machine and its row, then hostgroups, children before parents. A V
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from foreman_stacks.foreman.port import (
     Change,
@@ -25,7 +24,6 @@ from foreman_stacks.foreman.port import (
     Snapshot,
     ThinHost,
     VmPresent,
-    Written,
 )
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Wait
@@ -125,9 +123,8 @@ def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
             message = "a job that was being started may still appear"
             draft.wait(Wait(Reason.DELETING, message, after=at.settings.lookup_every))
             continue
-        told = Written(f"job {job.id} cancelled")
-        if told not in at.seen:
-            draft.act([replace(jobs.cancel(job), settles=((told, "yes"),))], Reason.DELETING, f"cancels job {job.id}")
+        if at.sent(str(job.id)) is None:
+            draft.act([jobs.cancel(job)], Reason.DELETING, f"cancels job {job.id}")
         draft.wait(Wait(Reason.DELETING, f"waits for job {job.id} to end", after=at.settings.lookup_every))
 
 

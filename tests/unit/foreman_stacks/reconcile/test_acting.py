@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -35,8 +36,12 @@ from foreman_stacks.foreman.port import (
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.reconcile.acting import MAX_ROUNDS, decided, do
 from foreman_stacks.reconcile.memory import OFTEN, Memory
-from foreman_stacks.reconcile.world import Draft
+from foreman_stacks.reconcile.world import Draft, Moment
+from foreman_stacks.settings import Settings
+from foreman_stacks.steps import job as jobs
 from tests.unit.foreman_stacks.made import NOW, host_row, hostgroup, later
+from tests.unit.foreman_stacks.steps.looks import JOB as JOB_ID
+from tests.unit.foreman_stacks.steps.looks import a_job
 
 GROUP, HOST = HostgroupNamed("Base/zk"), HostNamed("a")
 POST = Change("create", "host", "a", {"name": "a"}, intent=True, answers=HOST)
@@ -188,6 +193,28 @@ def test_what_is_sent_once_is_sent_again_at_once_only_when_it_surely_was_not_don
     assert memory.sent[change.key] == later(5)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ForemanUnreachable("silent"),
+        ForemanUnreachable("bad gateway", status=502),
+        ForemanRefused("oops", status=500),
+        ForemanRefused("busy", status=409),
+    ],
+    ids=lambda error: type(error).__name__ + str(error.status),
+)
+def test_a_cancelling_counts_as_sent_once_it_is_answered(error: ForemanError) -> None:
+    cancel, memory = jobs.cancel(a_job()), Memory(NOW)
+
+    def sent(seconds: float) -> datetime | None:
+        return Moment(Snapshot({}), memory, Settings(), later(seconds)).sent(str(JOB_ID))
+
+    assert write(cancel, Told(error=error), memory) is error
+    assert sent(1) is None
+    assert write(cancel, Told(), memory, seconds=5) is None
+    assert sent(6) == later(5), "from then on it is waited for"
+
+
 @pytest.mark.parametrize("status", [404, 422])
 def test_a_host_that_foreman_refuses_is_refused_for_good(status: int) -> None:
     kind = ForemanNotFound if status == 404 else ForemanRefused
@@ -209,10 +236,10 @@ def test_a_job_that_foreman_refuses_may_be_started_again() -> None:
     "error", [ForemanRefused("could not be cancelled", status=422), ForemanNotFound("gone", status=404)]
 )
 def test_a_job_that_has_ended_meanwhile_needs_no_cancelling(error: ForemanError) -> None:
-    cancel = Change("cancel", "job", "7", address=(7,), settles=((Written("job 7 cancelled"), "yes"),))
     memory = Memory(NOW)
-    assert write(cancel, Told(error=error), memory) is None
-    assert memory.kept == {Written("job 7 cancelled"): "yes"}
+    assert write(jobs.cancel(a_job()), Told(error=error), memory, seconds=5) is None
+    assert memory.sent == {str(JOB_ID): later(5)}
+    assert memory.unsent == set()
 
 
 @pytest.mark.parametrize("status, final", [(409, True), (422, True), (500, False)])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from foreman_simulator import job_life
-from foreman_stacks.errors import ForemanError, ForemanRefused
+from foreman_stacks.errors import ForemanError, ForemanRefused, ForemanUnreachable
 from foreman_stacks.foreman.port import Change
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.reconcile.judge import bad
@@ -172,6 +172,41 @@ def test_a_job_that_hangs_is_cancelled_at_its_time_out_and_given_up_though_an_ed
         desk.wait(60)
         await desk.until(lambda: desk.status["plan"] != before, passes=10)
         assert len(cancelled) == 1
+
+    at_desk(story)
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_job_whose_cancelling_is_not_answered_is_cancelled_again_and_nothing_else_starts_while_it_runs(
+    edited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await hangs(desk, monkeypatch)
+        answers: list[ForemanError | None] = [
+            ForemanUnreachable("503 Service Unavailable", status=503),
+            ForemanRefused("500 oops", status=500),
+            ForemanUnreachable("the reply was lost"),
+        ]
+        cancelled: list[float] = []
+
+        def answer(change: Change) -> ForemanError | None:
+            if change.verb != "cancel":
+                return None
+            cancelled.append(desk.seconds)
+            return answers.pop(0) if answers else None
+
+        desk.fails = answer
+        desk.deployment(count=3 if edited else 2)
+        desk.wait(7200)
+        desk.lab.forget()
+        for number in range(3):
+            await desk.until(lambda: len(cancelled) > number, passes=5)  # noqa: B023 - it is used here alone
+            assert "is cancelled" not in desk.message("Reconciling")
+            desk.wait(desk.settings.job_lost_after + 60)
+        await desk.until(lambda: "run" not in desk.step("first"), passes=10)
+        assert len(cancelled) == 4
+        assert [row["status"] for row in desk.lab.rows("jobs")][-1] not in {"queued", "running"}
 
     at_desk(story)
 

@@ -159,8 +159,8 @@ def test_a_job_under_way_is_cancelled_once_and_waited_for_before_anything_goes()
     draft = end(seen, running())
     assert waves(draft) == [[f"cancel job {JOB}"]]
     memory = Memory(NOW)
-    memory.done(draft.waves[0][0], None, NOW)
-    again = end(seen | memory.kept, running(), memory=memory)
+    memory.sending(draft.waves[0][0], NOW)
+    again = end(seen, running(), memory=memory)
     assert again.waves == []
     assert again.waits
     assert waves(end(seen | {JobCounts(JOB): a_job("cancelled")}, running()))[0][0].startswith("delete vm")
@@ -171,11 +171,11 @@ def test_a_job_that_no_cancelling_ends_is_given_up_in_the_end(seconds: float, gi
     seen, memory = foreman((host_row(1),)) | {JobCounts(JOB): a_job()}, Memory(NOW)
     ((cancel,),) = end(seen, running(), 50_000).waves
     memory.sending(cancel, later(50_000))
+    memory.never_sent(cancel)
     again = end(seen, running(), 50_010, memory=memory)
     assert waves(again) == [[f"cancel job {JOB}"]], "what Foreman has not taken is said again"
     memory.sending(cancel, later(50_010))
-    memory.done(cancel, None, later(50_010))
-    draft = end(seen | memory.kept, running(), 50_010 + seconds, memory=memory)
+    draft = end(seen, running(), 50_010 + seconds, memory=memory)
     assert [wave[0].resource for wave in draft.waves] == (["vm", "host"] if gives_up else [])
 
 
