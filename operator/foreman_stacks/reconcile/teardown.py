@@ -90,9 +90,9 @@ def _await_posts(progress: Progress, at: Moment, draft: Draft, identity: Identit
         for ref in open_
         if (creating := progress.role(ref.role).creating) is not None
     ]
-    group = (
-        None if progress.created() else at.memory.group_may_appear_until(progress.plan, at.settings.host_create_timeout)
-    )
+    # an edit makes hostgroups when hosts are there, too; of a settled plan all of them were seen
+    plan = "" if progress.settled_plan else progress.plan
+    group = at.memory.group_may_appear_until(plan, at.settings.host_create_timeout)
     deadlines += [] if group is None else [group]
     left = max(((deadline - at.now).total_seconds() for deadline in deadlines), default=0.0)
     if left > 0.0:

@@ -12,6 +12,7 @@ from foreman_stacks.foreman.port import Change
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.reconcile.judge import bad
 from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
+from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, STACK, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, ROOT, hosts, is_ready, posts
 
@@ -332,6 +333,35 @@ def test_delete_removes_what_is_ours_and_lets_go(when: str) -> None:
         assert (await desk.look()).after is None
 
     at_desk(story, host_create_timeout=10.0)
+
+
+def test_a_hostgroup_of_an_edit_that_comes_late_is_removed_with_the_others() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.deployment(deletionPolicy="Delete")
+        groups = len(desk.lab.rows("hostgroups"))
+        await desk.until(lambda: desk.role("configured") == {1, 2})
+        desk.stack(**ONE_RUN, hostgroups=[*ZOOKEEPER["hostgroups"], {"name": "extra"}])
+        late: list[Change] = []
+
+        def lose(change: Change) -> ForemanError | None:
+            if (change.verb, change.resource) != ("create", "hostgroup"):
+                return None
+            late.append(change)
+            return ForemanUnreachable("silent")
+
+        desk.fails = lose
+        await desk.until(lambda: late)
+        desk.kube.remove(KEY)
+        for _ in range(3):
+            await desk.look()
+            desk.wait(60.0)
+        await desk.lab.foreman.write(late[0])
+        await desk.until(lambda: KEY not in desk.kube.objects)
+        assert len(desk.lab.rows("hostgroups")) == groups
+        assert hosts(desk) == []
+
+    at_desk(story)
 
 
 def test_what_is_hidden_from_the_delete_is_not_deleted_for_ever() -> None:

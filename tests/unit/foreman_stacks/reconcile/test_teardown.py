@@ -111,7 +111,8 @@ def test_a_host_that_may_be_coming_is_looked_for_among_the_newest() -> None:
     assert set(unread.value.queries) == {HostDetail(row.id) for row in many[-5:]}
     details = {HostDetail(row.id): row for row in (*many[:4], *many[-5:])}
     machines = {VmPresent(1, row.uuid or ""): True for row in many[:4]}
-    assert waves(end(thin | details | machines, coming)), "it is there: nothing is waited for"
+    memory = Memory(NOW, accepted={"p"})
+    assert waves(end(thin | details | machines, coming, memory=memory)), "it is there: nothing is waited for"
     gone: dict[Query[Any], Any] = dict.fromkeys((HostDetail(row.id) for row in many[-5:]), None)
     assert waves(end(thin | gone, coming)) == []
 
@@ -199,8 +200,27 @@ def test_what_this_process_never_sent_need_not_be_waited_for() -> None:
     progress = Progress(
         plan="p", roles={"zk": RoleProgress(created=frozenset({1}), creating=Creating(frozenset({2}), NOW))}
     )
-    memory = Memory(NOW, unsent={"b"}, names={refs(2)[0]: "b"})
+    memory = Memory(NOW, unsent={"b"}, names={refs(2)[0]: "b"}, accepted={"p"})
     assert end(foreman(), progress, memory=memory).idle
+
+
+@pytest.mark.parametrize(
+    "plan, settled, memory, waits",
+    [
+        ("p", "", Memory(NOW, accepted={"p"}), False),
+        ("p", "", Memory(NOW), True),
+        ("p", "p", Memory(NOW), False),
+        ("p", "", Memory(NOW, accepted={"p"}, posting={"Base/zk": NOW}), True),
+    ],
+    ids=["all answered", "accepted by an earlier process", "settled", "posted without an answer"],
+)
+def test_a_hostgroup_that_may_still_come_is_waited_for_though_hosts_are_there(
+    plan: str, settled: str, memory: Memory, waits: bool
+) -> None:
+    progress = Progress(plan=plan, settled_plan=settled, roles={"zk": RoleProgress(created=frozenset({1}))})
+    seen = foreman((host_row(1),))
+    assert bool(end(seen, progress, 299, memory=memory).waves) is not waits
+    assert end(seen, progress, 300, memory=memory).waves
 
 
 def test_a_paused_deployment_is_not_removed() -> None:
