@@ -37,6 +37,8 @@ class Claims:
         self._grace = grace
         self._names: dict[tuple[str, str], dict[tuple[str, str], Claimant]] = {}
         self._held: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        self._waiting: dict[tuple[str, str], datetime] = {}
+        """Since when those wait that are not accepted yet."""
 
     def check(self, url: str, names: Mapping[str, str], who: Claimant, now: datetime) -> Stalled | Wait | None:
         """Claim names and say why `who` must not go on; it must not before everybody who comes first must have been seen.
@@ -51,15 +53,25 @@ class Claims:
             for name in lost:
                 roles.setdefault(names[name], []).append(name)
             return Stalled(Reason.NAME_CONFLICT, tuple(_conflict(role, found) for role, found in roles.items()))
-        left = (max(datetime.fromisoformat(who.created), self._started) + self._grace - now).total_seconds()
-        return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if who.pending and left > 0 else None
+        if not who.pending:
+            self._waiting.pop((who.namespace, who.name), None)
+            return None
+        left = (self._since(who, now) + self._grace - now).total_seconds()
+        return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if left > 0 else None
+
+    def _since(self, who: Claimant, now: datetime) -> datetime:
+        """From when on the grace counts. What is told of the future counts from the first look on: clocks are set back."""
+        key = (who.namespace, who.name)
+        begin = self._waiting.get(key, max(datetime.fromisoformat(who.created), self._started))
+        self._waiting[key] = min(begin, now)
+        return self._waiting[key]
 
     def claim(self, foreman: str, names: Iterable[str], who: Claimant) -> Mapping[str, Claimant]:
         """Claim these names on the Foreman of this URL instead of what `who` claimed before; the ones that somebody else
         comes first to.
         """
-        self.drop(who.namespace, who.name)
         key = (who.namespace, who.name)
+        self._release(key)
         lost: dict[str, Claimant] = {}
         for name in names:
             claimants = self._names.setdefault((foreman, name), {})
@@ -71,10 +83,15 @@ class Claims:
         return lost
 
     def drop(self, namespace: str, name: str) -> None:
-        """A deployment is gone, or claims anew."""
-        for place in self._held.pop((namespace, name), ()):
+        """A deployment is gone."""
+        self._waiting.pop((namespace, name), None)
+        self._release((namespace, name))
+
+    def _release(self, key: tuple[str, str]) -> None:
+        """Nothing is claimed by it."""
+        for place in self._held.pop(key, ()):
             claimants = self._names.get(place, {})
-            claimants.pop((namespace, name), None)
+            claimants.pop(key, None)
             if not claimants:
                 self._names.pop(place, None)
 

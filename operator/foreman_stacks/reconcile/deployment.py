@@ -65,7 +65,9 @@ class Deployments:
     def _pass(self, key: Key, seen: Object) -> Pass:
         meta = seen["metadata"]
         memory = self._memories.setdefault((key, meta["uid"]), Memory(self._started))
-        progress = status.parse(seen.get("status"), self._now())
+        now = self._now()
+        memory.clock(now)
+        progress = status.parse(seen.get("status"), now)
         request = (meta.get("annotations") or {}).get(RECONCILE_ANNOTATION, "")[:MAX_REQUEST]
         asked = bool(request) and request != progress.handled
         edited = (seen.get("status") or {}).get("observedGeneration", -1) not in {-1, meta["generation"]}

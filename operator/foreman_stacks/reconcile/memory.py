@@ -95,6 +95,12 @@ class Memory:
     ours: set[HostRef] = field(default_factory=set)
     """Hosts whose DeployedHost was looked at before its first write: it is not another deployment's."""
 
+    def clock(self, now: datetime) -> None:
+        """What happened in the future happened now: who waits for it would wait for as long as the clock was set back."""
+        self.started = min(self.started, now)
+        for times in (self.sent, self.posting, self.missing, self.building):
+            times.update({key: now for key, time in times.items() if time > now})
+
     def learn(self, answers: Mapping[Query[Any], Any]) -> None:
         """Keep what stays true."""
         for query, answer in answers.items():
@@ -147,7 +153,7 @@ class Memory:
     def vain(self, change: Change, now: datetime) -> bool:
         """Whether just this was written often enough already: Foreman takes it and shows something else."""
         times, last = self.written.get(_content(change), (0, now))
-        return times >= OFTEN and now < last + VAIN_FOR
+        return times >= OFTEN and last <= now < last + VAIN_FOR
 
     def forgive(self) -> None:
         """A person has mended something: what was refused, in vain or too slow may be tried again."""

@@ -196,7 +196,7 @@ class Servers:
         if connection.ready and info is not None and connection.looks < LOOKS:
             connection.looks += 1
             heard = connection.answered
-            if heard is not None and (self._now() - heard).total_seconds() < self._settings.server_probe:
+            if heard is not None and 0 <= (self._now() - heard).total_seconds() < self._settings.server_probe:
                 return info
             if await _answer(connection, ServerVersion()) == info.version:
                 return info

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -64,7 +65,9 @@ def test_who_is_gone_wants_nothing_and_leaves_nothing_behind() -> None:
     assert claims.claim("f", ["zk-1"], YOUNG) == {}
     claims.drop("a", "x")
     claims.drop("a", "x")
-    assert (claims._names, claims._held) == ({}, {})
+    claims.check("f", {"zk-1": "zk"}, TWIN, NOW)
+    claims.drop("a", "x")
+    assert (claims._names, claims._held, claims._waiting) == ({}, {}, {})
 
 
 def conflict(wanted: dict[str, str]) -> str:
@@ -114,3 +117,21 @@ def test_nobody_new_is_accepted_before_those_that_come_first_must_have_been_seen
 ) -> None:
     found = Claims(NOW, GRACE).check("f", {"zk-1": "zk"}, who, NOW + timedelta(seconds=after))
     assert isinstance(found, Wait) is waits
+
+
+@pytest.mark.parametrize("ahead", ["the process's start", "the creation"])
+def test_what_is_told_of_the_future_counts_from_the_first_look_on(ahead: str) -> None:
+    """The clock was ahead, and has been set back; or it is behind the one of the apiserver."""
+    far = NOW + timedelta(hours=6)
+    claims = Claims(far if ahead == "the process's start" else NOW, GRACE)
+    who = OLD if ahead == "the process's start" else replace(OLD, created=far.isoformat())
+    found = [claims.check("f", {"zk-1": "zk"}, who, NOW + timedelta(seconds=seconds)) for seconds in (0, 1, 2)]
+    assert [wait.after if isinstance(wait, Wait) else wait for wait in found] == [2.0, 1.0, None]
+
+
+def test_who_waits_while_the_clock_is_set_back_waits_no_longer_than_the_grace() -> None:
+    claims = Claims(NOW, GRACE)
+    later, earlier = NOW + timedelta(seconds=1), NOW - timedelta(hours=6)
+    assert isinstance(claims.check("f", {"zk-1": "zk"}, OLD, later), Wait)
+    assert isinstance(claims.check("f", {"zk-1": "zk"}, OLD, earlier), Wait)
+    assert claims.check("f", {"zk-1": "zk"}, OLD, earlier + GRACE) is None

@@ -54,3 +54,18 @@ def test_what_was_written_often_is_vain_for_a_while_and_other_content_never_was(
     assert memory.vain(same, later(weeks + 1)), "once more, and it helped nothing"
     memory.forgive()
     assert not memory.vain(same, later(weeks + 1)), "a person asks"
+
+
+def test_when_the_clock_is_set_back_nothing_is_waited_for_any_longer_than_it_would_be_otherwise() -> None:
+    ahead, job, same = later(6 * 3600), Change("start", "job", "t", intent=True), Change("update", "host", "a")
+    memory = Memory(started=ahead, missing={"a": ahead}, building={"a": ahead})
+    memory.sending(POST, ahead)
+    memory.sending(job, ahead)
+    for _ in range(OFTEN):
+        memory.done(same, None, ahead)
+    memory.clock(NOW)
+    memory.clock(later(10))
+    assert memory.settled_at("t", NOW, 300) == later(300)
+    assert memory.group_may_appear_until("one", 300) == later(300)
+    assert (memory.missing, memory.building) == ({"a": NOW}, {"a": NOW})
+    assert not memory.vain(same, later(10))

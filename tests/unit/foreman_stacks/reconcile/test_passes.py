@@ -338,6 +338,28 @@ def test_a_host_that_surely_was_not_made_is_made_at_once_and_another_one_only_wh
     at_desk(story, host_create_timeout=90.0)
 
 
+def test_a_clock_that_was_ahead_when_the_process_began_holds_nothing_up() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        desk.seconds = 6 * 3600.0
+        desk.restart()
+        desk.seconds = 0.0
+        lost: list[Change] = []
+
+        def lose(change: Change) -> ForemanError | None:
+            if change.verb != "create" or change.resource not in {"hostgroup", "host"} or change in lost:
+                return None
+            lost.append(change)
+            return ForemanUnreachable("silent")
+
+        desk.fails = lose
+        await desk.until(lambda: desk.role("created") == {1, 2})
+        assert {change.resource for change in lost} == {"hostgroup", "host"}
+        assert desk.seconds < 600
+
+    at_desk(story, claim_grace=2.0, host_create_timeout=60.0)
+
+
 def test_whatever_fails_once_an_epoch_is_never_taken_back_and_nothing_is_made_twice() -> None:
     async def story(desk: Desk) -> None:
         desk.stack(**ONE_RUN)

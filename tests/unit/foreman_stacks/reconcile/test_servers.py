@@ -81,6 +81,9 @@ def test_a_server_that_just_answered_the_poller_is_not_asked_whether_it_answers(
     connection.answered = NOW - timedelta(seconds=61)
     look(connection)
     assert foreman.questions == [ServerInfo(), ServerVersion()]
+    connection.answered = NOW + timedelta(hours=6)
+    look(connection)
+    assert foreman.questions == [ServerInfo(), ServerVersion(), ServerVersion()], "the clock was set back since"
 
 
 def test_a_deployment_that_is_refused_meanwhile_does_not_make_the_server_another_one() -> None:
