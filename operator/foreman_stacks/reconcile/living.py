@@ -36,6 +36,7 @@ from foreman_stacks.reconcile.gather import Gathered, plan_of, server_of
 from foreman_stacks.reconcile.ledger import Ledger, Share
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
 from foreman_stacks.reconcile.report import Findings
+from foreman_stacks.reconcile.secrecy import secret_values
 from foreman_stacks.reconcile.servers import Connection, Servers
 from foreman_stacks.reconcile.steps import puppet_runs
 from foreman_stacks.reconcile.trouble import trouble
@@ -199,6 +200,8 @@ class Living:
         run.memory.unsent |= draft.intents
         if draft.progress.plan != run.progress.plan:
             run.memory.accept(run.progress.plan, draft.progress.plan)
+        if draft.progress.plan == world.plan_id and (draft.scope or world.plan_id not in run.memory.secrets):
+            run.memory.secrets[world.plan_id] = secret_values(world.plan, draft.scope)
         await self._reporter.write(run, found)
         try:
             await do(draft.waves, connection.foreman, run.memory, self._now)

@@ -10,7 +10,7 @@ from typing import Any
 from foreman_stacks.foreman import port
 from foreman_stacks.foreman.port import Change, Query
 from foreman_stacks.model.identity import HostRef
-from foreman_stacks.model.values import canonical
+from foreman_stacks.model.values import Json, canonical
 from foreman_stacks.plan.model import Plan
 
 _KEPT: tuple[type[Query[Any]], ...] = (
@@ -59,6 +59,8 @@ class Memory:
     """Since when our Foreman has been well (`Connection.met`), when it was last asked."""
     sent: dict[str, datetime] = field(default_factory=dict)
     """When this process last sent a change that is sent once, by its key; cancellings by the job's id, once answered."""
+    secrets: dict[str, tuple[Json, ...]] = field(default_factory=dict, repr=False)
+    """The secret values of the plans that this process has seen accepted."""
     accepted: set[str] = field(default_factory=set)
     """Plans that this process accepted: no earlier one can have posted hostgroups of them."""
     posting: dict[str, datetime] = field(default_factory=dict)
@@ -217,6 +219,7 @@ class Memory:
         self.doubt()
         self.refused.clear()
         self.written.clear()
+        self.secrets.clear()
         for known in (self.names, self.sent, self.unsent, self.missing, self.sighted, self.building):
             known.clear()
         self.projected.clear()

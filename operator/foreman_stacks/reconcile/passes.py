@@ -69,7 +69,7 @@ class Reporter:
 
     async def write(self, run: Pass, found: Findings) -> None:
         """The status as these findings make it."""
-        await self.patch(run, report(run.seen.get("status") or {}, found, self._now()))
+        await self.patch(run, report(run.seen.get("status") or {}, found, self._now(), run.memory.secrets))
 
     async def patch(self, run: Pass, new: Mapping[str, Any]) -> None:
         """Write the status when it differs, then tell what changed."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from foreman_stacks.model.identity import HostRef
@@ -13,7 +14,7 @@ from foreman_stacks.model.progress import FailedHost, Progress, StepState
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.secrecy import Redactor
-from foreman_stacks.model.values import canonical
+from foreman_stacks.model.values import Json, canonical
 from foreman_stacks.model.words import counted
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile import conditions, status
@@ -64,9 +65,11 @@ class Findings:
         return bool(self.progress.settled_plan) and not same
 
 
-def report(old: Mapping[str, Any], found: Findings, now: datetime) -> dict[str, Any]:
-    """The whole status."""
-    blot = redactor(found.plan, found.scope)
+def report(
+    old: Mapping[str, Any], found: Findings, now: datetime, secrets: Mapping[str, Sequence[Json]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The whole status. `secrets` are those that are known of earlier plans, too."""
+    blot = redactor(found.plan, found.scope, secrets)
     progress = _blotted(_failures(found), blot)
     shown = None if found.kept else found.plan
     desired = {role.name: len(role.hosts) for role in shown.roles} if shown else _desired(old)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.secrecy import Redactor
@@ -10,9 +10,16 @@ from foreman_stacks.model.values import Bound, Json, Secret
 from foreman_stacks.plan.model import Plan, Value
 
 
-def redactor(plan: Plan | None, scope: Scope | None) -> Redactor:
-    """Blots out the secret parameters and constants of a plan, and every secret value that was computed from them."""
-    return Redactor([*_of_plan(plan), *_of_scope(scope)])
+def redactor(plan: Plan | None, scope: Scope | None, known: Mapping[str, Sequence[Json]]) -> Redactor:
+    """Blots out the secrets of a plan, and those that are known of plans before it: hosts still tell them."""
+    now = plan.id if plan and scope else None
+    before = (value for name, values in known.items() if name != now for value in values)
+    return Redactor([*secret_values(plan, scope), *before])
+
+
+def secret_values(plan: Plan | None, scope: Scope | None) -> tuple[Json, ...]:
+    """The secret parameters and constants of a plan, and every secret value that was computed from them."""
+    return (*_of_plan(plan), *_of_scope(scope))
 
 
 def _of_plan(plan: Plan | None) -> Iterator[Json]:

@@ -209,6 +209,7 @@ def _context(world: World, draft: Draft, name: str, step: Step | None = None) ->
         timeout=int(step.timeout) if step else TIMEOUT,
         retries=step.retries if step else 2,
         redact=partial(_redacted, world),
+        secrets_known=world.secrets_known,
     )
 
 

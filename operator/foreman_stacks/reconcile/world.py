@@ -128,7 +128,14 @@ class World(Moment):
     @cached_property
     def redact(self) -> Redactor:
         """Blots out the deployment's secrets. One for all texts of a pass: a thousand hosts may have as many."""
-        return redactor(self.plan, self.scope())
+        return redactor(self.plan, self.scope(), self.memory.secrets)
+
+    @property
+    def secrets_known(self) -> bool:
+        """Whether what is under way can tell no secrets but those that `redact` blots out: it runs under the plan that
+        was accepted last, which another process may have known.
+        """
+        return self.progress.plan in {self.plan_id, *self.memory.secrets}
 
     def managed(self) -> frozenset[str]:
         """The outer hostgroups that bring class `puppet`: there it decides whether the agent runs by itself."""

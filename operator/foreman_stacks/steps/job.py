@@ -29,7 +29,7 @@ from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.values import Json
 from foreman_stacks.model.words import counted
 from foreman_stacks.steps.kind import Advance, Context, Target, pending
-from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Undecided, Verdict
+from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Undecided, Verdict, silent
 
 
 class JobKind(Protocol):
@@ -168,6 +168,8 @@ def _judge(
     `over`: what is asked again at no cost of retries has an end all the same, the time-out from the first attempt on.
     """
     found = together(lambda target: kind.judge(target, results[target.ref], *of, context), mine)
+    if not context.secrets_known:
+        found = [silent(verdict) for verdict in found]
     return {
         target.ref: Bad("Timeout", verdict.cause) if over and isinstance(verdict, Again) else verdict
         for target, verdict in zip(mine, found, strict=True)

@@ -53,6 +53,8 @@ class Context:
     """Whether the step's new value refers to hosts that are not known yet."""
     redact: Callable[[str], str] = str
     """Blots the deployment's secrets out of what hosts printed, before it is cut to length."""
+    secrets_known: bool = True
+    """Whether it knows all of them; else nothing is shown of what hosts printed."""
 
     def after(self, seconds: float) -> datetime:
         """The time so many seconds from now."""

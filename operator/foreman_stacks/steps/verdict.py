@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +14,8 @@ UNREACHABLE = "EXCEPTION"
 """The exit status that remote execution shows for a host that it could not reach (foreman-measured §5)."""
 _GONE = re.compile(r"task gone missing")
 """What remote execution says of a job that its smart proxy forgot (foreman-measured §5)."""
+_OWN = frozenset({"Timeout", "JobCancelled", "ReportMissing"})
+"""Reasons whose causes are words of ours."""
 _ADDED = re.compile(r"Exit status: |StandardError: Job execution failed")
 """Lines that remote execution adds to what the host said."""
 
@@ -73,6 +75,13 @@ def unheard(result: Result) -> Bad | None:
             return Bad("JobCancelled", "the job was cancelled")
         case _:
             return None
+
+
+def silent(verdict: Verdict) -> Verdict:
+    """The verdict without what the host said."""
+    if not isinstance(verdict, Bad) or verdict.reason in _OWN:
+        return verdict
+    return replace(verdict, cause="what it printed is not shown: it may hold secrets from before the last edit")
 
 
 def cause_in(output: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
 from foreman_simulator import job_life
 from foreman_stacks.errors import ForemanError, ForemanRefused, ForemanUnreachable
-from foreman_stacks.foreman.port import Change
+from foreman_stacks.foreman.port import Change, JobHosts, JobOutput, Query
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.reconcile.judge import bad
 from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
@@ -208,6 +211,58 @@ def test_a_job_whose_cancelling_is_not_answered_is_cancelled_again_and_nothing_e
         await desk.until(lambda: "run" not in desk.step("first"), passes=10)
         assert len(cancelled) == 4
         assert [row["status"] for row in desk.lab.rows("jobs")][-1] not in {"queued", "running"}
+
+    at_desk(story)
+
+
+OLD, NEW = "old-canary-11111", "new-canary-22222"
+
+
+@pytest.mark.parametrize(
+    "restarted, cause",
+    [
+        (False, "Error: login with *** refused"),
+        (True, "what it printed is not shown: it may hold secrets from before the last edit"),
+    ],
+)
+def test_a_secret_that_was_rotated_while_a_run_is_under_way_is_not_shown_as_it_was(restarted: bool, cause: str) -> None:
+    async def story(desk: Desk) -> None:
+        read = desk.lab.foreman.read
+
+        async def refused(queries: Iterable[Query[Any]]) -> Mapping[Query[Any], Any]:
+            found = dict(await read(queries))
+            for query in found:
+                if isinstance(query, JobHosts):
+                    found[query] = frozenset(hosts(desk) if query.result == "failed" else ())
+                elif isinstance(query, JobOutput):
+                    found[query] = f"Error: login with {OLD} refused\nExit status: 1"
+            return found
+
+        group, *others = copy.deepcopy(ZOOKEEPER["hostgroups"])
+        group["parameters"].append({"name": "pw", "type": "string", "sensitive": True, "expression": "parameters.pw"})
+        secret = [{"name": "pw", "type": "string", "sensitive": True}]
+        desk.stack(**ONE_RUN, parameters=secret, hostgroups=[group, *others])
+        desk.kube.secrets["ops", "s"] = {"pw": OLD.encode()}
+        desk.deployment(parameters=[{"name": "pw", "valueFrom": {"secretKeyRef": {"name": "s", "key": "pw"}}}])
+        await desk.until(lambda: "job" in desk.step("first").get("run", {}))
+        plan = desk.status["plan"]
+        desk.kube.secrets["ops", "s"] = {"pw": NEW.encode()}
+        if restarted:
+            desk.restart()
+        desk.lab.foreman.read = refused  # type: ignore[method-assign]
+        told: list[str] = []
+
+        def over() -> bool:
+            assert OLD not in json.dumps(desk.status)
+            told.append(desk.step("first").get("message", ""))
+            return bool(desk.status["plan"] != plan)
+
+        await desk.until(over)
+        assert f"attempt 1 failed on zk/1-2: {cause}" in told
+        if not restarted:  # hosts may tell of it later, too: what another process has given them is not known then
+            await desk.until(lambda: over() and desk.ready == "False/StepFailed")
+            assert {host["cause"] for host in desk.status["failedHosts"]} == {cause}
+        assert not any(OLD in event.message for event in desk.kube.events)
 
     at_desk(story)
 

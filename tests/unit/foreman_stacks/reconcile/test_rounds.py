@@ -139,7 +139,8 @@ def rounds(
 
 def progress_of(plan: Plan, role: Callable[[frozenset[int]], RoleProgress]) -> Progress:
     """All hosts of each role as far as this."""
-    return Progress(roles={found.name: role(frozenset(host.ref.index for host in found.hosts)) for found in plan.roles})
+    roles = {found.name: role(frozenset(host.ref.index for host in found.hosts)) for found in plan.roles}
+    return Progress(plan=plan.id, roles=roles)
 
 
 def test_the_own_values_of_a_hundred_hosts_in_two_groups_are_read_together() -> None:
