@@ -143,8 +143,8 @@ class Server:
             if world.generation == generation:
                 world.counts.seconds[call.route.name] += spent
             self.creating -= call.route.name == CREATE
-            if not call.committed:
-                await asyncio.sleep(self._seconds(call, fresh))
+            if not call.committed:  # a read, whose rows are known only now, or a refusal: no VM that crowds others
+                await world.spend(spent if world.settings.latency == "measured" else call.cost)
         lost = faults.for_request("reply_lost", request.method, call.path, host)
         if lost is not None:
             if request.transport is not None:

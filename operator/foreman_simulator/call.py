@@ -84,7 +84,7 @@ class Call:
         if held is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(held.over.wait(), held.seconds)
-        await asyncio.sleep(self.cost)
+        await self.world.spend(self.cost)
         if self.generation != self.world.generation:
             raise error(503, "The simulator was reset meanwhile")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from collections import Counter, defaultdict
@@ -70,6 +71,10 @@ class World:
     def now(self) -> float:
         """The simulated time."""
         return self.clock.now()
+
+    async def spend(self, seconds: float) -> None:
+        """Let real time pass: what a call costs (`--latency`)."""
+        await asyncio.sleep(seconds)
 
     def table(self, name: str) -> dict[int, Row]:
         """Rows of one resource by id."""

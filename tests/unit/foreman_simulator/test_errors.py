@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from foreman_simulator import latency
-
 if TYPE_CHECKING:
     from tests.unit.foreman_simulator.conftest import Sim
 
@@ -306,9 +304,3 @@ def test_job_refusals(sim: Sim) -> None:
     }
     none = sim.post("/api/v2/job_invocations", {"job_invocation": body})
     assert (none["total"], none["description"]) == (0, "Run true")
-
-
-def test_measured_1_10_more_posts_at_once_are_not_faster() -> None:
-    """measured §1.10: 1.06 hosts a second one at a time, 1.32 two, 1.09 four, 0.53 eight, 0.33 sixteen."""
-    rates = {n: n / latency.crowded(n) for n in (1, 2, 4, 8, 16)}
-    assert {n: round(rate, 2) for n, rate in rates.items()} == {1: 1.82, 2: 1.32, 4: 1.09, 8: 0.53, 16: 0.33}

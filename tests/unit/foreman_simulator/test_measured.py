@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
+import pytest
 
-if TYPE_CHECKING:
-    from tests.unit.foreman_simulator.conftest import Sim
+from foreman_simulator.world import Settings
+from tests.unit.foreman_simulator.conftest import Background, Sim
 
 PUPPET = "/foreman_puppet/api"
 VERBOSE = {"puppet_options": "--verbose --color=false --no-splay"}
@@ -46,6 +50,7 @@ def test_measured_1_02_no_environment_without_a_facet(sim: Sim) -> None:
 
 def test_measured_1_03_thin_searches_answer_every_question(sim: Sim) -> None:
     group = sim.group()
+    sim.control("faults", {"kind": "boots", "body": "none"})  # agents that do not report by themselves
     one, two = sim.host("a", group["id"]), sim.host("b", group["id"])
     here = f"hostgroup_id ^ ({group['id']})"
     both = ["a.lab.example.com", "b.lab.example.com"]
@@ -187,9 +192,9 @@ def test_measured_1_08_failed_resources_exit_zero(sim: Sim) -> None:
     assert sim.get(f"/api/v2/hosts/{host['id']}")["configuration_status_label"] == "Error"
 
 
-def _at_once(sim: Sim, bodies: list[dict[str, Any]], path: str) -> list[int]:
+def _at_once(url: str, bodies: list[dict[str, Any]], path: str) -> list[int]:
     def one(body: dict[str, Any]) -> int:
-        return httpx.post(sim.url + path, json=body, auth=("admin", "changeme"), verify=False).status_code
+        return httpx.post(url + path, json=body, auth=("admin", "changeme"), verify=False).status_code
 
     with ThreadPoolExecutor(len(bodies)) as pool:
         return sorted(pool.map(one, bodies))
@@ -199,14 +204,14 @@ def test_measured_1_09_the_name_race_is_real(sim: Sim) -> None:
     group = sim.group()["id"]
     sim.control("faults", {"kind": "hold", "method": "POST", "seconds": 0.3})
     metal = sim.host_body("metal", group, compute_resource_id=None, compute_profile_id=None, mac="00:16:3e:00:00:01")
-    assert _at_once(sim, [metal, metal, metal], "/api/v2/hosts") == [201, 201, 201]
+    assert _at_once(sim.url, [metal, metal, metal], "/api/v2/hosts") == [201, 201, 201]
     assert len(sim.names("name = metal.lab.example.com")) == 3
-    assert _at_once(sim, [sim.host_body("vm", group)] * 3, "/api/v2/hosts") == [201, 422, 422]
+    assert _at_once(sim.url, [sim.host_body("vm", group)] * 3, "/api/v2/hosts") == [201, 422, 422]
     assert len([vm for vm in sim.rows("vms") if vm["name"] == "vm.lab.example.com"]) == 1
     twice = {"hostgroup": {"name": "twice", "parent_id": group}}
-    assert _at_once(sim, [twice, twice], "/api/v2/hostgroups") == [201, 201]
+    assert _at_once(sim.url, [twice, twice], "/api/v2/hostgroups") == [201, 201]
     mark = {"parameter": {"name": "foreman_stacks", "value": "mine"}}
-    assert _at_once(sim, [mark, mark], f"/api/v2/hostgroups/{group}/parameters") == [201, 500]
+    assert _at_once(sim.url, [mark, mark], f"/api/v2/hostgroups/{group}/parameters") == [201, 500]
 
 
 def test_of_two_values_for_one_match_at_once_one_is_rolled_back(sim: Sim) -> None:
@@ -230,6 +235,76 @@ def test_measured_1_09_a_row_is_invisible_until_its_post_commits(sim: Sim) -> No
         sim.delete(f"/_simulator/faults/{fault['id']}")
         assert answer.result()["name"] == "a.lab.example.com"
     assert sim.names("name = a.lab.example.com") == ["a.lab.example.com"]
+
+
+@pytest.fixture
+def background(request: pytest.FixtureRequest) -> Iterator[Background]:
+    """A server of its own, with a latency."""
+    started = Background(Settings(latency=request.param))
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("background", ["measured"], indirect=True)
+def test_measured_1_10_more_posts_at_once_are_not_faster(
+    background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen at once: how long the nth is made to wait, and so how many come in a second."""
+    sixteen, waits = asyncio.Barrier(16), []
+
+    async def spend(seconds: float) -> None:
+        waits.append(seconds)
+        await sixteen.wait()
+
+    monkeypatch.setattr(background.world, "spend", spend)
+    group = next(row["id"] for row in background.world.rows("hostgroups") if row["name"] == "Debian 12")
+    bodies = [{"host": {"name": f"h{n}", "hostgroup_id": group, "compute_attributes": {}}} for n in range(16)]
+    assert _at_once(background.url, bodies, "/api/v2/hosts") == [201] * 16
+    rates = {n: round(n / sorted(waits)[n - 1], 2) for n in (1, 2, 4, 8, 16)}
+    assert rates == {1: 1.06, 2: 1.32, 4: 1.09, 8: 0.53, 16: 0.33}
+
+
+@pytest.mark.parametrize("background", ["measured"], indirect=True)
+def test_what_a_call_costs_is_waited_for(background: Background, monkeypatch: pytest.MonkeyPatch) -> None:
+    """measured §8, §1.13; a refused host costs what one costs alone."""
+    waits = []
+
+    async def spend(seconds: float) -> None:
+        waits.append(round(seconds, 3))
+
+    monkeypatch.setattr(background.world, "spend", spend)
+    sim = Sim(background.url)
+    sim.get("/api/v2/status")
+    group = sim.group()["id"]
+    assert sim.call("POST", "/api/v2/hosts", sim.host_body("a.b", group)).status_code == 422
+    sim.get("/api/v2/hosts", thin="true")
+    sim.http.close()
+    assert (waits[0], waits[-3:]) == (0.263, [0.34, 0.55, 0.035]), "the first with its login"
+
+
+@pytest.mark.parametrize("background", ["100"], indirect=True)
+def test_a_latency_in_milliseconds_is_of_each_call_and_once(
+    background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim, really = Sim(background.url), background.world.spend
+    took, waits = [], []
+
+    async def spend(seconds: float) -> None:
+        waits.append(seconds)
+        await really(seconds)
+
+    monkeypatch.setattr(background.world, "spend", spend)
+    for method, path, body in (
+        ("GET", "/api/v2/status", None),
+        ("POST", "/api/v2/hostgroups", {"hostgroup": {"name": "a"}}),
+        ("POST", "/api/v2/hostgroups", {"hostgroup": {"name": "a"}}),
+    ):
+        began = time.monotonic()
+        sim.call(method, path, body)
+        took.append(time.monotonic() - began)
+    sim.http.close()
+    assert waits == [0.1] * 3
+    assert min(took) >= 0.1
 
 
 def test_measured_1_11_a_stronger_override_shadows_ours(sim: Sim) -> None:
