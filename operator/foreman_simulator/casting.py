@@ -91,7 +91,8 @@ def _json(value: Any) -> Any:
 
 
 def _yaml(value: Any) -> Any:
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    """YAML has more than JSON can show: dates become text, keys strings."""
+    return json.loads(json.dumps(yaml.safe_load(value), default=str)) if isinstance(value, str) else value
 
 
 _CASTS = {

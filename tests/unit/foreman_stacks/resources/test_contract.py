@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -20,7 +20,7 @@ from foreman_stacks.foreman.port import (
     Unread,
     reveal,
 )
-from foreman_stacks.model.values import MASK
+from foreman_stacks.model.values import MASK, Bound, ValueType
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.resources import KINDS
 from foreman_stacks.resources.puppet_class import PuppetClassKind
@@ -117,6 +117,39 @@ def test_what_was_made_is_in_foreman_and_nothing_more_is_wanted() -> None:
         assert lab.requests == {}, "everything that was written is known"
         memory.doubt()
         assert await made(lab, SCOPE, memory) == [], "and it is so when it is read again"
+
+    story(tell)
+
+
+def test_a_parameter_of_each_type_comes_back_equal() -> None:
+    """In the creating POST of its hostgroup, and by a call of its own."""
+    each = (
+        bound("text", "0644"),
+        Bound("flag", "boolean", value=False),
+        bound("count", -7, "integer"),
+        bound("share", 1.5, "real"),
+        bound("list", ["a", {"b": [1]}], "array"),
+        bound("map", {"ö": {"b": []}}, "hash"),
+        bound("settings", "at: 2026-11-23\nmore: [1, yes]\n", "yaml"),
+        bound("data", {"a": [1.5, "x"]}, "json"),
+    )
+    assert {item.type for item in each} == set(get_args(ValueType))
+    shown = {item.name: item.value for item in each} | {"settings": {"at": "2026-11-23", "more": [1, True]}}
+    again = tuple(replace(item, name=f"{item.name}2") for item in each)
+
+    async def tell(lab: Lab, memory: Memory) -> None:
+        scope = with_group(SCOPE, "base", parameters=each)
+        await made(lab, scope, memory)
+        later = with_group(scope, "base", parameters=each + again)
+        written = [str(change) for change in await made(lab, later, memory)]
+        assert {f"create hostgroup_parameter {TOP} {item.name}" for item in again} <= set(written)
+        for title in (TOP, STAGING):
+            group = await lab.ask(HostgroupNamed(title))
+            kept = {entry.name: entry.value for entry in group.parameters}
+            assert {name: kept[name] for name in shown} == shown
+            assert {name: kept[f"{name}2"] for name in shown} == shown
+        memory.doubt()
+        assert await made(lab, later, memory) == []
 
     story(tell)
 
