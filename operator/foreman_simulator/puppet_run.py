@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import enc, reports
 from .agents import Agent, changed
+from .hostgroup_views import inherited
 from .replies import Row
 
 if TYPE_CHECKING:
@@ -111,9 +112,23 @@ def by_somebody(world: World, agent: Agent) -> None:
         start(world, agent, "triggered", "", None)
 
 
-def before(world: World, run: PuppetRun) -> int:
-    """How many runs that began before this one are still under way."""
-    return sum(1 for agent in world.machines.values() if agent.run is not None and agent.run.ident < run.ident)
+def _overloaded(world: World, agent: Agent, run: PuppetRun) -> bool:
+    """Fault `proxy_503`: that many runs of jobs on hosts of the same smart proxy began before this one and still run."""
+    busy = world.faults.for_host("proxy_503", agent.name, count=False)
+    if busy is None or run.done is None:
+        return False
+    proxy = _proxy(world, agent)
+    others = (other for other in world.machines.values() if other.run is not None and other.run.done is not None)
+    if sum(other.run.ident < run.ident and _proxy(world, other) == proxy for other in others) < busy.limit:
+        return False
+    busy.hits += 1
+    return True
+
+
+def _proxy(world: World, agent: Agent) -> Any:
+    """The Puppet proxy of the host, which is its hostgroup's; None counts as one, too."""
+    host = _host(world, agent)
+    return inherited(world, world.get("hostgroups", host["hostgroup_id"] if host else None), "puppet_proxy_id")
 
 
 def _host(world: World, agent: Agent) -> Row | None:
@@ -140,9 +155,7 @@ def _number(value: Any) -> float:
 
 def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
     """Compile and apply; gives the seconds that it takes."""
-    busy = world.faults.for_host("proxy_503", agent.name, count=False)
-    if busy is not None and before(world, run) >= busy.limit:
-        busy.hits += 1
+    if _overloaded(world, agent, run):
         run.exit_status = 1
         run.say("err", "Could not retrieve catalog from remote server: Error 503 on SERVER: Service Unavailable")
         run.say("err", "Could not retrieve catalog; skipping run")
