@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from foreman_stacks.errors import Problem
@@ -29,10 +30,13 @@ def bring_up(world: World) -> Draft:
     if _lost(world, draft) or _scaled_down(world, draft) or creation.again(world, draft):
         return draft
     scope = draft.scope = world.scope()
-    if steps.loud(draft.progress):  # an edit came when they were on again: quiet first, then what is theirs may change
+    if steps.loud(draft.progress):  # they may be on again: quiet first, then what is theirs may change
         steps.run_quiesce(world, scope, draft, frozenset())
         return draft
-    if _lacking(world, scope, draft) or _configure(world, scope, draft):
+    if _lacking(world, scope, draft):
+        return draft
+    changes = _differences(world, scope)
+    if edits.quieted_first(world, scope, draft, changes) or _configure(world, draft, changes):
         return draft
     creation.create(world, scope, draft)
     lost = building.missing(world, scope, draft)
@@ -158,21 +162,25 @@ def _lacking(world: World, scope: Scope, draft: Draft) -> bool:
     return bool(problems)
 
 
-def _configure(world: World, scope: Scope, draft: Draft) -> bool:
+def _differences(world: World, scope: Scope) -> list[Change]:
     """What the first kind of resource that differs has to change; the kinds stand in the order of their needs."""
     for kind in KINDS:
         wanted = kind.wanted(scope)
         world.seen.need(kind.queries(wanted))
-        changes = list(kind.changes(wanted, world.seen))
-        if changes:
-            ripe = [change for change in changes if not _may_appear(world, change)]
-            if ripe:
-                draft.act(ripe, Reason.CONFIGURING)
-            else:
-                message = f"looks whether {changes[0].key} was created"
-                draft.wait(Wait(Reason.CONFIGURING, message, after=world.settings.lookup_every))
-            return True
-    return False
+        if changes := list(kind.changes(wanted, world.seen)):
+            return changes
+    return []
+
+
+def _configure(world: World, draft: Draft, changes: Sequence[Change]) -> bool:
+    """Make these changes; whether there are any."""
+    ripe = [change for change in changes if not _may_appear(world, change)]
+    if ripe:
+        draft.act(ripe, Reason.CONFIGURING)
+    elif changes:
+        message = f"looks whether {changes[0].key} was created"
+        draft.wait(Wait(Reason.CONFIGURING, message, after=world.settings.lookup_every))
+    return bool(changes)
 
 
 def _may_appear(world: World, change: Change) -> bool:

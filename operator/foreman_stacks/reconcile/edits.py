@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import HostgroupNamed, HostsOf, JobCounts, JobWithToken
+from foreman_stacks.foreman.port import Change, HostgroupNamed, HostsOf, JobCounts, JobWithToken
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress, Run, StepProgress, StepState
@@ -68,15 +68,30 @@ def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
 
 
 def followed(progress: Progress, plan: tuple[str, ...]) -> Progress:
-    """Progress under another plan: what failed is open again, steps that are no more are forgotten, and hosts that run
-    Puppet by themselves already are to be quiet again before anything of theirs changes.
-    """
+    """Progress under another plan: what failed is open again, and steps that are no more are forgotten."""
     progress = steps.retried(progress)
     known = {*plan, quiesce.NAME, periodic_puppet.NAME}
-    progress = replace(progress, steps={name: step for name, step in progress.steps.items() if name in known})
-    if progress.step(periodic_puppet.NAME).state is StepState.PENDING:
-        return progress
-    return progress.with_step(StepProgress(periodic_puppet.NAME)).with_step(StepProgress(quiesce.NAME))
+    return replace(progress, steps={name: step for name, step in progress.steps.items() if name in known})
+
+
+def quieted_first(world: World, scope: Scope, draft: Draft, changes: Sequence[Change]) -> bool:
+    """Whether something is to be done first on hosts that may run Puppet by themselves: these changes, or a step. They
+    are made quiet before it, once what is under way has ended. That periodic Puppet is no longer wanted is such a thing.
+    """
+    if draft.paused or not periodic_puppet.begun(draft.progress.step(periodic_puppet.NAME)):
+        return False
+    ours = [change for change in changes if not periodic_puppet.releases(change)]
+    if world.plan.periodic_puppet and not ours and not steps.outstanding(world, scope, draft.progress):
+        return False
+    if draft.progress.busy:
+        finish(world, draft)
+        return True
+    if building.missing(world, scope, draft):  # that alone changes values of the others: people are asked first
+        return True
+    for name in (periodic_puppet.NAME, quiesce.NAME):
+        draft.progress = draft.progress.with_step(StepProgress(name))
+    draft.wait(Wait(Reason.QUIESCING, "hosts that may run Puppet by themselves are made quiet first", after=0.0))
+    return True
 
 
 def misplaced(world: World) -> list[Problem]:

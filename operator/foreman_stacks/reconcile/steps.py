@@ -67,6 +67,17 @@ def loud(progress: Progress) -> frozenset[HostRef]:
     return progress.configured() - progress.step(quiesce.NAME).done.keys()
 
 
+def outstanding(world: World, scope: Scope, progress: Progress) -> bool:
+    """Whether anything is to be done before hosts may run Puppet by themselves: on hosts, or by a step."""
+    if any(host.ref not in progress.configured() for host in scope.hosts):
+        return True
+    steps = [world.plan.step(name) for name in world.plan.order]
+    if any(progress.step(step.name).state is not StepState.DONE for step in steps):
+        return True
+    runs = [step for step in steps if step.action.runs_puppet]
+    return any(pending(progress.step(step.name), _chosen(world, scope, progress, step)) for step in runs)
+
+
 def puppet_runs(world: World, progress: Progress) -> tuple[Counter[Proxy], datetime | None]:
     """The Puppet runs of the plan's hosts that may be under way, by proxy, and when all of them must be over."""
     over = ends({step.name: step.timeout for step in world.plan.steps}, world.settings.job_lost_after)
@@ -146,11 +157,7 @@ def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | 
     """One look at the step; None when the ENC says that it must not run."""
     progress, action = draft.progress.step(step.name), step.action
     context = replace(_context(world, draft, step.name, step), unbound=_unbound(scope, step))
-    chosen: tuple[Target, ...] = ()
-    if action.acts_on():
-        facts = world.facts(draft.progress)
-        digests = {role: step_digest(world.plan, facts, step.name, role, world.key) for role in action.acts_on()}
-        chosen = action.chosen(_targets(world, scope.hosts, digests))
+    chosen = _chosen(world, scope, draft.progress, step)
     if action.runs_puppet:
         root = world.seen[HostgroupNamed(root_title(scope))]
         roles = frozenset(action.acts_on())
@@ -158,6 +165,16 @@ def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | 
             return None
         context = replace(context, before_run=record.before(root, draft.progress, draft.waves))
     return action.advance(progress, chosen, context)
+
+
+def _chosen(world: World, scope: Scope, progress: Progress, step: Step) -> tuple[Target, ...]:
+    """The hosts that the step is for, each with the digest of what it would do to it now."""
+    roles = step.action.acts_on()
+    if not roles:
+        return ()
+    facts = world.facts(progress)
+    digests = {role: step_digest(world.plan, facts, step.name, role, world.key) for role in roles}
+    return step.action.chosen(_targets(world, scope.hosts, digests))
 
 
 def _unbound(scope: Scope, step: Step) -> bool:

@@ -122,7 +122,7 @@ class World(Moment):
         bound = bind(self.plan, self.facts(progress))
         open_ = {host.group for host in bound.hosts if host.ref not in progress.configured()}
         bound = replace(bound, organization=self.organization, location=self.location, staging=frozenset(open_))
-        released = progress.step(periodic_puppet.NAME).state is not StepState.PENDING
+        released = periodic_puppet.begun(progress.step(periodic_puppet.NAME))
         return replace(bound, freed=self.managed()) if released else replace(bound, held=self.managed())
 
     @cached_property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from foreman_stacks.foreman.port import Change
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import StepProgress, StepState
@@ -19,6 +20,18 @@ from foreman_stacks.steps.puppet_run import PuppetRun, PuppetRunJob
 from foreman_stacks.steps.quiesce import Script
 
 NAME = "PeriodicPuppet"
+
+
+def begun(progress: StepProgress) -> bool:
+    """Whether hosts may run Puppet by themselves again: whatever is told of the step, and whatever its state is now. One
+    that has failed and is tried again is `Pending`, and may have switched hosts on.
+    """
+    return progress != StepProgress(NAME)
+
+
+def releases(change: Change) -> bool:
+    """Whether a change is this step's own: it takes the override of `puppet::runmode` off."""
+    return (change.verb, change.resource) == ("delete", "override_value")
 
 
 def advance(
