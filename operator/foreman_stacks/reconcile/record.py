@@ -1,7 +1,7 @@
 """The record: what is done, kept in Foreman beside the hosts, for the day on which the status is lost.
 
-A parameter `foreman_stacks_record` on the deployment's first hostgroup; written before each puppetRun job and before
-Ready, nowhere else. What it says is done counts as done.
+A parameter `foreman_stacks_record` on the deployment's first hostgroup; written before each job that may let
+hosts run Puppet (a puppetRun's, PeriodicPuppet's) and before Ready, nowhere else. What it says is done counts as done.
 """
 
 from __future__ import annotations

@@ -142,10 +142,9 @@ def run_periodic(world: World, scope: Scope, draft: Draft) -> bool:
     targets = _targets(world, scope.hosts, {role.name: QUIET for role in world.plan.roles})
     progress = draft.progress.step(periodic_puppet.NAME)
     context = _context(world, draft, periodic_puppet.NAME)
+    root = world.seen[HostgroupNamed(root_title(scope))]  # who comes after us must know that hosts may be on again
+    context = replace(context, before_run=record.before(root, draft.progress, draft.waves))
     managed = bool(world.managed())
-    if managed:
-        root = world.seen[HostgroupNamed(root_title(scope))]
-        context = replace(context, before_run=record.before(root, draft.progress, draft.waves))
     steps = [draft.progress.step(name) for name in world.plan.order]
     tolerated = frozenset(ref for step in steps if step.state is StepState.DONE for ref in step.failed)
     advance = periodic_puppet.advance(progress, targets, context, managed=managed, tolerated=tolerated)

@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from foreman_stacks.api.meta import RECONCILE_ANNOTATION
-from foreman_stacks.errors import ForemanError
+from foreman_stacks.errors import ForemanError, ForemanUnreachable
 from foreman_stacks.foreman.port import Change, HostDetail, HostgroupNamed
+from foreman_stacks.model.identity import RECORD_PARAMETER
+from foreman_stacks.reconcile import record
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
 from tests.unit.foreman_stacks.reconcile.desk import KEY, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ROOT, hosts, is_ready
@@ -126,3 +128,77 @@ def test_what_changes_nothing_of_hosts_that_are_on_only_switches_on_the_others()
         assert started == ["PeriodicPuppet"]
 
     at_desk(story, boot_timeout=200.0, retry_first=1.0)
+
+
+# --- the record ------------------------------------------------------------------------------------------------------
+
+
+async def on_again(desk: Desk, moment: str) -> None:
+    """Up to the job that switches hosts on, or past it: then the record that says Ready cannot be written yet."""
+    if moment == "started":
+        await desk.until(lambda: "job" in desk.step("PeriodicPuppet").get("run", {}))
+        return
+    desk.fails = lambda change: ForemanUnreachable("away") if change.verb == "delete" else None
+    await desk.until(lambda: desk.done("PeriodicPuppet"))
+    desk.fails = lambda _: None
+
+
+async def forgotten(desk: Desk, how: str) -> None:
+    """What the status knew is lost."""
+    if how == "status lost":
+        desk.kube.put(KEY, status={})
+        desk.restart()
+        return
+    desk.kube.remove(KEY)
+    await desk.until(lambda: KEY not in desk.kube.objects)
+    await desk.look()
+    desk.deployment()
+
+
+FORGOTTEN = [("started", "made again"), ("done", "made again"), ("done", "status lost")]
+
+
+@pytest.mark.parametrize("moment, how", FORGOTTEN)
+def test_who_knows_hosts_from_the_record_alone_quiets_those_that_may_be_on(moment: str, how: str) -> None:
+    async def story(desk: Desk) -> None:
+        await on_again(desk, moment)
+        await forgotten(desk, how)
+        edited(desk)
+        started = watched(desk)
+        await desk.until(lambda: is_ready(desk))
+        assert started[0] == "Quiesce"
+        assert desk.wrote[0].startswith("start job"), "it comes first"
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+@pytest.mark.parametrize("moment, how", FORGOTTEN)
+def test_who_finds_in_the_record_that_hosts_were_switched_on_repeats_nothing(moment: str, how: str) -> None:
+    async def story(desk: Desk) -> None:
+        await on_again(desk, moment)
+        await forgotten(desk, how)
+        desk.lab.forget()
+        await desk.until(lambda: is_ready(desk))
+        assert [text.split(" ")[:2] for text in desk.wrote] == [
+            ["delete", "hostgroup"],
+            ["update", "hostgroup_parameter"],
+        ]
+
+    at_desk(story, host_create_timeout=10.0)
+
+
+def test_the_record_says_that_hosts_are_switched_on_right_before_they_are_and_no_more_is_written_for_it() -> None:
+    async def story(desk: Desk) -> None:
+        await desk.until(lambda: desk.done("second"))
+        desk.lab.forget()
+        await desk.until(lambda: "job" in desk.step("PeriodicPuppet").get("run", {}))
+        assert [text.rpartition(" ")[2] for text in desk.wrote] == [
+            RECORD_PARAMETER,
+            desk.step("PeriodicPuppet")["run"]["token"],
+        ]
+        found = record.read(await desk.lab.ask(HostgroupNamed(ROOT)))
+        assert found is not None
+        assert found.runs.keys() == {"PeriodicPuppet"}
+        assert found.steps.keys() == {"Quiesce", "first", "ring", "second"}
+
+    at_desk(story)
