@@ -31,7 +31,7 @@ def bring_up(world: World) -> Draft:
         return draft
     scope = draft.scope = world.scope()
     if steps.loud(draft.progress):  # they may be on again: quiet first, then what is theirs may change
-        steps.run_quiesce(world, scope, draft, frozenset())
+        steps.run_quiesce(world, scope, draft, building.missing(world, scope, draft))
         return draft
     if _lacking(world, scope, draft):
         return draft

@@ -130,6 +130,27 @@ def test_what_changes_nothing_of_hosts_that_are_on_only_switches_on_the_others()
     at_desk(story, boot_timeout=200.0, retry_first=1.0)
 
 
+@pytest.mark.parametrize("then", ["is switched on", "is quieted"])
+def test_a_host_that_is_gone_when_it_should_be_quiet_again_is_told_and_made_again_when_asked_for(then: str) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.until(lambda: "job" in desk.step("PeriodicPuppet").get("run", {}))
+        edited(desk)
+        if then == "is quieted":
+            await desk.until(lambda: "job" in desk.step("Quiesce").get("run", {}))
+        await removed(desk, hosts(desk)[1])
+        await desk.until(lambda: desk.ready == "False/HostMissing", passes=100)
+        assert desk.step("PeriodicPuppet")["state"] != "Done"
+        (failed,) = desk.status["failedHosts"]
+        assert failed["name"].startswith("ring-zk-2.")
+        started = watched(desk)
+        requested(desk)
+        await desk.until(lambda: is_ready(desk))
+        assert len(hosts(desk)) == 2
+        assert started.count("PeriodicPuppet") == 1
+
+    at_desk(story, host_create_timeout=10.0)
+
+
 # --- the record ------------------------------------------------------------------------------------------------------
 
 
