@@ -35,7 +35,7 @@ def bring_up(world: World) -> Draft:
         return draft
     if _lacking(world, scope, draft):
         return draft
-    changes = _differences(world, scope)
+    changes = _differences(world, scope) or placing.renewed(world, scope, draft)
     if edits.quieted_first(world, scope, draft, changes) or _configure(world, draft, changes):
         return draft
     creation.create(world, scope, draft)
@@ -44,8 +44,6 @@ def bring_up(world: World) -> Draft:
     creation.intend(world, scope, draft)
     quiesced = steps.run_quiesce(world, scope, draft, lost)
     placing.place(world, scope, quiesced, draft)
-    if placing.renew(world, scope, draft) and not draft.paused:
-        return draft
     if steps.run_steps(world, scope, draft, lost) and draft.idle and steps.run_periodic(world, scope, draft):
         _settle(world, scope, draft)
     return draft

@@ -97,9 +97,9 @@ def _values(world: World, portion: Sequence[HostScope], environment: str, draft:
         draft.act(changes, Reason.MOVING, f"sets values of {counted(len(portion), 'host')}")
 
 
-def renew(world: World, scope: Scope, draft: Draft) -> bool:
-    """Hosts in their place whose own values are others by now, since a parameter was updated, a peer has come, or the Stack
-    was edited: whether there is something to write, which comes before any step.
+def renewed(world: World, scope: Scope, draft: Draft) -> list[Change]:
+    """What has to change on hosts in their place whose own values are others by now: a parameter was updated, a peer has
+    come, or the Stack was edited. A portion of hosts at once; it comes before any step.
 
     The status has a digest of what they were last seen to have: where it is the same, nothing is read.
     """
@@ -109,29 +109,24 @@ def renew(world: World, scope: Scope, draft: Draft) -> bool:
             hosts[host.ref.role].append(host)
     digests = {name: _digest(world, mine) for name, mine in hosts.items()}
     others = [name for name, digest in digests.items() if digest != draft.progress.role(name).values]
-    changes: list[tuple[HostScope, Sequence[Change]]] = []
-    for name, found in zip(others, together(lambda name: _renewed(world, scope, hosts[name]), others), strict=True):
+    changes: list[Sequence[Change]] = []
+    for name, found in zip(others, together(lambda name: _of_role(world, scope, hosts[name]), others), strict=True):
         changes += found
-        if not found:
+        if not found and all(world.row(host) is not None for host in hosts[name]):
             role = replace(draft.progress.role(name), values=digests[name])
             draft.progress = draft.progress.with_role(name, role)
-    if changes:
-        portion = changes[:VALUES_AT_ONCE]
-        writes = [change for _, found in portion for change in found]
-        draft.act(writes, Reason.CONFIGURING, f"sets values of {counted(len(portion), 'host')}")
-    return bool(changes)
+    return [change for found in changes[:VALUES_AT_ONCE] for change in found]
 
 
-def _renewed(world: World, scope: Scope, hosts: Sequence[HostScope]) -> list[tuple[HostScope, Sequence[Change]]]:
-    """What has to change on the hosts of one role."""
+def _of_role(world: World, scope: Scope, hosts: Sequence[HostScope]) -> list[Sequence[Change]]:
+    """What has to change on the hosts of one role, host by host."""
     there = [(host, row) for host in hosts if (row := world.row(host)) is not None]
     if not there:
         return []
     outer = scope.chain(there[0][0].group)[-1].outer_parent
     environment = environment_of(outer, scope.environment, world.seen) or ""
     world.seen.need(resource.unread_values({row.name: host for host, row in there}, environment, world.seen))
-    found = together(partial(_missing, world, environment), there)
-    return [(host, changes) for (host, _), changes in zip(there, found, strict=True) if changes]
+    return [changes for changes in together(partial(_missing, world, environment), there) if changes]
 
 
 def _digest(world: World, hosts: Sequence[HostScope]) -> str:
