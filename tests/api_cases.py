@@ -332,6 +332,12 @@ MISSHAPEN = [
     Case("Stack", "choice", {"spec.parameters.0.type": "int"}, "spec.parameters[size].type"),
     Case("Stack", "choice", {"spec.steps.0.puppetRun.order": "Random"}, "spec.steps[first].puppetRun.order"),
     Case("Stack", "range", {"spec.steps.0.timeoutSeconds": 0}, "spec.steps[first].timeoutSeconds"),
+    Case(
+        "Stack",
+        "range",
+        {"spec.parameters.0.constraints.minimum": -(2**53)},
+        "spec.parameters[size].constraints.minimum",
+    ),
     Case("Stack", "range", {"spec.steps.0.retries": 21}, "spec.steps[first].retries"),
     Case("Stack", "length", {"spec.outputs.0.expression": "x" * 4097}, "spec.outputs[servers].expression"),
     Case("Stack", "twice", {"spec.steps.1.name": "first"}, "spec.steps[first]"),

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from foreman_stacks.api.deploymentstatus import Line, Link, Message, StepName, StepState
 from foreman_stacks.api.meta import Kind
-from foreman_stacks.model.schema import Index, Name, ObjectName, Reported, keyed
+from foreman_stacks.model.schema import MAX_WHOLE, Index, Name, ObjectName, Reported, keyed
 
 
 class DeployedHostSpec(Reported):
@@ -39,7 +39,7 @@ class DeployedHostStatus(Reported):
     )
     fqdn: Line | None = Field(default=None, description="Fully qualified name of the host.")
     ip: Line | None = Field(default=None, description="Address of the host.")
-    foreman_id: Annotated[int, Field(ge=1)] | None = Field(
+    foreman_id: Annotated[int, Field(ge=1, le=MAX_WHOLE)] | None = Field(
         default=None, alias="foremanID", description="Id of the host in Foreman: a hint, the name is what counts."
     )
     url: Link | None = Field(default=None, description="The host in Foreman.")

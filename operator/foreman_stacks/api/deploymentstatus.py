@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from foreman_stacks.api.meta import Status
-from foreman_stacks.model.schema import CAMEL_WORD, Count, Index, Indices, Name, Reported, Timestamp, keyed, plain
+from foreman_stacks.model.schema import (
+    CAMEL_WORD,
+    MAX_WHOLE,
+    Count,
+    Index,
+    Indices,
+    Name,
+    Reported,
+    Timestamp,
+    keyed,
+    plain,
+)
 from foreman_stacks.model.values import ValueType
 
 MAX_FAILED_HOSTS = 20
@@ -109,7 +120,7 @@ class Run(Reported):
     hosts: Annotated[tuple[DoneHosts, ...], plain(32)] = Field(
         default=(), description="The hosts of the job, with the inputs that it is for."
     )
-    baseline: Annotated[int, Field(ge=0)] = Field(
+    baseline: Annotated[int, Field(ge=0, le=MAX_WHOLE)] = Field(
         default=0, description="Id of the newest report before the job: only later ones count."
     )
     since: Timestamp = Field(description="When the intent was written.")
@@ -150,7 +161,7 @@ class StackDeploymentStatus(Status):
 
     plan: Digest | None = Field(default=None, description="Hash of the plan at work.")
     settled_plan: Digest | None = Field(default=None, description="Hash of the plan that was last Ready.")
-    settled_generation: Annotated[int, Field(ge=0)] = Field(
+    settled_generation: Annotated[int, Field(ge=0, le=MAX_WHOLE)] = Field(
         default=0, description="Generation of the spec that was last Ready."
     )
     last_handled_reconcile_at: Annotated[str, Field(max_length=255)] | None = Field(
@@ -165,8 +176,10 @@ class StackDeploymentStatus(Status):
     )
     outputs: Annotated[tuple[OutputValue, ...], keyed(64)] = Field(default=(), description="Outputs of the Stack.")
     roles: Annotated[tuple[RoleStatus, ...], keyed(MAX_ROLES)] = Field(default=(), description="How far each role is.")
-    epoch: Annotated[int, Field(ge=0)] = Field(
+    epoch: Annotated[int, Field(ge=0, le=MAX_WHOLE)] = Field(
         default=0, description="Rises with each intent; Foreman holds it as well, so that a restored server is noticed."
     )
-    recorded: Annotated[int, Field(ge=0)] = Field(default=0, description="The epoch that was last written to Foreman.")
+    recorded: Annotated[int, Field(ge=0, le=MAX_WHOLE)] = Field(
+        default=0, description="The epoch that was last written to Foreman."
+    )
     steps: Annotated[tuple[StepStatus, ...], keyed(MAX_STEPS)] = Field(default=(), description="How far each step is.")

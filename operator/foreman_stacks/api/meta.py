@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from foreman_stacks.cluster.port import API_VERSION, GROUP
-from foreman_stacks.model.schema import ObjectName, Reported, Ruled, Timestamp, keyed
+from foreman_stacks.model.schema import MAX_WHOLE, ObjectName, Reported, Ruled, Timestamp, keyed
 
 CATEGORY = "foreman"
 
@@ -42,7 +42,7 @@ class Condition(Reported):
 
     type: str = Field(max_length=63, pattern=r"^[A-Z][A-Za-z]*$", description="What is observed, like Ready.")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
-    observed_generation: Annotated[int, Field(ge=-1)] = Field(
+    observed_generation: Annotated[int, Field(ge=-1, le=MAX_WHOLE)] = Field(
         default=-1, description="The generation of the spec that this was observed for."
     )
     last_transition_time: Timestamp = Field(description="When status last changed.")
@@ -57,7 +57,7 @@ class Condition(Reported):
 class Status(Reported):
     """What every status has; `observedGeneration` starts at -1, so that a fresh object never counts as done."""
 
-    observed_generation: Annotated[int, Field(ge=-1)] = Field(
+    observed_generation: Annotated[int, Field(ge=-1, le=MAX_WHOLE)] = Field(
         default=-1, description="The generation of the spec that this status is about; -1 before the first look."
     )
     conditions: Annotated[tuple[Condition, ...], keyed(16, keys=("type",))] = Field(

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 
 from foreman_stacks.api.meta import Kind, Status
 from foreman_stacks.model.schema import (
+    MAX_WHOLE,
     Count,
     Expression,
     Fault,
@@ -29,6 +30,8 @@ from foreman_stacks.resources.hostgroup import Hostgroup
 from foreman_stacks.resources.hostgroup_parameter import NOT_RESERVED
 from foreman_stacks.resources.parameter_override import HostOverride
 from foreman_stacks.steps import Kinds
+
+Limit = Annotated[float, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
 
 
 def ordered(low: str, high: str) -> Rule:
@@ -54,8 +57,8 @@ class Constraints(Written):
     enum: Annotated[tuple[JsonValue, ...], plain(64, minimum=1)] | None = Field(
         default=None, description="The values that are allowed."
     )
-    minimum: float | None = Field(default=None, description="The least number, for integer and real.")
-    maximum: float | None = Field(default=None, description="The greatest number, for integer and real.")
+    minimum: Limit | None = Field(default=None, description="The least number, for integer and real.")
+    maximum: Limit | None = Field(default=None, description="The greatest number, for integer and real.")
     min_length: Annotated[int, Field(ge=0, le=65_536)] | None = Field(
         default=None, description="The least number of characters, for string."
     )

@@ -25,6 +25,9 @@ MAX_HOSTS = 5000
 MAX_VALUE = 65_536
 """Characters of one value as JSON text. Only Accept can check it: the apiserver cannot measure an untyped field."""
 
+MAX_WHOLE = 2**53 - 1
+"""The greatest whole number that a double holds exactly: the apiserver keeps the bounds of a schema as doubles."""
+
 NAME = r"^[a-z][a-z0-9_]*$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"

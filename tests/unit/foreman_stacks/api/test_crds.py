@@ -42,10 +42,10 @@ def bounded(node: dict[str, Any]) -> bool:
             return "maxItems" in node and "x-kubernetes-list-type" in node
         case "object":
             return "properties" in node or "maxProperties" in node
-        case "integer":
-            return "minimum" in node
+        case "integer" | "number":
+            return "minimum" in node and "maximum" in node
         case kind:
-            return kind in {"boolean", "number"} or bool(node.get("x-kubernetes-preserve-unknown-fields"))
+            return kind == "boolean" or bool(node.get("x-kubernetes-preserve-unknown-fields"))
 
 
 def test_everything_is_bounded() -> None:
