@@ -60,6 +60,24 @@ BASES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A change of the sound object while it has this status. `blame`: the field that is named when it is refused."""
+
+    kind: str
+    rule: str
+    status: Mapping[str, Any]
+    change: Mapping[str, Any]
+    blame: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {','.join(self.change)} at {dict(self.status)}"
+
+    @property
+    def object(self) -> dict[str, Any]:
+        return Case(self.kind, self.rule, self.change).object
+
+
+@dataclass(frozen=True)
 class Case:
     """A change of the sound object. `blame` is the field that offline checks name; None when the object is sound."""
 
@@ -115,20 +133,24 @@ def put(node: Any, path: str, value: Any) -> None:
 
 
 def rule_places() -> Iterator[tuple[str, str]]:
-    """Every CEL rule (by its message) and every oneOf in the schemas, with the place it stands at.
+    """Every CEL rule (by its message) and every oneOf that an object alone keeps or breaks, with the place it stands at."""
+    return ((path, said) for path, said, over_edits in _all_places() if not over_edits)
 
-    Rules over edits are not among them: an object alone neither keeps nor breaks them.
-    """
+
+def edit_rule_places() -> Iterator[tuple[str, str]]:
+    """Every CEL rule over an edit (`oldSelf`), by its message, with the place it stands at."""
+    return ((path, said) for path, said, over_edits in _all_places() if over_edits)
+
+
+def _all_places() -> Iterator[tuple[str, str, bool]]:
     for resource in RESOURCES:
         yield from _places(resource.kind, object_schema(resource))
 
 
-def _places(path: str, node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield from (
-        (path, rule["message"]) for rule in node.get("x-kubernetes-validations", ()) if "oldSelf" not in rule["rule"]
-    )
+def _places(path: str, node: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    yield from ((path, rule["message"], "oldSelf" in rule["rule"]) for rule in node.get("x-kubernetes-validations", ()))
     if ONE_OF in node:
-        yield path, ONE_OF
+        yield path, ONE_OF, False
     for name, child in node.get("properties", {}).items():
         yield from _places(f"{path}.{name}", child)
     if "items" in node:
@@ -307,6 +329,26 @@ BROKEN = [
     for (place, rule), (_, changes) in RULES.items()
     for change, blame in changes
 ] + [Case("StackDeployment", NAME_RULE[1], {}, "metadata.name", name=name) for name in ("a" * 41, "a.b")]
+
+SERVER_RULE = ("StackDeployment", "serverRef cannot change any more")
+_OTHER_SERVER = {"spec.serverRef.name": "other"}
+
+# Every rule over an edit → statuses of the object before it, the edit, and the field to blame where it is refused.
+EDIT_RULES: dict[tuple[str, str], list[tuple[dict[str, Any], dict[str, Any], str | None]]] = {
+    SERVER_RULE: [
+        ({}, _OTHER_SERVER, None),
+        ({"plan": "", "epoch": 0}, _OTHER_SERVER, None),
+        ({"plan": "3f9a", "epoch": 2}, {"spec.paused": True}, None),
+        ({"plan": "3f9a"}, _OTHER_SERVER, "spec.serverRef"),
+        ({"plan": "", "epoch": 1}, _OTHER_SERVER, "spec.serverRef"),
+        ({"epoch": 1}, _OTHER_SERVER, "spec.serverRef"),
+    ],
+}
+EDITS = [
+    Edit(place.split(".")[0], rule, status, change, blame)
+    for (place, rule), edits in EDIT_RULES.items()
+    for status, change, blame in edits
+]
 
 # What the schemas refuse without rules. The apiserver words these itself; it must name the field.
 MISSHAPEN = [

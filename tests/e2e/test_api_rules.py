@@ -16,7 +16,7 @@ from foreman_stacks.api.meta import body
 from foreman_stacks.api.parse import PARSERS, parse_stack
 from foreman_stacks.cluster.port import API_VERSION, GROUP
 from foreman_stacks.errors import InvalidSpec
-from tests.api_cases import BASES, BROKEN, MISSHAPEN, NAME_RULE, ONE_OF, SOUND, Case
+from tests.api_cases import BASES, BROKEN, EDITS, MISSHAPEN, NAME_RULE, ONE_OF, SOUND, Case, Edit
 from tests.e2e.conftest import ROOT, Kubectl
 
 pytestmark = pytest.mark.usefixtures("crds")
@@ -55,20 +55,19 @@ def test_a_misshapen_object_is_refused_with_the_field(admin: Kubectl, case: Case
         assert case.server_blame in complaint
 
 
-def test_a_deployment_stays_on_its_server_once_it_has_a_plan(admin: Kubectl, namespace: str) -> None:
-    """What it made elsewhere would be nobody's."""
-    place = ("sdep", "sample", "-n", namespace)
-
-    def edit(field: str, body: object, *more: str) -> tuple[str, ...]:
-        return ("patch", *place, "--type=merge", *more, "-p", json.dumps({field: body}))
-
-    admin("apply", "-n", namespace, "-f", "-", stdin=json.dumps(Case("StackDeployment", "", {}).object))
-    admin(*edit("spec", {"serverRef": {"name": "other"}}))
-    admin(*edit("status", {"plan": "3f9a"}, "--subresource=status"))
-    assert "spec.serverRef: Invalid value" in admin.refused(*edit("spec", {"serverRef": {"name": "foreman"}}))
-    admin(*edit("spec", {"paused": True}))
-    admin(*edit("status", {"plan": ""}, "--subresource=status"))
-    admin(*edit("spec", {"serverRef": {"name": "foreman"}}))
+@pytest.mark.parametrize("edit", EDITS, ids=str)
+def test_an_edit_is_judged_by_what_the_status_tells(admin: Kubectl, namespace: str, edit: Edit) -> None:
+    """What a deployment made elsewhere would be nobody's."""
+    place = (edit.kind, "sample", "-n", namespace)
+    admin("apply", "-n", namespace, "-f", "-", stdin=json.dumps(Case(edit.kind, "", {}).object))
+    patch = json.dumps({"status": edit.status})
+    admin("patch", *place, "--type=merge", "--subresource=status", "-p", patch)
+    change = ("apply", "-n", namespace, "-f", "-")
+    if edit.blame is None:
+        admin(*change, stdin=json.dumps(edit.object))
+    else:
+        complaint = admin.refused(*change, stdin=json.dumps(edit.object))
+        assert re.search(rf"{re.escape(edit.blame)}: Invalid value: .*{re.escape(edit.rule)}", complaint)
 
 
 def test_null_is_refused_at_the_latest_on_parse(admin: Kubectl, namespace: str) -> None:

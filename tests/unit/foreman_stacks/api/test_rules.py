@@ -4,7 +4,18 @@ import pytest
 
 from foreman_stacks.api.parse import PARSERS
 from foreman_stacks.errors import InvalidSpec
-from tests.api_cases import BASES, BROKEN, MISSHAPEN, RULES, SOUND, Case, rule_places
+from tests.api_cases import (
+    BASES,
+    BROKEN,
+    EDIT_RULES,
+    EDITS,
+    MISSHAPEN,
+    RULES,
+    SOUND,
+    Case,
+    edit_rule_places,
+    rule_places,
+)
 
 
 def test_every_rule_and_one_of_has_a_sound_and_a_broken_case() -> None:
@@ -14,6 +25,13 @@ def test_every_rule_and_one_of_has_a_sound_and_a_broken_case() -> None:
         kind, rule = place.split(".")[0], covered[0][1]
         assert any(case.kind == kind and case.rule == rule for case in SOUND)
         assert any(case.kind == kind and case.rule == rule for case in BROKEN)
+
+
+def test_every_rule_over_an_edit_has_a_sound_and_a_broken_case() -> None:
+    for place, message in edit_rule_places():
+        covered = [key for key in EDIT_RULES if key[0] == place and message.startswith(key[1])]
+        assert len(covered) == 1, f"{place}: {message}"
+        assert {edit.blame is None for edit in EDITS if edit.rule == covered[0][1]} == {True, False}
 
 
 @pytest.mark.parametrize("kind", BASES)
