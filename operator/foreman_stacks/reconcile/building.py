@@ -21,6 +21,7 @@ GONE = frozenset({"HostMissing", "HostUnseen", "HostIncomplete"})
 """Reasons of a failed host that a person may mend by having it made again."""
 FAILED = "its installation failed or its build token expired: build it again in Foreman"
 ENDLESS = "its installation did not finish within FOREMAN_STACKS_BUILD_TIMEOUT; check its console, then build it again in Foreman"
+HIDDEN = f"its row is hidden there; remove it (foreman-rake console) and its machine, then {REQUEST}"
 
 
 def staging_of(world: World, scope: Scope, host: HostScope) -> Hostgroup:
@@ -107,7 +108,7 @@ def _unseen(world: World, draft: Draft, host: HostScope, name: str) -> None:
     if name in world.memory.sighted:
         _gone(draft, host, name)
     else:
-        _fail(draft, host, name, "HostUnseen", "Foreman answered that it was created, but shows no such host")
+        _fail(draft, host, name, "HostUnseen", f"Foreman answered that it was created, but shows no such host: {HIDDEN}")
 
 
 def _overdue(world: World, name: str) -> bool:

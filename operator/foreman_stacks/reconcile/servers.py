@@ -7,7 +7,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -180,9 +180,11 @@ class Servers:
         try:
             info = await self._look(connection)
         except ForemanError as error:
-            condition = failure(error)
+            condition = self._placed(server, failure(error))
         except _NotForeman:
-            condition = bad(Reason.NOT_FOREMAN, f"{server.spec.url} answers, but not as Foreman does; check the URL")
+            condition = bad(
+                Reason.NOT_FOREMAN, f"spec.url: {server.spec.url} answers, but not as Foreman does; check the URL"
+            )
         else:
             condition = judge(info)
             connection.judged(condition)
@@ -205,8 +207,7 @@ class Servers:
         return found
 
     async def _credentials(self, server: ForemanServer) -> tuple[str, str] | Condition:
-        ref = server.spec.credentials_secret_ref.name
-        where = f"Secret {ref!r} in namespace {self._settings.namespace!r}"
+        ref, where = server.spec.credentials_secret_ref.name, self._secret(server)
         try:
             data = await self._cluster.secret(self._settings.namespace, ref)
         except ClusterForbidden:
@@ -227,6 +228,21 @@ class Servers:
         except UnicodeDecodeError:
             what = f"{where} has a username, password or token that is no UTF-8 text; correct it"
             return bad(Reason.CREDENTIALS_MISSING, what)
+
+    def _secret(self, server: ForemanServer) -> str:
+        name, namespace = server.spec.credentials_secret_ref.name, self._settings.namespace
+        return f"spec.credentialsSecretRef: Secret {name!r} in namespace {namespace!r}"
+
+    def _placed(self, server: ForemanServer, condition: Condition) -> Condition:
+        """The same, told with the field that is at fault, where it is one of the server's."""
+        match condition.reason:
+            case Reason.UNAUTHORIZED:
+                where = self._secret(server)
+            case Reason.UNREACHABLE | Reason.NOT_FOREMAN:
+                where = "spec.url"
+            case _:  # the user's role in Foreman
+                return condition
+        return replace(condition, message=f"{where}: {condition.message}")
 
     async def _connection(self, server: ForemanServer, auth: tuple[str, str]) -> Connection | Condition:
         """The connection that there is, or a new one when address, trust, limits or credentials changed."""

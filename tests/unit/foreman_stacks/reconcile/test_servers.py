@@ -8,7 +8,16 @@ import pytest
 
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.cluster.port import Cluster, Key, Object
-from foreman_stacks.errors import ClusterError, ClusterForbidden, ClusterUnavailable
+from foreman_stacks.errors import (
+    ClusterError,
+    ClusterForbidden,
+    ClusterUnavailable,
+    ForemanError,
+    ForemanForbidden,
+    ForemanNotFound,
+    ForemanUnauthorized,
+    ForemanUnreachable,
+)
 from foreman_stacks.foreman.port import Change, Query, Server, ServerInfo, ServerVersion
 from foreman_stacks.reconcile.servers import LOOKS, Connect, Connection, Servers
 from foreman_stacks.settings import Settings
@@ -158,9 +167,32 @@ def test_credentials_that_may_not_be_read_are_told() -> None:
     ready = next(entry for entry in cluster.status["conditions"] if entry["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "CredentialsMissing")
     assert ready["message"] == (
-        "Secret 'foreman' in namespace 'foreman-stacks-system' may not be read by the operator; "
+        "spec.credentialsSecretRef: Secret 'foreman' in namespace 'foreman-stacks-system' may not be read by the operator; "
         "give its ServiceAccount get on it"
     )
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (
+            ForemanUnauthorized("GET: 401 svc", status=401),
+            "spec.credentialsSecretRef: Secret 'foreman' in namespace 'foreman-stacks-system': Foreman refuses ",
+        ),
+        (ForemanUnreachable("https://x: ConnectError"), "spec.url: https://x: ConnectError; "),
+        (ForemanNotFound("GET /api/v2/status: 404", status=404), "spec.url: GET /api/v2/status: 404; "),
+        (ForemanForbidden("GET: 403", ("view_hosts",)), ""),
+    ],
+)
+def test_why_a_server_cannot_be_used_is_told_with_the_field(error: ForemanError, words: str) -> None:
+    def fail(_: Query[Any]) -> None:
+        raise error
+
+    cluster = Credentials({"username": b"svc", "password": b"changeme"})
+    asyncio.run(of_credentials(cluster, Asked(asked=fail)).reconcile(Key("foremanservers", "", "f"), held=False))
+    ready = next(entry for entry in cluster.status["conditions"] if entry["type"] == "Ready")
+    assert ready["message"].startswith(words)
+    assert ready["message"].startswith("spec.") == bool(words)
 
 
 @pytest.mark.parametrize("error", [KeyError, TypeError, AttributeError])
