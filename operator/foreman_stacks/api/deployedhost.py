@@ -6,13 +6,16 @@ status subresource, so that one write makes or changes one.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from foreman_stacks.api.deploymentstatus import Line, Link, Message, StepName, StepState
 from foreman_stacks.api.meta import Kind
 from foreman_stacks.model.schema import MAX_WHOLE, Index, Name, ObjectName, Reported, keyed
+
+HostState = Literal["Building", "Built", "Configured", "Running", "Ready", "Failed"]
+"""How far a host is; `docs/concepts.md` says what each word means."""
 
 
 class DeployedHostSpec(Reported):
@@ -34,8 +37,10 @@ class HostStep(Reported):
 class DeployedHostStatus(Reported):
     """What is known about the host."""
 
-    state: Annotated[str, Field(max_length=63, pattern=r"^[A-Z][A-Za-z]*$")] = Field(
-        default="Pending", description="How far the host is, as one word."
+    state: HostState | None = Field(
+        default=None,
+        description="How far the host is: being installed, installed, in its hostgroup with all values, a job at work on "
+        "it, all done, or failed.",
     )
     fqdn: Line | None = Field(default=None, description="Fully qualified name of the host.")
     ip: Line | None = Field(default=None, description="Address of the host.")

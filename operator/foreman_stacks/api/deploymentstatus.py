@@ -106,7 +106,7 @@ class HostSet(Reported):
 
 
 class DoneHosts(Reported):
-    """Hosts of a role that have done a step, with the inputs that the digest stands for."""
+    """Hosts of a role, with the digest of what a step does, or has done, on them."""
 
     role: Name = Field(description="Name of the role.")
     indices: Indices = Field(description='Indices of the hosts, like "1-5,7".')

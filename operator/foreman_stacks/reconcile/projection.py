@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeAlias
 
+from foreman_stacks.api.deployedhost import HostState
 from foreman_stacks.api.meta import DEPLOYMENT_LABEL, ROLE_LABEL
 from foreman_stacks.cluster.port import API_VERSION, Cluster, Key, Object
 from foreman_stacks.foreman.port import Foreman, HostNamed
@@ -23,7 +24,7 @@ Told: TypeAlias = Mapping[str, Any]
 """The status of an object as it is."""
 SIDE_BY_SIDE = 8
 """Objects written at the same time: one takes 10 ms, eight take not much more."""
-FAILED = "Failed"
+FAILED: HostState = "Failed"
 _KNOWN = ("foremanID", "url", "ip")
 
 
@@ -31,7 +32,7 @@ _KNOWN = ("foremanID", "url", "ip")
 class Shown:
     """What an object shows: as much as tells whether it has to be written again."""
 
-    state: str
+    state: HostState
     message: str
     steps: tuple[tuple[str, str], ...]
     id: int | None = None
@@ -104,7 +105,7 @@ def _owner(owner: Object) -> dict[str, Any]:
     }
 
 
-def _state(ref: HostRef, found: Findings, failed: bool) -> str:
+def _state(ref: HostRef, found: Findings, failed: bool) -> HostState:
     progress = found.progress
     if failed:
         return FAILED
