@@ -21,7 +21,7 @@ class ConditionType(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a condition is as it is."""
+    """Why a condition is as it is, or what an event tells."""
 
     # All is well
     READY = "Ready"
@@ -79,3 +79,5 @@ class Reason(StrEnum):
     FEATURE_MISSING = "FeatureMissing"
     # After Ready
     DRIFTED = "Drifted"
+    # Of an event, of no condition
+    RETAINED = "Retained"

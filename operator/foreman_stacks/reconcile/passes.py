@@ -12,6 +12,7 @@ from foreman_stacks.api.stackdeployment import StackDeployment
 from foreman_stacks.cluster.port import Cluster, Event, Key, Object
 from foreman_stacks.foreman.port import Query
 from foreman_stacks.model.progress import Progress
+from foreman_stacks.model.reasons import Reason
 from foreman_stacks.reconcile import events
 from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.report import Findings, report
@@ -81,7 +82,7 @@ class Reporter:
 
     async def notes(self, run: Pass, notes: Iterable[str]) -> None:
         """What people should know, though nothing is wrong."""
-        await events.post(self._cluster, run.seen, *(Event("Normal", "Retained", note) for note in notes))
+        await events.post(self._cluster, run.seen, *(Event("Normal", Reason.RETAINED, note) for note in notes))
 
     async def hold(self, run: Pass) -> None:
         """Our finalizer: from here on the object stays until its end is done."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from foreman_stacks.api.deployedhost import HostState
 from foreman_stacks.model.reasons import ConditionType, Reason
 
 ROOT = Path(__file__).parents[3]
@@ -43,6 +45,14 @@ def test_every_condition_is_used_and_explained(condition: ConditionType) -> None
 def test_every_reason_of_a_failed_host_is_explained() -> None:
     assert {"BuildFailed", "CreateRefused", "ReportMissing", "RunFailed", "JobLost"} <= FAILED
     assert not sorted(word for word in FAILED if not explained(word))
+    rows = re.findall(r"^\| `.*$", CONCEPTS.partition("`status.failedHosts` says")[2], re.MULTILINE)
+    assert {word for row in rows for word in re.findall(r"`([A-Za-z]+)`", row.split("|")[1])} == FAILED
+    assert all(len(row.strip("| ").split(" | ")) == len(("reason", "means", "what to do")) for row in rows)
+
+
+def test_every_state_of_a_host_is_explained_and_no_other() -> None:
+    section = CONCEPTS.partition("## The state of a host")[2].partition("\n## ")[0]
+    assert tuple(re.findall(r"^\| `([A-Za-z]+)` \|", section, re.MULTILINE)) == get_args(HostState)
 
 
 def test_the_tables_explain_no_word_that_is_none() -> None:
