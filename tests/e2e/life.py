@@ -12,6 +12,10 @@ from tests.e2e.stage import SPEED, Simulator, Stage, example, sweep, until
 
 JOBS = "POST /api/v2/job_invocations"
 HOSTS = "POST /api/v2/hosts"
+MOVE = "PUT /api/v2/hosts/bulk/reassign_hostgroup"
+VALUES = "PUT /api/v2/hosts/:id"
+"""What one host has of its own."""
+ONE_HOST = "/api/v2/hosts/[0-9]*"
 DOMAIN = "lab.example.com"
 OURS = {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
 """The hosts of `deploy`."""

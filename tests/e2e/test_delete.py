@@ -9,9 +9,12 @@ from tests.e2e.life import (
     FIRST,
     HOSTS,
     JOBS,
+    MOVE,
+    ONE_HOST,
     OURS,
     RING,
     SECOND,
+    VALUES,
     annotate,
     before_job,
     delete_everything,
@@ -54,25 +57,21 @@ def nothing_is_left(shared_stage: Stage) -> Iterator[None]:
 # --- phases: each brings the deployment into one and says how the world goes on once deletion was asked for ---------
 
 
-def held_back(stage: Stage, endpoint: str) -> Continue:
-    """Two requests have come and are not committed."""
-    held = hold(stage.simulator, endpoint, 2)
-    deploy(stage, deletionPolicy="Delete")
-    held.here(2)
+def held_back(endpoint: str, count: int = 2, path: str = "") -> Callable[[Stage], Continue]:
+    """So many requests have come and are not committed."""
 
-    def go_on() -> None:
-        held.go_on()
-        held.go_on()
+    def phase(stage: Stage) -> Continue:
+        held = hold(stage.simulator, endpoint, count, path)
+        deploy(stage, deletionPolicy="Delete")
+        held.here(count)
 
-    return go_on
+        def go_on() -> None:
+            for _ in range(count):
+                held.go_on()
 
+        return go_on
 
-def configuring(stage: Stage) -> Continue:
-    return held_back(stage, GROUPS)
-
-
-def creating(stage: Stage) -> Continue:
-    return held_back(stage, HOSTS)
+    return phase
 
 
 def building(stage: Stage) -> Continue:
@@ -139,10 +138,12 @@ def settled(stage: Stage) -> Continue:
 
 
 PHASES = {
-    "configuring": configuring,
-    "creating": creating,
+    "configuring": held_back(GROUPS),
+    "creating": held_back(HOSTS),
     "building": building,
     "quiescing": in_job("Quiesce"),
+    "moving": held_back(MOVE, 1),
+    "own values": held_back(VALUES, 2, ONE_HOST),
     "running": in_job("first"),
     "between steps": between_steps,
     "resuming": resuming,

@@ -9,8 +9,11 @@ from tests.e2e.life import (
     FIRST,
     HOSTS,
     JOBS,
+    MOVE,
+    ONE_HOST,
     RING,
     SECOND,
+    VALUES,
     before_job,
     delete_everything,
     deploy,
@@ -32,8 +35,6 @@ from tests.e2e.life import (
 from tests.e2e.stage import Simulator, Stage, until
 
 GROUPS = "POST /api/v2/hostgroups"
-MOVE = "PUT /api/v2/hosts/bulk/reassign_hostgroup"
-
 Continue = Callable[[], None]
 
 
@@ -99,16 +100,17 @@ def test_settled(stage: Stage, ending: str) -> None:
 # --- half-way: each phase says how the world goes on once deletion was asked for ------------------------------------
 
 
-def held_back(endpoint: str) -> Callable[[Stage], Continue]:
-    """Two requests have come and are not committed."""
+def held_back(endpoint: str, count: int = 2, path: str = "") -> Callable[[Stage], Continue]:
+    """So many requests have come and are not committed."""
 
     def phase(stage: Stage) -> Continue:
-        held = hold(stage.simulator, endpoint, 2)
+        held = hold(stage.simulator, endpoint, count, path)
         deploy(stage)
-        held.here(2)
+        held.here(count)
 
         def go_on() -> None:
-            held.go_on()
+            for _ in range(count - 1):
+                held.go_on()
             assert stage.get() is not None, "let go while something may still appear"
             held.go_on()
 
@@ -168,6 +170,8 @@ PHASES = {
     "building": building,
     "an edit is refused": edit_refused,
     "quiescing": in_job("Quiesce"),
+    "moving": held_back(MOVE, 1),
+    "own values": held_back(VALUES, 2, ONE_HOST),
     "in the first run": in_job("first"),
     "between steps": between_steps,
     "in the second run": in_job("second"),
@@ -203,7 +207,7 @@ def test_half_way(stage: Stage, phase: str, ending: str) -> None:
     assert [count for (event, _), count in events_.items() if event == "built"] == [1, 1], "a host was built again"
     requests = stage.simulator.counters()["requests"]
     assert requests["POST /api/v2/hosts"] == 2
-    assert requests["PUT /api/v2/hosts/:id"] == 2, "a host was written again"
+    assert requests[VALUES] == 2, "a host was written again"
     assert phase in UNMOVED or requests[MOVE] == moved, "a host was moved again"
     assert len(jobs_of(stage.simulator, "first")) == (2 if phase == "a step failed" else 1)
     assert len(jobs_of(stage.simulator, "second")) == 1
