@@ -108,7 +108,9 @@ def _unseen(world: World, draft: Draft, host: HostScope, name: str) -> None:
     if name in world.memory.sighted:
         _gone(draft, host, name)
     else:
-        _fail(draft, host, name, "HostUnseen", f"Foreman answered that it was created, but shows no such host: {HIDDEN}")
+        _fail(
+            draft, host, name, "HostUnseen", f"Foreman answered that it was created, but shows no such host: {HIDDEN}"
+        )
 
 
 def _overdue(world: World, name: str) -> bool:
