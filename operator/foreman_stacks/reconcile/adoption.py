@@ -15,11 +15,7 @@ def adopt(world: World) -> Progress:
     progress, mine = world.progress, MarkedHosts(world.plan.identity)
     marked = {host.name for host in world.seen[mine]} if mine in world.seen else set()
     for role in world.plan.roles:
-        found = {
-            host.ref
-            for host in role.hosts
-            if f"{host.label}.{world.domain()}" in marked and host.ref not in progress.created()
-        }
+        found = {host.ref for host in role.hosts if world.fqdn(host) in marked and host.ref not in progress.created()}
         if found:
             progress = _with_created(world, progress, role.name, found)
     return progress

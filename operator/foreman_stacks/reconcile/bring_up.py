@@ -73,7 +73,7 @@ def _accept(world: World, draft: Draft) -> None:
 
 def _adopted(world: World, draft: Draft) -> bool:
     """A status that knows nothing, but a record in Foreman: what it says is done counts as done."""
-    title = _root(world)
+    title = root_title(world.plan)
     root = world.seen[HostgroupNamed(title)]
     if root is None or root.mark is None or root.mark.identity != str(world.plan.identity):
         return False
@@ -96,16 +96,11 @@ def _as_settled(world: World, progress: Progress) -> Scope | None:
     return world.scope(progress) if settled.same(world.plan_id, progress.settled_plan) else None
 
 
-def _root(world: World) -> str:
-    group = world.plan.groups[0]
-    return f"{group.outer_parent}/{group.label}" if group.outer_parent else group.label
-
-
 def _lost(world: World, draft: Draft) -> bool:
     """Whether Foreman is older than our status: our first hostgroup is gone, or its record's epoch is below one that we
     have read there before. The other way round, the status was restored: what the record says counts.
     """
-    title = _root(world)
+    title = root_title(world.plan)
     root = world.seen[HostgroupNamed(title)]
     found = record.read(root) if root else None
     epoch = found.epoch if found else 0

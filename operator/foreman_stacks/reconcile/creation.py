@@ -24,10 +24,8 @@ TAKEN = "has already been taken"
 def again(world: World, draft: Draft) -> bool:
     """Hosts that are gone and that a person wants to have again are no longer counted as created; whether there are any."""
     draft.looked = True
-    hosts = [
-        host for role in world.plan.roles for host in role.hosts if f"{host.label}.{world.domain()}" in world.again
-    ]
-    names = {host.ref: f"{host.label}.{world.domain()}" for host in hosts if host.ref in draft.progress.created()}
+    hosts = [host for role in world.plan.roles for host in role.hosts if world.fqdn(host) in world.again]
+    names = {host.ref: world.fqdn(host) for host in hosts if host.ref in draft.progress.created()}
     world.seen.need([HostNamed(name) for name in names.values()])
     gone = [ref for ref, name in names.items() if world.seen[HostNamed(name)] is None]
     for ref in gone:
@@ -100,7 +98,7 @@ def finish(world: World, draft: Draft) -> None:
 def marked(world: World, hosts: frozenset[HostRef]) -> dict[HostRef, str]:
     """The names of those of these hosts that bear our marks; rows are read only where the plan does not tell the name."""
     ours = world.seen[MarkedHosts(world.plan.identity)]
-    planned = {f"{host.label}.{world.domain()}": host.ref for role in world.plan.roles for host in role.hosts}
+    planned = {world.fqdn(host): host.ref for role in world.plan.roles for host in role.hosts}
     found = {planned[host.name]: host.name for host in ours if planned.get(host.name) in hosts}
     if len(found) < len(hosts):
         others = [HostDetail(host.id) for host in ours if host.name not in found.values()]

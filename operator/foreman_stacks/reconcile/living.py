@@ -221,7 +221,7 @@ class Living:
         return Next(
             after=min(times, default=None),
             polls=tuple(dict.fromkeys(draft.polls)),
-            names=frozenset(f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts),
+            names=frozenset(world.fqdn(host) for role in world.plan.roles for host in role.hosts),
             server=connection.server.metadata.name,
         )
 

@@ -41,13 +41,13 @@ class Shown:
 
 def wanted(world: World, found: Findings) -> Iterator[tuple[PlannedHost, Shown]]:
     """What the objects of all hosts that are there should show: it follows from the deployment alone."""
-    progress, domain = found.progress, world.domain()
+    progress = found.progress
     created, failed = progress.created(), {host.name: host.cause for host in progress.failed_hosts}
     for role in world.plan.roles:
         for host in role.hosts:
             if host.ref not in created:
                 continue
-            fqdn = f"{host.label}.{domain}"
+            fqdn = world.fqdn(host)
             row = world.memory.kept.get(HostNamed(fqdn))
             steps = tuple(
                 (step.name, "Done" if host.ref in step.done else step.state.value)
@@ -60,7 +60,7 @@ def wanted(world: World, found: Findings) -> Iterator[tuple[PlannedHost, Shown]]
 
 
 def _body(world: World, found: Findings, owner: Object, host: PlannedHost, shown: Shown) -> dict[str, Any]:
-    identity, fqdn = world.plan.identity, f"{host.label}.{world.domain()}"
+    identity, fqdn = world.plan.identity, world.fqdn(host)
     status: dict[str, Any] = {"state": shown.state, "fqdn": fqdn, "message": shown.message}
     if shown.id is not None:
         status |= {"foremanID": shown.id, "url": f"{world.url}/hosts/{fqdn}"} | ({"ip": shown.ip} if shown.ip else {})
@@ -129,7 +129,7 @@ async def show(
     if settled_before:
         only = await _stale(world, found, owner, cluster)
         hosts = (host for role in world.plan.roles for host in role.hosts)
-        lost = [HostNamed(f"{host.label}.{world.domain()}") for host in hosts if only.get(host.ref) == {}]
+        lost = [HostNamed(world.fqdn(host)) for host in hosts if only.get(host.ref) == {}]
         world.memory.learn(await foreman.read(lost) if lost else {})
     changed = _changed(world, found, only)
     urgent = settled_before or found.settled or any(shown.state == FAILED for _, shown in changed)

@@ -22,7 +22,7 @@ from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.values import alike
 from foreman_stacks.plan.model import parameter_key
 from foreman_stacks.reconcile.world import Draft, World
-from foreman_stacks.resources.groups import environment_of, wanted_groups
+from foreman_stacks.resources.groups import environment_of, title_of, wanted_groups
 from foreman_stacks.resources.host import overrides_of
 from foreman_stacks.resources.parameter_override import WantedOverride, values_of
 
@@ -86,7 +86,7 @@ def drift(world: World) -> list[str]:
     Values that only a search for each tells are looked at less often, and what was found then counts meanwhile.
     """
     known = [host for role in world.plan.roles for host in role.hosts]
-    found = [*_groups(world), *_hosts(world, {host.ref: f"{host.label}.{world.domain()}" for host in known})]
+    found = [*_groups(world), *_hosts(world, {host.ref: world.fqdn(host) for host in known})]
     memory = world.memory
     unsure = memory.value_drift is None and world.drifted
     if not found and (unsure or memory.resyncs % world.settings.override_resync_every == 0):
@@ -96,7 +96,7 @@ def drift(world: World) -> list[str]:
 
 def _gone(world: World) -> Iterator[str]:
     """Of a deployment whose Stack was edited since, we only know which hosts there were."""
-    names = {host.ref: f"{host.label}.{world.domain()}" for role in world.plan.roles for host in role.hosts}
+    names = {host.ref: world.fqdn(host) for role in world.plan.roles for host in role.hosts}
     asked = [HostTaken(names[ref]) for ref in sorted(world.progress.configured() & names.keys())]
     world.seen.need(asked)
     for query in asked:
@@ -106,7 +106,7 @@ def _gone(world: World) -> Iterator[str]:
 
 def _groups(world: World) -> Iterator[str]:
     """The Stack's hostgroups by name and mark, their classes and their plain parameters."""
-    groups = [(group, _title(world, group.name)) for group in world.plan.groups]
+    groups = [(group, title_of(world.plan, group.name)) for group in world.plan.groups]
     world.seen.need([HostgroupNamed(title) for _, title in groups])
     for group, title in groups:
         row = world.seen[HostgroupNamed(title)]
@@ -128,17 +128,11 @@ def _groups(world: World) -> Iterator[str]:
                 yield f"hostgroup {title}: parameter {value.name} is {real!r}, not {value.constant!r}"
 
 
-def _title(world: World, name: str) -> str:
-    group = world.plan.group(name)
-    above = _title(world, group.parent) if group.parent else group.outer_parent
-    return f"{above}/{group.label}" if above else group.label
-
-
 def _hosts(world: World, names: dict[HostRef, str]) -> Iterator[str]:
     """Every host in its hostgroup with its environment: one thin search for each hostgroup of a role."""
 
     def look(group_name: str) -> tuple[str, Hostgroup, str, frozenset[str]] | None:
-        group = world.seen[HostgroupNamed(_title(world, group_name))]
+        group = world.seen[HostgroupNamed(title_of(world.plan, group_name))]
         if group is None:
             return None
         outer = world.plan.chain(group_name)[-1].outer_parent
@@ -195,7 +189,7 @@ def _computed(world: World, scope: Scope) -> Iterator[str]:
         if value.constant is not None
     } - world.plan.updates.keys()
     for group in scope.groups:
-        title = _title(world, group.name)
+        title = title_of(world.plan, group.name)
         row = world.seen[HostgroupNamed(title)]
         for bound in group.parameters:
             if row is None or bound.sensitive or parameter_key(group.name, bound.name) in constant:

@@ -90,9 +90,7 @@ class World(Moment):
     def _known(self, created: frozenset[HostRef]) -> Mapping[HostRef, HostFacts]:
         """What Foreman told of these hosts; asked several times in a pass, and for a thousand hosts not cheap."""
         if created not in self._facts:
-            names = [
-                (host.ref, HostNamed(f"{host.label}.{self.domain()}")) for host in self._hosts if host.ref in created
-            ]
+            names = [(host.ref, HostNamed(self.fqdn(host))) for host in self._hosts if host.ref in created]
             self.seen.need([query for _, query in names])
             rows = ((ref, self.seen[query]) for ref, query in names)
             self._facts[created] = {ref: HostFacts(row.name, row.ip) for ref, row in rows if row is not None and row.ip}
@@ -143,7 +141,7 @@ class World(Moment):
         found = together(lambda title: (title, inherited_classes(title, self.seen)), outer)
         return frozenset(title for title, classes in found if PUPPET in classes)
 
-    def fqdn(self, host: HostScope) -> str:
+    def fqdn(self, host: HostScope | PlannedHost) -> str:
         """The host's full name."""
         return f"{host.label}.{self.domain()}"
 

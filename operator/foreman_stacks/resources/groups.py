@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from foreman_stacks.foreman.port import (
     HostgroupById,
@@ -65,10 +65,47 @@ def joined(parent: str, name: str) -> str:
     return f"{parent}/{name}" if parent else name
 
 
-def title_of(scope: Scope, group: str) -> str:
+class Placed(Protocol):
+    """A hostgroup that knows where it stands."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the Stack."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Its name in Foreman."""
+        ...
+
+    @property
+    def parent(self) -> str | None:
+        """The Stack's hostgroup above it."""
+        ...
+
+    @property
+    def outer_parent(self) -> str:
+        """The title of Foreman's hostgroup above its topmost one."""
+        ...
+
+
+class Groups(Protocol):
+    """A plan, or what it is bound to."""
+
+    @property
+    def groups(self) -> Sequence[Placed]:
+        """All hostgroups, parents first."""
+        ...
+
+    def group(self, name: str) -> Placed:
+        """The hostgroup of this name."""
+        ...
+
+
+def title_of(groups: Groups, group: str) -> str:
     """The title of one of the Stack's hostgroups."""
-    found = scope.group(group)
-    return joined(title_of(scope, found.parent) if found.parent else found.outer_parent, found.label)
+    found = groups.group(group)
+    return joined(title_of(groups, found.parent) if found.parent else found.outer_parent, found.label)
 
 
 def staging_title(scope: Scope, group: str) -> str:
@@ -77,9 +114,9 @@ def staging_title(scope: Scope, group: str) -> str:
     return joined(_outer(scope, found), _staging_name(found, scope.identity))
 
 
-def root_title(scope: Scope) -> str:
+def root_title(groups: Groups) -> str:
     """The title of the first hostgroup, which bears the record."""
-    return title_of(scope, scope.groups[0].name)
+    return title_of(groups, groups.groups[0].name)
 
 
 def _outer(scope: Scope, group: GroupScope) -> str:

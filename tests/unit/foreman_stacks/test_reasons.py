@@ -45,7 +45,7 @@ def test_every_condition_is_used_and_explained(condition: ConditionType) -> None
 def test_every_reason_of_a_failed_host_is_explained() -> None:
     assert {"BuildFailed", "CreateRefused", "ReportMissing", "RunFailed", "JobLost"} <= FAILED
     assert not sorted(word for word in FAILED if not explained(word))
-    rows = re.findall(r"^\| `.*$", CONCEPTS.partition("`status.failedHosts` says")[2], re.MULTILINE)
+    rows = re.findall(r"^\| `.*$", CONCEPTS.partition("`status.failedHosts` gives")[2], re.MULTILINE)
     assert {word for row in rows for word in re.findall(r"`([A-Za-z]+)`", row.split("|")[1])} == FAILED
     assert all(len(row.strip("| ").split(" | ")) == len(("reason", "means", "what to do")) for row in rows)
 
