@@ -26,6 +26,9 @@ demo: $(READY) ## a local cluster, a simulated Foreman, the operator and the Zoo
 demo-down: $(READY) ## end what `make demo KEEP=1` left running
 	@python hack/demo.py down
 
+# A cluster of others (E2E_CLUSTER) takes one operator at a time, so one test process.
+workers = $(if $(filter-out local,$(E2E_CLUSTER)),1,$(1))
+
 .PHONY: test lint types imports verify unit e2e
 test: lint types imports verify unit e2e ## all checks: lint types imports verify unit e2e
 	$(call say,all green)
@@ -56,12 +59,12 @@ unit: $(READY) ## unit tests
 e2e: $(READY) ## tests against a real kube-apiserver and the simulator
 	$(call say,e2e)
 	@python hack/control_plane.py build
-	@pytest tests/e2e -n 2 --dist loadfile --timeout 600 -m "not crash" -q
+	@pytest tests/e2e -n $(call workers,2) --dist loadfile --timeout 600 -m "not crash" -q
 
 .PHONY: crash-test bench generate lock clean
 crash-test: $(READY) ## kill the operator at every single write of the example, one by one (about half an hour on 2 cores)
 	@python hack/control_plane.py build
-	@pytest tests/e2e -n 3 --dist load -m crash -q
+	@pytest tests/e2e -n $(call workers,3) --dist load -m crash -q
 
 bench: $(READY) ## measure, and print the table of docs/benchmarks.md
 	@python hack/control_plane.py build

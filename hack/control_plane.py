@@ -7,7 +7,8 @@
 Tests use it as a library: `with control_plane.start(directory) as cluster: …`.
 
 KUBEBUILDER_ASSETS=<folder> takes etcd and kube-apiserver from there instead of building them.
-E2E_CLUSTER=kind uses a cluster made by `kind`, E2E_CLUSTER=current-context the one that kubectl speaks to now.
+For the e2e tests E2E_CLUSTER=kind takes a cluster made by `kind`, E2E_CLUSTER=current-context the one that kubectl speaks
+to now.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +59,23 @@ CONTROLLERS = (
     "serviceaccount-controller",
 )
 
+GIVEN = "given.kubeconfig"
+_TESTS = {"kind": "ServiceAccount", "name": "foreman-stacks-tests", "namespace": "kube-system"}
+_ADMIN = "\n---\n".join(
+    json.dumps(body)
+    for body in (
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {key: _TESTS[key] for key in ("name", "namespace")}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": _TESTS["name"]},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [_TESTS],
+        },
+    )
+)
+"""Who the tests are on a cluster of others: a token works in the same way everywhere, its administrator's log-in may not."""
+
 
 @dataclass
 class ControlPlane:
@@ -69,15 +87,13 @@ class ControlPlane:
     ca: Path
     processes: tuple[Process, ...] = ()
     controllers: bool = True  # namespaces end, garbage is collected
-    own: bool = True  # made for this caller alone; False: others may work in it at the same time
+    own: bool = True  # made for this caller alone; False: it lives on, and may have nodes on which Pods run
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
-    @property
-    def pids(self) -> Mapping[str, int]:
-        return {process.name: process.pid for process in self.processes}
-
     def stop(self) -> None:
-        """End the processes of this control plane, clients of etcd before etcd."""
+        """End the processes of this control plane, clients of etcd before etcd; leave one that is not ours as it was."""
+        if not self.own:
+            kubectl("delete", "--ignore-not-found", "-f", "-", kubeconfig=self.directory / GIVEN, stdin=_ADMIN)
         for process in reversed(self.processes):
             end(process)
         for child in self._children:
@@ -93,17 +109,21 @@ class ControlPlane:
         self.stop()
 
 
-def start(directory: Path, say: Say = say, *, outlive: bool = False) -> ControlPlane:
+def start(directory: Path, say: Say = say, *, outlive: bool = False, shared: bool = False) -> ControlPlane:
     """
     A running control plane with its data, logs and kubeconfig in `directory`.
 
-    Its processes end with the process that called this, however that ends, unless they shall `outlive` it.
+    Its processes end with the process that called this, however that ends, unless they shall `outlive` it. Where a cluster
+    that lives on will do (`shared`), it is the one that E2E_CLUSTER names, if any.
     """
     directory.mkdir(parents=True, exist_ok=True)
     directory = directory.resolve()
     match os.environ.get("E2E_CLUSTER", ""):
         case "" | "local":
             return _start_local(directory, build(say), say, outlive=outlive)
+        case other if not shared:
+            message = f"E2E_CLUSTER={other} is for `make e2e` only: unset it, then a local control plane is started"
+            raise ControlPlaneError(message)
         case "kind":
             return _use_kind(directory, say)
         case "current-context":
@@ -259,28 +279,29 @@ def _use_kind(directory: Path, say: Say) -> ControlPlane:
             "E2E_CLUSTER=kind needs the program kind (and Docker or Podman) on PATH: install it, or unset E2E_CLUSTER"
         )
         raise ControlPlaneError(message)
-    kubeconfig = directory / "kubeconfig"
+    given = directory / GIVEN
     with locked(cache() / "kind.lock", say):
         clusters = run([kind, "get", "clusters"]).split()
         if KIND_CLUSTER in clusters:
-            run([kind, "export", "kubeconfig", "--name", KIND_CLUSTER, "--kubeconfig", str(kubeconfig)])
+            run([kind, "export", "kubeconfig", "--name", KIND_CLUSTER, "--kubeconfig", str(given)])
         else:
             say(f"Creating a kind cluster, which stays: `kind delete cluster --name {KIND_CLUSTER}` ends it")
             command = [kind, "create", "cluster", "--name", KIND_CLUSTER, "--wait", "180s"]
-            run([*command, "--kubeconfig", str(kubeconfig)])
-    return _of_others(directory, kubeconfig)
+            run([*command, "--kubeconfig", str(given)])
+    return _of_others(directory)
 
 
 def _use_current_context(directory: Path) -> ControlPlane:
-    path = directory / "kubeconfig"
-    private(path, run([kubectl_path(), "config", "view", "--minify", "--flatten", "--raw", "-o", "json"]))
-    return _of_others(directory, path)
+    private(directory / GIVEN, run([kubectl_path(), "config", "view", "--minify", "--flatten", "--raw", "-o", "json"]))
+    return _of_others(directory)
 
 
-def _of_others(directory: Path, kubeconfig: Path) -> ControlPlane:
-    cluster = cluster_of(kubeconfig)
-    ca = directory / "ca.crt"
+def _of_others(directory: Path) -> ControlPlane:
+    given, ca = directory / GIVEN, directory / "ca.crt"
+    cluster = cluster_of(given)
     ca.write_bytes(base64.b64decode(cluster.get("certificate-authority-data", "")))
+    kubectl("apply", "-f", "-", kubeconfig=given, stdin=_ADMIN)
+    kubeconfig = serviceaccount_kubeconfig(given, _TESTS["namespace"], _TESTS["name"], directory / "kubeconfig")
     return ControlPlane(directory, kubeconfig, cluster["server"], ca, own=False)
 
 

@@ -15,6 +15,10 @@ from tests.e2e.leaks import search
 from tests.e2e.stage import Stage, staged
 
 ROOT = Path(__file__).parents[2]
+INSTALLED = [
+    word for path in ("crds", "manifests/namespace.yaml", "manifests/rbac.yaml") for word in ("-f", str(ROOT / path))
+]
+"""All of `manifests` but the operator's Pod, which would work on our objects where there are nodes."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,25 @@ def no_secret_anywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with local.start(tmp_path_factory.mktemp("control-plane")) as plane:
+    with local.start(tmp_path_factory.mktemp("control-plane"), shared=True) as plane:
+        if plane.own:
+            yield plane
+            return
+        there = ("get", "crd", "stackdeployments.stacks.theforeman.org", "--ignore-not-found", "-o", "name")
+        if kubectl(*there, kubeconfig=plane.kubeconfig):
+            raise ControlPlaneError(
+                "our kinds are on this cluster already: an operator is installed there, or a run of the tests was broken "
+                f"off. Use another cluster, or take them away: kubectl delete {' '.join(INSTALLED)}"
+            )
         yield plane
+        kubectl("delete", "--ignore-not-found", "--timeout=120s", *INSTALLED, kubeconfig=plane.kubeconfig)
+
+
+@pytest.fixture
+def own_cluster(control_plane: ControlPlane) -> None:
+    """For tests that install the whole of `manifests`."""
+    if not control_plane.own:
+        pytest.skip("a cluster with nodes would run the operator's Pod beside ours")
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +98,7 @@ def namespace(admin: Kubectl) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def installed(admin: Kubectl, crds: None) -> None:
     """Namespace, ServiceAccount and rights of the operator, as `kubectl apply -k manifests` makes them."""
-    admin("apply", "-k", str(ROOT / "manifests"))
+    admin("apply", *INSTALLED)
 
 
 @pytest.fixture

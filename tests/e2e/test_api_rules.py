@@ -201,6 +201,7 @@ def test_rules_cost_less_than_a_tenth_of_the_limit(admin: Kubectl, resource: Res
     admin(*DRY, stdin=json.dumps(grown))
 
 
+@pytest.mark.usefixtures("own_cluster")
 def test_manifests_install_and_the_account_may_do_what_it_must_and_no_more(admin: Kubectl, tmp_path: Path) -> None:
     admin("apply", "-k", str(ROOT / "manifests"))
     admin("diff", "-k", str(ROOT / "manifests"))
@@ -223,6 +224,7 @@ def may(account: Kubectl, where: str, verb: str, resource: str, right: rbac.Righ
     return bool(json.loads(answer)["status"]["allowed"])
 
 
+@pytest.mark.usefixtures("own_cluster")
 def test_the_pod_of_the_manifests_is_admitted_as_restricted(admin: Kubectl) -> None:
     admin("apply", "-k", str(ROOT / "manifests"))
     (deployment,) = yaml.safe_load_all((ROOT / "manifests" / "deployment.yaml").read_text())

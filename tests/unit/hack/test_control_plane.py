@@ -95,6 +95,13 @@ def test_a_cluster_that_cannot_be_had_says_what_to_do(
     monkeypatch.setenv("E2E_CLUSTER", value)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(control_plane.ControlPlaneError, match="unset"):
+        control_plane.start(tmp_path, shared=True)
+
+
+def test_a_cluster_of_others_is_for_tests_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo and the benchmarks would leave objects on it."""
+    monkeypatch.setenv("E2E_CLUSTER", "current-context")
+    with pytest.raises(control_plane.ControlPlaneError, match="is for `make e2e` only: unset it"):
         control_plane.start(tmp_path)
 
 
