@@ -62,9 +62,9 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture
 def own_cluster(control_plane: ControlPlane) -> None:
-    """For tests that install the whole of `manifests`."""
+    """For tests that install the whole of `manifests`, or start a control plane themselves."""
     if not control_plane.own:
-        pytest.skip("a cluster with nodes would run the operator's Pod beside ours")
+        pytest.skip("not on a cluster of others (E2E_CLUSTER): it might run the operator's Pod beside ours")
 
 
 @pytest.fixture(scope="session")
