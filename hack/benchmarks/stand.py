@@ -30,7 +30,7 @@ from tests.e2e.stage import ROOT, Simulator, Stage, staged, until
 
 TIMES = (
     "poll_jobs", "poll_builds", "server_probe", "lookup_every", "boot_retry", "retry_first", "busy_retry", "report_grace",
-    "host_create_timeout", "boot_timeout", "job_lost_after", "show_every",
+    "host_create_timeout", "boot_timeout", "job_lost_after", "show_every", "claim_grace",
 )  # fmt: skip
 """Settings that are times of Foreman and its hosts: divided by the speed."""
 QUIET = 2.0

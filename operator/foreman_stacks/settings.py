@@ -59,7 +59,7 @@ class Settings:
     """Override values are compared only every so many resyncs: each costs Foreman a request."""
     recheck: float = 60.0
     """What is stalled is looked at again this often, ± 20 %: most causes are mended outside of Kubernetes."""
-    poll_jobs: float = 5.0
+    poll_jobs: float = 3.0
     """Between two polls of a Foreman server while a job runs there."""
     poll_builds: float = 15.0
     """Between two polls while only builds are waited for."""
@@ -78,7 +78,7 @@ class Settings:
     """How long the installation of a host may take."""
     boot_timeout: float = 900.0
     """A built host still reboots: for this long an unreachable one is tried again without counting it as a retry."""
-    boot_retry: float = 15.0
+    boot_retry: float = 10.0
     """Between two such attempts."""
     retry_first: float = 30.0
     """Before a step is tried again for the hosts that failed; doubled each time, up to `backoff_cap`."""

@@ -5,6 +5,7 @@ Every endpoint here was measured on Foreman 3.12 (foreman-measured) or is quoted
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,12 +59,23 @@ _STATES = {
 
 async def _hosts_in(lists: Lists, queries: Sequence[port.HostsIn]) -> Mapping[port.Query[Any], Any]:
     """One search for all hostgroups of a state; each query is answered with all of them (callers know their own)."""
+    searches = [
+        (part, f"hostgroup_id ^ {one_of(query.hostgroup_id for query in part)}{condition}")
+        for state, condition in _STATES.items()
+        for part in chunks([query for query in queries if query.state == state], lambda query: query.hostgroup_id)
+    ]
+    return await _names(lists, searches)
+
+
+async def _names(lists: Lists, searches: Sequence[tuple[Sequence[port.Query[Any]], str]]) -> Answers:
+    """The hosts of each search, side by side, as the answer to all of its queries."""
     answers: Answers = {}
-    for state, condition in _STATES.items():
-        asked = [query for query in queries if query.state == state]
-        for part in chunks(asked, lambda query: query.hostgroup_id):
-            found = await lists.thin(f"hostgroup_id ^ {one_of(query.hostgroup_id for query in part)}{condition}")
-            answers.update(dict.fromkeys(part, frozenset(host.name for host in found)))
+
+    async def ask(queries: Sequence[port.Query[Any]], search: str) -> None:
+        found = await lists.thin(search)
+        answers.update(dict.fromkeys(queries, frozenset(host.name for host in found)))
+
+    await asyncio.gather(*(ask(queries, search) for queries, search in searches))
     return answers
 
 
@@ -105,13 +117,12 @@ def _result_of(query: port.JobHosts) -> str:
 
 async def _job_hosts(lists: Lists, queries: Sequence[port.JobHosts]) -> Mapping[port.Query[Any], Any]:
     """`job_invocation.id ^ (…)` is a 500 (measured §1.15): the pairs are joined with `or`."""
-    answers: Answers = {}
-    for result in ("success", "failed", "cancelled"):
-        asked = [query for query in queries if query.result == result]
-        for part in chunks(asked, _result_of):
-            found = await lists.thin(" or ".join(map(_result_of, part)))
-            answers.update(dict.fromkeys(part, frozenset(host.name for host in found)))
-    return answers
+    searches = [
+        (part, " or ".join(map(_result_of, part)))
+        for result in ("success", "failed", "cancelled")
+        for part in chunks([query for query in queries if query.result == result], _result_of)
+    ]
+    return await _names(lists, searches)
 
 
 async def _job_outputs(lists: Lists, queries: Sequence[port.JobOutput]) -> Mapping[port.Query[Any], Any]:

@@ -63,7 +63,7 @@ from foreman_stacks.foreman.queries import (
     VmPresent,
     Written,
 )
-from foreman_stacks.foreman.snapshot import Snapshot, Unread, together
+from foreman_stacks.foreman.snapshot import Snapshot, Unread, both, together
 from foreman_stacks.model.values import Secret
 
 __all__ = [
@@ -122,6 +122,7 @@ __all__ = [
     "VmPresent",
     "Written",
     "applied_version",
+    "both",
     "reveal",
     "together",
 ]

@@ -62,3 +62,9 @@ def together(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     if missing:
         raise Unread(missing)
     return said
+
+
+def both(one: Callable[[], R], other: Callable[[], T]) -> tuple[R, T]:
+    """What two looks say; what they lack is asked for together."""
+    found = together(lambda look: look(), (one, other))
+    return cast("R", found[0]), cast("T", found[1])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import Change, HostgroupNamed, HostsOf
+from foreman_stacks.foreman.port import Change, Hostgroup, HostgroupNamed, HostsOf, both
 from foreman_stacks.model.identity import ranges
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress
@@ -14,7 +14,7 @@ from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.reconcile import building, creation, edits, enc, placing, record, settled, steps
 from foreman_stacks.reconcile.adoption import adopt
-from foreman_stacks.reconcile.lacking import lacking
+from foreman_stacks.reconcile.lacking import first_questions, lacking
 from foreman_stacks.reconcile.preflight import preflight
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import KINDS, hostgroup
@@ -57,6 +57,7 @@ def _accept(world: World, draft: Draft) -> None:
     if world.progress.busy:
         edits.finish(world, draft)
         return
+    world.seen.need(first_questions(world))
     if not world.progress.plan and _adopted(world, draft):
         return
     if _scaled_down(world, draft):
@@ -184,46 +185,49 @@ def _may_appear(world: World, change: Change) -> bool:
     return until is not None and world.now < until
 
 
+def _staging(world: World, scope: Scope) -> dict[str, Hostgroup]:
+    """Our staging groups that are there, by title; it is read whether they are empty."""
+    titles = [staging_title(scope, name) for name in sorted({group.group for group in wanted_groups(scope)})]
+    world.seen.need([HostgroupNamed(title) for title in titles])
+    left = [group for title in titles if (group := world.seen[HostgroupNamed(title)]) is not None]
+    ours = [group for group in left if group.mark is not None and group.mark.identity == str(world.plan.identity)]
+    world.seen.need([HostsOf(group.id) for group in ours])
+    return {group.title: group for group in ours}
+
+
+def _unstaged(group: Hostgroup) -> Change:
+    query = HostgroupNamed(group.title)
+    return Change(
+        "delete",
+        "hostgroup",
+        group.title,
+        address=(group.id,),
+        guard=query,
+        guarded=group,
+        settles=((query, None),),
+    )
+
+
 def _settle(world: World, scope: Scope, draft: Draft) -> None:
     """All is done: empty staging groups go, the record says so, and then the status may say Ready.
 
     One that Foreman refuses to delete stays: it does no harm, and people are told.
     """
-    if not enc.in_place(world, scope, frozenset(role.name for role in world.plan.roles), draft):
+    roles = frozenset(role.name for role in world.plan.roles)
+    there, staging = both(lambda: enc.in_place(world, scope, roles, draft), lambda: _staging(world, scope))
+    if not there:
         return
-    groups = sorted({group.group for group in wanted_groups(scope)})
-    titles = [staging_title(scope, name) for name in groups]
-    world.seen.need([HostgroupNamed(title) for title in titles])
-    left = [group for title in titles if (group := world.seen[HostgroupNamed(title)]) is not None]
-    ours = [group for group in left if group.mark is not None and group.mark.identity == str(world.plan.identity)]
-    world.seen.need([HostsOf(group.id) for group in ours])
     refused = world.memory.refused
-    draft.notes += [
-        f"hostgroup {group.title!r} stays: {refused[group.title]}" for group in ours if group.title in refused
-    ]
-    empty = [group for group in ours if group.title not in refused and not world.seen[HostsOf(group.id)]]
+    draft.notes += [f"hostgroup {title!r} stays: {refused[title]}" for title in staging if title in refused]
+    empty = [group for title, group in staging.items() if title not in refused and not world.seen[HostsOf(group.id)]]
     if empty:
-        draft.act(
-            [
-                Change(
-                    "delete",
-                    "hostgroup",
-                    group.title,
-                    address=(group.id,),
-                    guard=HostgroupNamed(group.title),
-                    guarded=group,
-                    settles=((HostgroupNamed(group.title), None),),
-                )
-                for group in empty
-            ],
-            Reason.SETTLING,
-        )
-        return
+        draft.act([_unstaged(group) for group in empty], Reason.SETTLING)
     root = world.seen[HostgroupNamed(root_title(scope))]
     assert root is not None
     settled = replace(draft.progress, settled_plan=world.plan_id, settled_generation=world.generation)
     if root.record != record.text(settled):
         draft.act([record.change(root, settled)], Reason.SETTLING)
+    if not draft.idle:
         return
     draft.progress = settled
     draft.drift = ()  # all of it was just read: the first resync has nothing to add

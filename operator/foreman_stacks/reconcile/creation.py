@@ -44,7 +44,9 @@ def create(world: World, scope: Scope, draft: Draft) -> None:
     if not intended:
         return
     sent = [host for host in intended if world.fqdn(host) not in world.memory.unsent]
-    world.seen.need([*resource.queries(scope, intended), *(HostNamed(world.fqdn(host)) for host in sent)])
+    lookups = [HostNamed(world.fqdn(host)) for host in sent]
+    sources = (host.source for host in intended)
+    world.seen.need([*resource.queries(sources, scope.organization, scope.location), *lookups])
     due = [host for host in together(lambda host: host if _due(world, host, draft) else None, intended) if host]
     stuck = {ref.role for ref in draft.failures}
     for host in due:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from foreman_stacks.errors import Problem
-from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, HostgroupNamed, HostsInPlace, OverridesOf, together
+from foreman_stacks.foreman.port import ClassKeys, Enc, EncOf, HostgroupNamed, HostsInPlace, OverridesOf, both, together
 from foreman_stacks.model.identity import MARK_PARAMETER
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import HostScope, Scope
@@ -25,10 +25,12 @@ MAX_VALUE = 80
 
 def verify(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> bool:
     """Whether Puppet would be given what it must on the hosts of these roles; problems go to the draft."""
-    if not in_place(world, scope, roles, draft):
-        return False
     asked = sorted(roles - world.memory.verified)
-    told = together(partial(_role, world, scope), asked)
+    there, told = both(
+        lambda: in_place(world, scope, roles, draft), lambda: together(partial(_role, world, scope), asked)
+    )
+    if not there:
+        return False
     world.memory.verified.update(role for role, found in zip(asked, told, strict=True) if not any(found))
     problems = [problem for missing, _ in told for problem in missing]
     shadows = [problem for _, shadowed in told for problem in shadowed]
@@ -75,7 +77,11 @@ def _role(world: World, scope: Scope, role: str) -> tuple[list[Problem], list[Pr
         return [], []
     outer = scope.chain(hosts[0].group)[-1].outer_parent
     environment = environment_of(outer, scope.environment, world.seen) or ""
-    keys = _keys(world, scope, hosts[0], environment)
+    first = world.row(hosts[0])
+    keys, _ = both(
+        lambda: _keys(world, scope, hosts[0], environment),
+        lambda: None if first is None else world.seen[EncOf(first.id)],
+    )
     suspects = [
         host for host in hosts[1:] if any(f"fqdn={world.fqdn(host)}" in found.matches for found in keys.values())
     ]

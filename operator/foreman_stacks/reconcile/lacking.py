@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from foreman_stacks.errors import Problem
 from foreman_stacks.foreman.port import (
@@ -13,6 +14,7 @@ from foreman_stacks.foreman.port import (
     EnvironmentNamed,
     HostgroupNamed,
     ImagesOf,
+    Query,
     TaxonomyNamed,
     together,
 )
@@ -22,7 +24,7 @@ from foreman_stacks.plan.model import override_label
 from foreman_stacks.reconcile.world import World
 from foreman_stacks.resources import host as hosts
 from foreman_stacks.resources.class_key import wanted_keys
-from foreman_stacks.resources.groups import environment_of, wanted_groups
+from foreman_stacks.resources.groups import environment_of, root_title, wanted_groups
 
 
 def lacking(world: World, scope: Scope, fresh: Sequence[HostScope]) -> list[Problem]:
@@ -31,9 +33,22 @@ def lacking(world: World, scope: Scope, fresh: Sequence[HostScope]) -> list[Prob
     Asked in every pass, of hosts that are still to be made: what was there when the plan was accepted may be gone.
     """
     named = [EnvironmentNamed(scope.environment)] if scope.environment else []
-    world.seen.need([*hosts.queries(scope, fresh), *named])
-    problems = [*_parents(world), *_taxonomies(world, scope), *_environments(world, scope), *_sources(world, fresh)]
-    return [*problems, *_classes(world, scope)]
+    world.seen.need([*hosts.queries((host.source for host in fresh), scope.organization, scope.location), *named])
+    looks = (_parents(world), _taxonomies(world, scope), _environments(world, scope), _sources(world, fresh))
+    found = together(list, (*looks, _classes(world, scope)))
+    return [problem for problems in found for problem in problems]
+
+
+def first_questions(world: World) -> list[Query[Any]]:
+    """What every plan is asked about, before any of it is known: asked one after the other it takes a while."""
+    titles = dict.fromkeys(group.outer_parent for group in world.plan.groups if group.outer_parent)
+    sources = (host.source for role in world.plan.roles for host in role.hosts)
+    named = [EnvironmentNamed(world.plan.environment)] if world.plan.environment else []
+    return [
+        *(HostgroupNamed(title) for title in (root_title(world.plan), *titles)),
+        *hosts.queries(sources, world.organization, world.location),
+        *named,
+    ]
 
 
 def _parents(world: World) -> Iterator[Problem]:

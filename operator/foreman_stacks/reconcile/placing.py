@@ -15,6 +15,7 @@ from foreman_stacks.foreman.port import (
     HostRow,
     HostsOf,
     HostsWithEnvironment,
+    MarkedHosts,
     together,
 )
 from foreman_stacks.model.identity import HostRef
@@ -57,7 +58,7 @@ def _place(world: World, scope: Scope, draft: Draft, mine: Sequence[HostScope]) 
     inside, anywhere = world.seen[proof], HostsOf(group.id)
     outside = [host for host in mine if world.fqdn(host) not in inside]
     if outside:
-        world.seen.need([anywhere])
+        world.seen.need([anywhere, MarkedHosts(world.plan.identity)])
         bare = [world.fqdn(host) for host in outside if world.fqdn(host) in world.seen[anywhere]]
         if bare:
             draft.stall(

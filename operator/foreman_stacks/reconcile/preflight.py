@@ -9,6 +9,8 @@ from foreman_stacks.foreman.port import (
     HostgroupNamed,
     HostTaken,
     MarkedHosts,
+    both,
+    together,
 )
 from foreman_stacks.model.outcome import Stalled
 from foreman_stacks.model.reasons import Reason
@@ -21,10 +23,15 @@ from foreman_stacks.resources.groups import wanted_groups
 def preflight(world: World) -> list[Stalled]:
     """What stands in the way of the plan, in the order in which it must be mended."""
     scope = world.scope()
-    problems = [*world.plan.evaluated, *lacking(world, scope, scope.hosts)]
-    conflicts = [*_groups(world, scope), *((*_names(world, scope), *_renamed(world, scope)) if world.domain() else ())]
+    lacks, conflicts = both(lambda: lacking(world, scope, scope.hosts), lambda: _conflicts(world, scope))
+    problems = [*world.plan.evaluated, *lacks]
     found = [Stalled(Reason.PREFLIGHT_FAILED, tuple(problems))] if problems else []
     return found + ([Stalled(Reason.NAME_CONFLICT, tuple(conflicts))] if conflicts else [])
+
+
+def _conflicts(world: World, scope: Scope) -> list[Problem]:
+    looks = [_groups(world, scope), *((_names(world, scope), _renamed(world, scope)) if world.domain() else ())]
+    return [problem for found in together(list, looks) for problem in found]
 
 
 def _groups(world: World, scope: Scope) -> Iterator[Problem]:

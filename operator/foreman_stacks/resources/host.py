@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
@@ -24,7 +24,7 @@ from foreman_stacks.foreman.port import (
 )
 from foreman_stacks.model.identity import MARK_PARAMETER, Identity, Mark
 from foreman_stacks.model.schema import Expression, ForemanName, Name, Written
-from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.model.scope import ComputeSource, HostScope, Scope
 from foreman_stacks.model.values import Bound, ValueType
 from foreman_stacks.model.words import counted
 from foreman_stacks.resources.groups import (
@@ -82,11 +82,12 @@ def mark_of(identity: Identity, host: HostScope) -> Mark:
     return Mark(str(identity), role=host.ref.role, index=host.ref.index, source=host.source.name)
 
 
-def queries(scope: Scope, hosts: Sequence[HostScope]) -> Sequence[Query[Any]]:
-    """What creating these hosts needs ids of."""
-    found: list[Query[Any]] = [ComputeResourceNamed(host.source.compute_resource) for host in hosts]
-    found += [ComputeProfileNamed(host.source.profile) for host in hosts if host.source.profile]
-    return list(dict.fromkeys(found + taxonomies(scope.organization, scope.location)))
+def queries(sources: Iterable[ComputeSource], organization: str | None, location: str | None) -> Sequence[Query[Any]]:
+    """What creating hosts of these sources needs ids of."""
+    asked = list(dict.fromkeys((source.compute_resource, source.profile) for source in sources))
+    found: list[Query[Any]] = [ComputeResourceNamed(name) for name, _ in asked]
+    found += [ComputeProfileNamed(profile) for _, profile in asked if profile]
+    return list(dict.fromkeys(found + taxonomies(organization, location)))
 
 
 def create(host: HostScope, scope: Scope, staging: Hostgroup, seen: Snapshot) -> Change:

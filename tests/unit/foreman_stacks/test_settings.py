@@ -63,4 +63,4 @@ def test_every_setting_is_explained_with_its_default_but_what_is_for_our_tests()
     found = {name: (default, said) for name, default, said in explained()}
     assert list(found) == [PREFIX + entry.name.upper() for entry in fields(Settings) if entry.name != "audit_socket"]
     assert not [name for name, (_, said) in found.items() if not said.endswith(".")]
-    assert found[PREFIX + "POLL_JOBS"] == ("5.0", "Between two polls of a Foreman server while a job runs there.")
+    assert found[PREFIX + "POLL_JOBS"] == ("3.0", "Between two polls of a Foreman server while a job runs there.")

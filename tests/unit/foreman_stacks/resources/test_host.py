@@ -40,7 +40,7 @@ async def created(lab: Lab, scope: Scope, memory: Memory) -> list[Any]:
     rows = []
     for item in scope.hosts:
         known: dict[Query[Any], Any] = dict(memory.kept)
-        known |= await lab.foreman.read(hosts.queries(scope, scope.hosts))
+        known |= await lab.foreman.read(hosts.queries([item.source], scope.organization, scope.location))
         staging = await lab.ask(HostgroupNamed(STAGING))
         change = await lab.decided(partial(hosts.create, item, scope, staging), known)
         await do([[change]], lab.foreman, memory, lambda: NOW)
