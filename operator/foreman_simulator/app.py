@@ -66,10 +66,11 @@ class Server:
     async def _clock(self, app: web.Application) -> Any:
         ticking = asyncio.get_running_loop().create_task(self.world.clock.run())
         yield
-        ticking.cancel()
-        for task in list(self.writes):
+        ending = [ticking, *self.writes]
+        for task in ending:
             task.cancel()
-        job_life.runner(self.world).close()
+        await asyncio.gather(*ending, return_exceptions=True)
+        await job_life.runner(self.world).stop()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer; what a client began is finished though it is gone."""

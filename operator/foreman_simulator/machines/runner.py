@@ -143,8 +143,16 @@ class Runner:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+            await process.wait()  # also when it is cut off: the loop must not end before its processes
         return status if status >= 0 else 128 - status
+
+    async def stop(self) -> None:
+        """End the scripts that still run, and wait until they have ended."""
+        running = [task for task in self._memory.values() if not task.done()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self.close()
 
     def close(self) -> None:
         """Remove the runner's temporary folder."""

@@ -1,6 +1,7 @@
 """Machines: the model of a host's periodic Puppet, and scripts that are really run on it."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -212,6 +213,22 @@ def test_a_script_that_takes_too_long_is_ended_with_all_it_started() -> None:
     finally:
         runner.close()
     assert (result.exit_status, result.output) == (124, "the simulator ended this script: it took too long\n")
+
+
+def test_a_runner_that_is_stopped_ends_its_scripts_first() -> None:
+    """Else they outlive the event loop, and whoever comes next hears of it."""
+
+    async def story() -> None:
+        runner = Runner()
+        running = asyncio.create_task(runner.run(Machine.boot(NAME), "while :; do :; done", 0.0))
+        while runner.real_runs == 0:
+            await asyncio.sleep(0)
+        await runner.stop()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(story(), debug=True)
+    gc.collect()  # an unclosed process is told of by its end, and warnings are errors
 
 
 # Equal script and equal state are run once
