@@ -52,7 +52,7 @@ def _quiesce(world: World, draft: Draft, progress: StepProgress, hosts: Sequence
     advance = quiesce.advance(progress, targets, _context(world, draft, quiesce.NAME))
     if advance.intends and advance.progress.run is not None:
         fresh = advance.progress.run.hosts.keys() - progress.retrying
-        strange = building.disowned(world, [host for host in hosts if host.ref in fresh])
+        strange = building.disowned(world, [host for host in hosts if host.ref in fresh]) if fresh else {}
         if strange:
             draft.stall(Reason.NAME_CONFLICT, *strange.values())
             others = {host.ref.role for host in hosts} - {ref.role for ref in strange}
