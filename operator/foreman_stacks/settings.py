@@ -78,7 +78,7 @@ class Settings:
     """How long the installation of a host may take."""
     boot_timeout: float = 900.0
     """A built host still reboots: for this long an unreachable one is tried again without counting it as a retry."""
-    boot_retry: float = 10.0
+    boot_retry: float = 5.0
     """Between two such attempts."""
     retry_first: float = 30.0
     """Before a step is tried again for the hosts that failed; doubled each time, up to `backoff_cap`."""
