@@ -84,13 +84,16 @@ async def _hosts_of(lists: Lists, query: port.HostsOf) -> frozenset[str]:
 
 
 async def _with_environment(lists: Lists, query: port.HostsWithEnvironment) -> frozenset[str]:
-    search = f"hostgroup_id = {query.hostgroup_id} and environment = {quoted(query.environment)}"
-    return frozenset(host.name for host in await lists.thin(search))
+    return frozenset(host.name for host in await lists.thin(_placed(query)))
 
 
 async def _in_place(lists: Lists, query: port.HostsInPlace) -> frozenset[str]:
-    search = f"hostgroup_id = {query.hostgroup_id} and environment = {quoted(query.environment)}"
-    return frozenset(host.name for host in await lists.thin(f"{search} and ({_marked(query.identity)})"))
+    search = f"{_placed(query)} and ({_marked(query.identity)})"
+    return frozenset(host.name for host in await lists.thin(search))
+
+
+def _placed(query: port.HostsWithEnvironment | port.HostsInPlace) -> str:
+    return f"hostgroup_id = {query.hostgroup_id} and environment = {quoted(query.environment)}"
 
 
 async def _enc(lists: Lists, query: port.EncOf) -> port.Enc:

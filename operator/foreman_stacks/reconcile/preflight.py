@@ -49,7 +49,8 @@ def _groups(world: World, scope: Scope) -> Iterator[Problem]:
 
 def _names(world: World, scope: Scope) -> Iterator[Problem]:
     """Names of hosts that we have not made yet must be free, or bear our own mark (then they are taken over)."""
-    fresh = [host for host in scope.hosts if host.ref not in world.progress.created() | world.progress.creating()]
+    known = world.progress.created() | world.progress.creating()
+    fresh = [host for host in scope.hosts if host.ref not in known]
     if not fresh:
         return
     queries = {host.ref: HostTaken(world.fqdn(host)) for host in fresh}
