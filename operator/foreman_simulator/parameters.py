@@ -215,7 +215,7 @@ def _plain(errors: Invalid) -> Invalid:
 
 
 async def destroy(call: Call) -> Any:
-    """DELETE (hostgroups-and-parameters 33, 34)."""
+    """DELETE (hostgroups-and-parameters 33, 34; one controller serves hosts as well, foreman-api §3.1)."""
     kind, owner = _owner(call)
     row = _find(call, kind, owner)
     await call.commit(owner["name"])
@@ -235,7 +235,7 @@ async def destroy(call: Call) -> Any:
 
 
 def routes() -> list[Route]:
-    """The nested endpoints of both kinds of owner; one of a host's is neither read nor deleted by anybody."""
+    """The nested endpoints of both kinds of owner; a single one of a host's is read by nobody."""
     found = []
     for owner in ("hostgroups", "hosts"):
         base = f"/api/v2/{owner}/:owner/parameters"
@@ -243,8 +243,7 @@ def routes() -> list[Route]:
             Route("GET", base, index, ("view_params",)),
             Route("POST", base, create, ("create_params",), created=True),
             Route("PUT", f"{base}/:id", update, ("edit_params",)),
+            Route("DELETE", f"{base}/:id", destroy, ("destroy_params",)),
         ]
-    one = "/api/v2/hostgroups/:owner/parameters/:id"
-    found.append(Route("GET", one, show, ("view_params",)))
-    found.append(Route("DELETE", one, destroy, ("destroy_params",)))
+    found.append(Route("GET", "/api/v2/hostgroups/:owner/parameters/:id", show, ("view_params",)))
     return found

@@ -24,12 +24,16 @@ from foreman_stacks.model.values import ValueType
 MAX_FAILED_HOSTS = 20
 MAX_ROLES = 32
 MAX_STEPS = 104
+MAX_OWNERS = 128
+"""Hostgroups and roles, also those that edits took out."""
+MAX_NAMES = 8192
 MAX_JOB = 2**31 - 1
 """Ids of jobs are 4-byte integers in Foreman; a search for a larger one would be an error, for all that is searched with it."""
 
 StepState = Literal["Pending", "Waiting", "Running", "Done", "Failed"]
 Digest = Annotated[str, Field(max_length=128)]
 Line = Annotated[str, Field(max_length=255)]
+Override = Annotated[str, Field(max_length=512)]
 Link = Annotated[str, Field(max_length=2048)]
 Message = Annotated[str, Field(max_length=1024)]
 StepName = Annotated[str, Field(min_length=1, max_length=63, pattern=CAMEL_WORD)]
@@ -96,6 +100,17 @@ class RoleStatus(Reported):
     configured: Indices = Field(default="", description="Hosts that are in their hostgroup, with all values set.")
     values: Digest = Field(default="", description="Digest of the values of their own that configured hosts have.")
     leader: Index | None = Field(default=None, description="Index of the leader: the lowest that exists.")
+
+
+class OwnedValues(Reported):
+    """The values of one hostgroup, or of the hosts of one role, by name."""
+
+    hostgroup: Name | None = Field(default=None, description="Name of the hostgroup in the Stack.")
+    role: Name | None = Field(default=None, description="Name of the role.")
+    parameters: Annotated[tuple[Name, ...], plain(MAX_NAMES)] = Field(default=(), description="Names of parameters.")
+    overrides: Annotated[tuple[Override, ...], plain(MAX_NAMES)] = Field(
+        default=(), description='Class parameters that have a value, like "zookeeper::servers".'
+    )
 
 
 class HostSet(Reported):
@@ -181,5 +196,10 @@ class StackDeploymentStatus(Status):
     )
     recorded: Annotated[int, Field(ge=0, le=MAX_WHOLE)] = Field(
         default=0, description="The epoch that was last written to Foreman."
+    )
+    values: Annotated[tuple[OwnedValues, ...], plain(MAX_OWNERS)] = Field(
+        default=(),
+        description="Values that the operator sets in Foreman. One that an edit takes out before Ready is removed there, and "
+        "is in this list until then.",
     )
     steps: Annotated[tuple[StepStatus, ...], keyed(MAX_STEPS)] = Field(default=(), description="How far each step is.")

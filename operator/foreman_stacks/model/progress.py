@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from foreman_stacks.model.identity import HostRef
+from foreman_stacks.model.scope import Place
 
 
 class StepState(StrEnum):
@@ -96,7 +97,9 @@ class FailedHost:
 
 @dataclass(frozen=True)
 class Progress:
-    """All of it. `epoch` rises with each intent, `recorded` is the epoch of the last record written to Foreman."""
+    """All of it. `epoch` rises with each intent, `recorded` is the epoch of the last record written to Foreman; `places` are
+    those of the plan's values, and of those that edits took out and that may still be in Foreman.
+    """
 
     epoch: int = 0
     recorded: int = 0
@@ -108,6 +111,7 @@ class Progress:
     roles: Mapping[str, RoleProgress] = field(default_factory=dict)
     steps: Mapping[str, StepProgress] = field(default_factory=dict)
     failed_hosts: tuple[FailedHost, ...] = ()
+    places: frozenset[Place] = frozenset()
 
     def role(self, name: str) -> RoleProgress:
         """The role's progress, an empty one at first."""

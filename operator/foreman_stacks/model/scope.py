@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from foreman_stacks.model.identity import HostRef, Identity
 from foreman_stacks.model.values import Bound, Json
@@ -32,6 +33,16 @@ class Facts:
     hosts: Mapping[HostRef, HostFacts] = field(default_factory=dict)
     updates: frozenset[str] = frozenset()
     domain: str | None = None
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a value is set: on a hostgroup of the Stack, or on each host of a role. A parameter's has no Puppet class."""
+
+    kind: Literal["hostgroup", "role"]
+    owner: str
+    name: str
+    puppet_class: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,8 @@ class Scope:
     """Outer hostgroups that bring Puppet's own class, below which it must not start the agent for now."""
     freed: frozenset[str] = frozenset()
     """Those of them where it may again."""
+    gone: frozenset[Place] = frozenset()
+    """Where edits took values out that may still be in Foreman."""
 
     def group(self, name: str) -> GroupScope:
         """The hostgroup of this name."""

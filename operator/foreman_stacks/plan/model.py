@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
 from foreman_stacks.errors import InvalidSpec, Problem
 from foreman_stacks.model.identity import HostRef, Identity
-from foreman_stacks.model.scope import ComputeSource
+from foreman_stacks.model.scope import ComputeSource, Place
 from foreman_stacks.model.values import Json, Secret, ValueType
 from foreman_stacks.plan import graph
 from foreman_stacks.plan.expressions import Expression
@@ -185,6 +185,11 @@ class Plan:
         return {name: graph.ancestors(name, after) for name in after}
 
     @cached_property
+    def places(self) -> frozenset[Place]:
+        """Where it sets values."""
+        return frozenset(_places(self))
+
+    @cached_property
     def updates(self) -> Mapping[str, tuple[Step, ...]]:
         """The steps that update each hostgroup parameter, by its key, in the order of the steps."""
         found: dict[str, tuple[Step, ...]] = {}
@@ -193,6 +198,16 @@ class Plan:
             if step.update is not None:
                 found[step.key] = (*found.get(step.key, ()), step)
         return found
+
+
+def _places(plan: Plan) -> Iterator[Place]:
+    for group in plan.groups:
+        yield from (Place("hostgroup", group.name, value.name) for value in group.parameters)
+        for entry in group.classes:
+            yield from (Place("hostgroup", group.name, value.name, entry.name) for value in entry.overrides)
+    for role in plan.roles:
+        yield from (Place("role", role.name, value.name) for value in role.parameters)
+        yield from (Place("role", role.name, value.name, puppet_class) for puppet_class, value in role.overrides)
 
 
 class InvalidPlan(InvalidSpec):

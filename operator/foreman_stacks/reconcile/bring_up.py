@@ -34,10 +34,14 @@ def bring_up(world: World) -> Draft:
         steps.run_quiesce(world, scope, draft, building.missing(world, scope, draft))
         return draft
     if _lacking(world, scope, draft):
+        if world.progress.busy:
+            edits.finish(world, draft)
         return draft
     changes = _differences(world, scope) or placing.renewed(world, scope, draft)
     if edits.quieted_first(world, scope, draft, changes) or _configure(world, draft, changes):
         return draft
+    if draft.progress.created() <= draft.progress.configured():  # what edits took out is nowhere any more
+        draft.progress = replace(draft.progress, places=world.plan.places)
     creation.create(world, scope, draft)
     lost = building.missing(world, scope, draft)
     building.build(world, scope, draft)
@@ -68,7 +72,8 @@ def _accept(world: World, draft: Draft) -> None:
     if draft.stalls:
         return
     world.memory.forgive()
-    draft.progress = replace(edits.followed(adopt(world), world.plan.order), plan=world.plan_id)
+    progress = edits.followed(adopt(world), world.plan.order)
+    draft.progress = replace(progress, plan=world.plan_id, places=progress.places | world.plan.places)
     draft.wait(Wait(Reason.ACCEPTED, "the plan is accepted", after=0.0))
 
 
@@ -149,7 +154,7 @@ def _scaled_down(world: World, draft: Draft) -> bool:
 
 
 def _lacking(world: World, scope: Scope, draft: Draft) -> bool:
-    """Whether something that is still needed is no longer in Foreman: nothing goes on before it is back."""
+    """Whether something that is still needed is no longer in Foreman: nothing new begins before it is back."""
     problems = lacking(world, scope, [host for host in scope.hosts if host.ref not in draft.progress.created()])
     if problems:
         draft.stall(Reason.PREFLIGHT_FAILED, *problems)

@@ -15,6 +15,7 @@ from foreman_stacks.model.scope import Scope
 from foreman_stacks.reconcile import building, creation, steps
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import staging_title, title_of
+from foreman_stacks.resources.parameter_override import releases
 from foreman_stacks.steps import job as jobs
 from foreman_stacks.steps import periodic_puppet, quiesce
 
@@ -80,7 +81,7 @@ def quieted_first(world: World, scope: Scope, draft: Draft, changes: Sequence[Ch
     """
     if draft.paused or not periodic_puppet.begun(draft.progress.step(periodic_puppet.NAME)):
         return False
-    ours = [change for change in changes if not periodic_puppet.releases(change)]
+    ours = [change for change in changes if not releases(change)]
     if world.plan.periodic_puppet and not ours and not steps.outstanding(world, scope, draft.progress):
         return False
     if draft.progress.busy:

@@ -21,7 +21,7 @@ from foreman_stacks.foreman.port import (
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.reasons import Reason
-from foreman_stacks.model.scope import HostScope, Scope
+from foreman_stacks.model.scope import HostScope, Place, Scope
 from foreman_stacks.model.values import Json, canonical
 from foreman_stacks.model.words import counted
 from foreman_stacks.reconcile.building import disowned
@@ -79,13 +79,14 @@ def _place(world: World, scope: Scope, draft: Draft, mine: Sequence[HostScope]) 
         moves = [resource.move(rows[at : at + size], group, scope, world.seen) for at in range(0, len(rows), size)]
         draft.act([replace(move, stales=(proof,)) for move in moves], Reason.MOVING)
         return
-    _values(world, mine[:VALUES_AT_ONCE], environment, draft)
+    _values(world, scope, mine[:VALUES_AT_ONCE], environment, draft)
 
 
-def _values(world: World, portion: Sequence[HostScope], environment: str, draft: Draft) -> None:
+def _values(world: World, scope: Scope, portion: Sequence[HostScope], environment: str, draft: Draft) -> None:
     changes: list[Change] = []
     there = [(host, row) for host in portion if (row := world.row(host)) is not None]
-    for (host, row), missing in zip(there, together(partial(_missing, world, environment), there), strict=True):
+    looks = together(partial(_missing, world, scope, environment), there)
+    for (host, row), missing in zip(there, looks, strict=True):
         changes += missing
         if host.pending:
             draft.wait(Wait(Reason.MOVING, f"{row.name} waits for {', '.join(sorted(host.pending))}"))
@@ -108,7 +109,7 @@ def renewed(world: World, scope: Scope, draft: Draft) -> list[Change]:
     for host in scope.hosts:
         if host.ref in draft.progress.configured():
             hosts[host.ref.role].append(host)
-    digests = {name: _digest(world, mine) for name, mine in hosts.items()}
+    digests = {name: _digest(world, mine, _gone(scope, name)) for name, mine in hosts.items()}
     others = [name for name, digest in digests.items() if digest != draft.progress.role(name).values]
     changes: list[Sequence[Change]] = []
     for name, found in zip(others, together(lambda name: _of_role(world, scope, hosts[name]), others), strict=True):
@@ -126,26 +127,36 @@ def _of_role(world: World, scope: Scope, hosts: Sequence[HostScope]) -> list[Seq
         return []
     outer = scope.chain(there[0][0].group)[-1].outer_parent
     environment = environment_of(outer, scope.environment, world.seen) or ""
-    world.seen.need(resource.unread_values({row.name: host for host, row in there}, environment, world.seen))
-    return [changes for changes in together(partial(_missing, world, environment), there) if changes]
+    gone = _gone(scope, hosts[0].ref.role)
+    world.seen.need(resource.unread_values({row.name: host for host, row in there}, environment, gone, world.seen))
+    return [changes for changes in together(partial(_missing, world, scope, environment), there) if changes]
 
 
-def _digest(world: World, hosts: Sequence[HostScope]) -> str:
-    """16 hex of the values that these hosts have as their own, keyed, since they may be secret; none of no values."""
-    values: Json = [
+def _gone(scope: Scope, role: str) -> list[Place]:
+    """Which values of their own the hosts of a role must not have any more."""
+    return sorted(place for place in scope.gone if (place.kind, place.owner) == ("role", role))
+
+
+def _digest(world: World, hosts: Sequence[HostScope], gone: Sequence[Place]) -> str:
+    """16 hex of the values that these hosts have as their own, keyed, since they may be secret, and of which ones they must
+    not have any more; none of no values.
+    """
+    values: list[Json] = [
         {
             "host": host.ref.index,
             "overrides": [[name, bound.name, bound.wire] for name, bound in host.overrides],
             "parameters": [[bound.name, bound.type, bound.wire] for bound in host.parameters],
         }
         for host in hosts
-        if host.overrides or host.parameters
+        if host.overrides or host.parameters or gone
     ]
+    values += [["gone", place.puppet_class, place.name] for place in gone]
     return hmac.digest(world.key, canonical(values).encode(), "sha256").hex()[:16] if values else ""
 
 
-def _missing(world: World, environment: str, found: tuple[HostScope, HostRow]) -> Sequence[Change]:
-    host, row = found
-    if host.parameters and row.parameters is None:
+def _missing(world: World, scope: Scope, environment: str, found: tuple[HostScope, HostRow]) -> Sequence[Change]:
+    (host, row), gone = found, _gone(scope, found[0].ref.role)
+    parameters = host.parameters or any(not place.puppet_class for place in gone)
+    if parameters and row.parameters is None:
         row = world.seen[HostDetail(row.id)] or row
-    return resource.remaining(host, row, environment, world.seen)
+    return resource.remaining(host, row, environment, gone, world.seen)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from foreman_stacks.api import deploymentstatus as api
 from foreman_stacks.api.meta import body
@@ -20,6 +20,7 @@ from foreman_stacks.model.progress import (
     StepState,
     refs,
 )
+from foreman_stacks.model.scope import Place
 from foreman_stacks.reconcile.record import grouped, spread
 
 LONGEST_PAUSE = timedelta(hours=1)
@@ -71,7 +72,17 @@ def _progress(found: api.StackDeploymentStatus) -> Progress:
             FailedHost(host.name, host.reason, host.cause, host.job_url, host.report_url, host.step)
             for host in found.failed_hosts
         ),
+        places=frozenset(place for owner in found.values for place in _places(owner)),
     )
+
+
+def _places(owner: api.OwnedValues) -> Iterator[Place]:
+    kind: Literal["hostgroup", "role"] = "role" if owner.role else "hostgroup"
+    name = owner.role or owner.hostgroup or ""
+    yield from (Place(kind, name, parameter) for parameter in owner.parameters)
+    for override in owner.overrides:
+        puppet_class, _, parameter = override.rpartition("::")
+        yield Place(kind, name, parameter, puppet_class)
 
 
 def _role(role: api.RoleStatus) -> RoleProgress:
@@ -140,6 +151,7 @@ def render(progress: Progress, desired: Mapping[str, int], order: Iterable[str])
             )
             for host in progress.failed_hosts[: api.MAX_FAILED_HOSTS]
         ),
+        values=_owned(progress.places),
     )
     found = body(status)
     for name in ("observedGeneration", "conditions", "summary", "missingParameters", "outputs"):
@@ -171,6 +183,24 @@ def _role_status(name: str, role: RoleProgress, desired: int) -> api.RoleStatus:
         values=role.values,
         leader=min(role.created, default=None),
     )
+
+
+def _owned(places: Iterable[Place]) -> tuple[api.OwnedValues, ...]:
+    owners: dict[tuple[str, str], list[Place]] = {}
+    for place in sorted(places):
+        owners.setdefault((place.kind, place.owner), []).append(place)
+    found = (
+        api.OwnedValues(
+            hostgroup=name if kind == "hostgroup" else None,
+            role=name if kind == "role" else None,
+            parameters=tuple(place.name for place in owned if not place.puppet_class)[: api.MAX_NAMES],
+            overrides=tuple(f"{place.puppet_class}::{place.name}" for place in owned if place.puppet_class)[
+                : api.MAX_NAMES
+            ],
+        )
+        for (kind, name), owned in owners.items()
+    )
+    return tuple(found)[: api.MAX_OWNERS]
 
 
 def _step_status(step: StepProgress) -> api.StepStatus:

@@ -119,7 +119,13 @@ class World(Moment):
         progress = progress or self.progress
         bound = bind(self.plan, self.facts(progress))
         open_ = {host.group for host in bound.hosts if host.ref not in progress.configured()}
-        bound = replace(bound, organization=self.organization, location=self.location, staging=frozenset(open_))
+        bound = replace(
+            bound,
+            organization=self.organization,
+            location=self.location,
+            staging=frozenset(open_),
+            gone=progress.places - self.plan.places,
+        )
         released = periodic_puppet.begun(progress.step(periodic_puppet.NAME))
         return replace(bound, freed=self.managed()) if released else replace(bound, held=self.managed())
 

@@ -31,6 +31,7 @@ class WantedGroup:
     """A hostgroup in Foreman: one of the Stack's, or the staging twin of one whose hosts are being built.
 
     `outer` is the Foreman hostgroup above our tree (empty: none), which gives the environment unless one is named.
+    `gone_parameters` and `gone_values` (class and parameter) are those that it must not have any more.
     """
 
     name: str
@@ -44,9 +45,10 @@ class WantedGroup:
     parameters: tuple[Bound, ...] = ()
     classes: tuple[ClassScope, ...] = ()
     held: bool = False
-    freed: bool = False
     organization: str | None = None
     location: str | None = None
+    gone_parameters: frozenset[str] = frozenset()
+    gone_values: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def title(self) -> str:
@@ -174,13 +176,16 @@ def _wanted(scope: Scope, group: GroupScope) -> WantedGroup:
         parameters=group.parameters,
         classes=group.classes,
         held=group.parent is None and group.outer_parent in scope.held,
-        freed=group.parent is None and group.outer_parent in scope.freed,
         organization=scope.organization,
         location=scope.location,
+        gone_parameters=_gone_parameters(scope, group),
+        gone_values=_gone_values(scope, group),
     )
 
 
 def _twin(scope: Scope, group: GroupScope) -> WantedGroup:
+    chain = scope.chain(group.name)
+    flat = _flattened(chain)
     return WantedGroup(
         name=_staging_name(group, scope.identity),
         group=group.name,
@@ -190,11 +195,26 @@ def _twin(scope: Scope, group: GroupScope) -> WantedGroup:
         mark=Mark(str(scope.identity), group=group.name, staging=True),
         description=f"Hosts of {title_of(scope, group.name)} while they are built",
         staging=True,
-        parameters=_flattened(scope, group.name),
+        parameters=flat,
         held=_outer(scope, group) in scope.held,
         organization=scope.organization,
         location=scope.location,
+        gone_parameters=_gone_parameters(scope, *chain) - {bound.name for bound in flat},
     )
+
+
+def _gone_parameters(scope: Scope, *groups: GroupScope) -> frozenset[str]:
+    names = {group.name for group in groups}
+    found = (place for place in scope.gone if place.kind == "hostgroup" and place.owner in names)
+    return frozenset(place.name for place in found if not place.puppet_class)
+
+
+def _gone_values(scope: Scope, group: GroupScope) -> frozenset[tuple[str, str]]:
+    """Class-parameter values that are to go, with their class; `runmode` goes once Puppet's own service is free again."""
+    found = (place for place in scope.gone if place.kind == "hostgroup" and place.owner == group.name)
+    gone = {(place.puppet_class, place.name) for place in found if place.puppet_class}
+    freed = group.parent is None and group.outer_parent in scope.freed
+    return frozenset(gone | {(PUPPET, RUNMODE.name)} if freed else gone)
 
 
 def taxonomies(organization: str | None, location: str | None) -> list[Query[Any]]:
@@ -203,10 +223,10 @@ def taxonomies(organization: str | None, location: str | None) -> list[Query[Any
     return queries + ([TaxonomyNamed("locations", location)] if location else [])
 
 
-def _flattened(scope: Scope, group: str) -> tuple[Bound, ...]:
+def _flattened(chain: Sequence[GroupScope]) -> tuple[Bound, ...]:
     """The parameters of a group and its ancestors of ours; the nearer one of a name wins."""
     found: dict[str, Bound] = {}
-    for link in reversed(scope.chain(group)):
+    for link in reversed(chain):
         found |= {bound.name: bound for bound in link.parameters}
     return tuple(found.values())
 

@@ -24,7 +24,7 @@ from foreman_stacks.foreman.port import (
 )
 from foreman_stacks.model.identity import MARK_PARAMETER, Identity, Mark
 from foreman_stacks.model.schema import Expression, ForemanName, Name, Written
-from foreman_stacks.model.scope import ComputeSource, HostScope, Scope
+from foreman_stacks.model.scope import ComputeSource, HostScope, Place, Scope
 from foreman_stacks.model.values import Bound, ValueType
 from foreman_stacks.model.words import counted
 from foreman_stacks.resources.groups import (
@@ -36,7 +36,7 @@ from foreman_stacks.resources.groups import (
     unchanged,
 )
 from foreman_stacks.resources.hostgroup_parameter import NOT_RESERVED
-from foreman_stacks.resources.parameter_override import WantedOverride, changes_of, new_values, unread_keys
+from foreman_stacks.resources.parameter_override import WantedOverride, changes_of, new_values, removals, unread_keys
 
 
 class HostParameter(Written):
@@ -162,8 +162,8 @@ def move(hosts: Sequence[HostRow], group: Hostgroup, scope: Scope, seen: Snapsho
     return Change("move", "host", f"{counted(len(hosts), 'host')} to {group.title}", body)
 
 
-def remaining(host: HostScope, row: HostRow, environment: str, seen: Snapshot) -> list[Change]:
-    """What has to change for a host to have all its own values; new ones go together in one PUT."""
+def remaining(host: HostScope, row: HostRow, environment: str, gone: Iterable[Place], seen: Snapshot) -> list[Change]:
+    """What has to change for a host to have all its own values, and those of `gone` no more; new ones go in one PUT."""
     changes = changes_of(overrides_of(host, row.name), environment, seen)
     new = [change for change in changes if change.verb == "create"]
     found = [change for change in changes if change.verb != "create"]
@@ -177,12 +177,30 @@ def remaining(host: HostScope, row: HostRow, environment: str, seen: Snapshot) -
             Change("update", "host", row.name, {"lookup_values_attributes": values}, (row.id,), settles=settles)
         )
     found += filter(None, (_parameter(row, bound, seen) for bound in host.parameters))
-    return found
+    overridden = [(place.puppet_class, place.name) for place in gone if place.puppet_class]
+    found += removals(overridden, f"fqdn={row.name}", environment, seen)
+    names = {place.name for place in gone if not place.puppet_class}
+    return found + [_removal(row, entry.name) for entry in row.parameters or () if entry.name in names]
 
 
-def unread_values(hosts: Mapping[str, HostScope], environment: str, seen: Snapshot) -> list[Query[Any]]:
+def unread_values(
+    hosts: Mapping[str, HostScope], environment: str, gone: Iterable[Place], seen: Snapshot
+) -> list[Query[Any]]:
     """What tells most of the class parameters' values of these hosts, by name, that have not been read."""
-    return unread_keys([entry for fqdn, host in hosts.items() for entry in overrides_of(host, fqdn)], environment, seen)
+    found = [
+        (entry.puppet_class, entry.bound.name, entry.match)
+        for fqdn, host in hosts.items()
+        for entry in overrides_of(host, fqdn)
+    ]
+    found += [
+        (place.puppet_class, place.name, f"fqdn={fqdn}") for place in gone if place.puppet_class for fqdn in hosts
+    ]
+    return unread_keys(found, environment, seen)
+
+
+def _removal(row: HostRow, name: str) -> Change:
+    stales = (HostNamed(row.name), HostDetail(row.id))
+    return Change("delete", "host_parameter", f"{row.name} {name}", address=(row.id, name), stales=stales)
 
 
 def _parameter(row: HostRow, bound: Bound, seen: Snapshot) -> Change | None:

@@ -54,12 +54,13 @@ class HostgroupParameterKind:
         return [HostgroupNamed(group.title) for group in wanted]
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
-        """One nested call for each that is missing or differs: others stay untouched (foreman-api §3.1)."""
+        """One nested call for each that is missing, differs, or was taken out: others stay untouched (foreman-api §3.1)."""
         found: list[Change] = []
         for group in wanted:
             row = seen[HostgroupNamed(group.title)]
             if row is not None:
                 found += filter(None, (_change(row, bound, seen) for bound in group.parameters))
+                found += [_removal(row, entry.name) for entry in row.parameters if entry.name in group.gone_parameters]
         return found
 
 
@@ -73,3 +74,8 @@ def _change(group: Hostgroup, bound: Bound, seen: Snapshot) -> Change | None:
         return None
     body = {name: value for name, value in parameter_body(bound).items() if name != "name"}
     return Change("update", "hostgroup_parameter", place, body, (group.id, bound.name), **rest)
+
+
+def _removal(group: Hostgroup, name: str) -> Change:
+    stales = (HostgroupNamed(group.title),)
+    return Change("delete", "hostgroup_parameter", f"{group.title} {name}", address=(group.id, name), stales=stales)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from foreman_stacks.foreman.port import (
     OverrideValue,
     Query,
     Snapshot,
+    both,
     together,
 )
 from foreman_stacks.model.schema import ClassName, ClassParameterName, Expression, Valued, Written
@@ -88,35 +89,33 @@ class ParameterOverrideKind:
         return [HostgroupNamed(group.title) for group in wanted]
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
-        """One call for each value that is missing or differs, found by its match."""
+        """One call for each value that is missing, differs, or is to go, found by its match."""
         there = [group for group in wanted if seen[HostgroupNamed(group.title)] is not None]
         return [change for changes in together(partial(_changes, seen), there) for change in changes]
 
 
 def _changes(seen: Snapshot, group: WantedGroup) -> list[Change]:
     environment = environment_of(group.outer, group.environment, seen) or ""
-    found = changes_of(values_of(group), environment, seen)
-    return found + _release(group, environment, seen) if group.freed else found
+    found, gone = both(
+        lambda: changes_of(values_of(group), environment, seen),
+        lambda: removals(group.gone_values, _match(group), environment, seen),
+    )
+    return found + gone
 
 
-def _release(group: WantedGroup, environment: str, seen: Snapshot) -> list[Change]:
-    """Take our `runmode` off again: what the site says of Puppet's own service counts from here on."""
-    key = seen[ClassKeys(environment, PUPPET)].get(RUNMODE.name)
-    match = f"hostgroup={group.title}"
-    if key is None or seen[OverrideOf(key.id, match)] is None:
-        return []
-    query: Query[Any] = OverrideOf(key.id, match)
-    return [
-        Change(
-            "delete", "override_value", f"{PUPPET}::{RUNMODE.name} {match}", address=(key.id, match), stales=(query,)
-        )
-    ]
+def releases(change: Change) -> bool:
+    """Whether a change takes our `runmode` off again: PeriodicPuppet lets Puppet's own service go by it."""
+    ours = f"{PUPPET}::{RUNMODE.name} "
+    return (change.verb, change.resource) == ("delete", "override_value") and change.key.startswith(ours)
 
 
 def values_of(group: WantedGroup) -> list[WantedOverride]:
     """The override values of a hostgroup."""
-    match = f"hostgroup={group.title}"
-    return [WantedOverride(name, bound, match) for name, bound in group.values]
+    return [WantedOverride(name, bound, _match(group)) for name, bound in group.values]
+
+
+def _match(group: WantedGroup) -> str:
+    return f"hostgroup={group.title}"
 
 
 def changes_of(wanted: Sequence[WantedOverride], environment: str, seen: Snapshot) -> list[Change]:
@@ -126,11 +125,34 @@ def changes_of(wanted: Sequence[WantedOverride], environment: str, seen: Snapsho
     return [change for key, entry in pairs if (change := _change(key, entry, seen)) is not None]
 
 
-def unread_keys(wanted: Sequence[WantedOverride], environment: str, seen: Snapshot) -> list[Query[Any]]:
-    """The keys of which some value has not been read: with many hosts one list for each key is less than a search for each."""
-    pairs = keyed_values(wanted, environment, seen)
+def removals(gone: Iterable[tuple[str, str]], match: str, environment: str, seen: Snapshot) -> list[Change]:
+    """One call for each value, by class and parameter, that is there for this match and must not be any more."""
+    names = sorted(gone)
+    seen.need([ClassKeys(environment, puppet_class) for puppet_class, _ in names])
+    keys = {(name, key.id) for name in names if (key := seen[ClassKeys(environment, name[0])].get(name[1])) is not None}
+    seen.need([OverrideOf(key, match) for _, key in keys if OverridesOf(key) not in seen])
+    return [
+        Change(
+            "delete",
+            "override_value",
+            f"{puppet_class}::{name} {match}",
+            address=(key, match),
+            settles=((OverrideOf(key, match), None),),
+        )
+        for (puppet_class, name), key in sorted(keys)
+        if _now(key, match, seen) is not None
+    ]
+
+
+def unread_keys(values: Iterable[tuple[str, str, str]], environment: str, seen: Snapshot) -> list[Query[Any]]:
+    """The keys of which some value, by class, parameter and match, has not been read: with many hosts one list for each key
+    is less than a search for each.
+    """
+    asked = [(ClassKeys(environment, puppet_class), name, match) for puppet_class, name, match in values]
+    seen.need(dict.fromkeys(keys for keys, _, _ in asked))
+    found = ((seen[keys].get(name), match) for keys, name, match in asked)
     return list(
-        dict.fromkeys(OverridesOf(key.id) for key, entry in pairs if OverrideOf(key.id, entry.match) not in seen)
+        dict.fromkeys(OverridesOf(key.id) for key, match in found if key and OverrideOf(key.id, match) not in seen)
     )
 
 
@@ -165,16 +187,16 @@ def _place(entry: WantedOverride) -> str:
     return f"{entry.puppet_class}::{entry.bound.name} {entry.match}"
 
 
-def _now(key: ClassKey, entry: WantedOverride, seen: Snapshot) -> OverrideValue | None:
-    query, all_ = OverrideOf(key.id, entry.match), OverridesOf(key.id)
+def _now(key: int, match: str, seen: Snapshot) -> OverrideValue | None:
+    query, all_ = OverrideOf(key, match), OverridesOf(key)
     if query in seen or all_ not in seen:
         return seen[query]
     values = seen[all_]
-    return OverrideValue(entry.match, values[entry.match]) if entry.match in values else None
+    return OverrideValue(match, values[match]) if match in values else None
 
 
 def _change(key: ClassKey, entry: WantedOverride, seen: Snapshot) -> Change | None:
-    now, bound, place = _now(key, entry, seen), entry.bound, _place(entry)
+    now, bound, place = _now(key.id, entry.match, seen), entry.bound, _place(entry)
     if now is not None:
         hidden = now.value == MASK
         if seen.written(place) == bound.wire if hidden else alike(bound.type, bound.plain, now.value):

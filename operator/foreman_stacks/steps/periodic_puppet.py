@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from foreman_stacks.foreman.port import Change
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import StepProgress, StepState
@@ -27,11 +26,6 @@ def begun(progress: StepProgress) -> bool:
     that has failed and is tried again is `Pending`, and may have switched hosts on.
     """
     return progress != StepProgress(NAME)
-
-
-def releases(change: Change) -> bool:
-    """Whether a change is this step's own: it takes the override of `puppet::runmode` off."""
-    return (change.verb, change.resource) == ("delete", "override_value")
 
 
 def advance(

@@ -60,7 +60,7 @@ def test_a_host_is_complete_marked_and_has_its_values_after_one_post() -> None:
         assert {entry.name: entry.value for entry in detail.parameters}["rack"] == "r1"
         lab.forget()
         for item, row in zip(scope.hosts, (first, second), strict=True):
-            left = await lab.decided(partial(hosts.remaining, item, row, ENVIRONMENT), dict(memory.kept))
+            left = await lab.decided(partial(hosts.remaining, item, row, ENVIRONMENT, ()), dict(memory.kept))
             assert left == []
         assert lab.requests == {}, "what was sent is known, hidden values too"
 
@@ -78,7 +78,7 @@ def test_values_that_needed_the_address_follow_in_one_put_for_each_host() -> Non
         values = (("zookeeper", bound("client_ip", row.ip)), ("zookeeper", bound("user", "zk")))
         known = host(1, overrides=(*host(1).overrides, *values), parameters=(bound("rack", "r9"),))
         lab.forget()
-        left = await lab.decided(partial(hosts.remaining, known, row, ENVIRONMENT), dict(memory.kept))
+        left = await lab.decided(partial(hosts.remaining, known, row, ENVIRONMENT, ()), dict(memory.kept))
         assert [str(change) for change in left] == [
             f"update host {row.name}",
             f"create host_parameter {row.name} rack",
@@ -87,7 +87,7 @@ def test_values_that_needed_the_address_follow_in_one_put_for_each_host() -> Non
         await do([left], lab.foreman, memory, lambda: NOW)
         detail = await lab.ask(HostDetail(row.id))
         assert detail.mark == row.mark, "the mark is still there"
-        after = await lab.decided(partial(hosts.remaining, known, detail, ENVIRONMENT))
+        after = await lab.decided(partial(hosts.remaining, known, detail, ENVIRONMENT, ()))
         assert after == [], "read again, it is as wanted"
 
     story(tell)

@@ -1,0 +1,138 @@
+"""Values that an edit takes out before Ready are removed from Foreman, and only those: pass by pass."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from foreman_stacks.foreman.port import Change, ClassKeys, HostDetail, HostgroupNamed, OverridesOf
+from tests.unit.foreman_stacks.lab import ENVIRONMENT
+from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
+from tests.unit.foreman_stacks.reconcile.desk import Desk, at_desk
+from tests.unit.foreman_stacks.reconcile.lives import ROOT, STAGING, is_ready
+
+
+def wordy(desk: Desk) -> None:
+    """The Stack with a value of each kind more."""
+    groups, roles = copy.deepcopy(ZOOKEEPER["hostgroups"]), copy.deepcopy(ZOOKEEPER["roles"])
+    roles[0]["count"]["min"] = 1
+    groups[0]["parameters"].append({"name": "extra", "type": "string", "value": "x"})
+    groups[0]["puppetClasses"][0]["overrides"].append({"name": "user", "type": "string", "value": "zk"})
+    roles[0]["parameters"] = [{"name": "mine", "type": "string", "expression": "host.name"}]
+    roles[0]["overrides"].append(
+        {"class": "zookeeper", "name": "datastore", "type": "string", "expression": "'/srv/' + string(host.index)"}
+    )
+    desk.stack(hostgroups=groups, roles=roles)
+
+
+async def parameters(desk: Desk, title: str = ROOT) -> set[str]:
+    group = await desk.lab.ask(HostgroupNamed(title))
+    return {entry.name for entry in group.parameters if not entry.name.startswith("foreman_stacks")}
+
+
+async def own_parameters(desk: Desk) -> list[set[str]]:
+    rows = [await desk.lab.ask(HostDetail(row["id"])) for row in desk.lab.rows("hosts")]
+    return [{entry.name for entry in row.parameters if not entry.name.startswith("foreman_stacks")} for row in rows]
+
+
+async def overridden(desk: Desk, name: str) -> dict[str, Any]:
+    """The values of a parameter of class `zookeeper`, by match."""
+    keys = await desk.lab.ask(ClassKeys(ENVIRONMENT, "zookeeper"))
+    return dict(await desk.lab.ask(OverridesOf(keys[name].id)))
+
+
+async def by_hand(desk: Desk) -> None:
+    """A person sets values of their own on what is ours."""
+    group = await desk.lab.ask(HostgroupNamed(ROOT))
+    host = min(row["id"] for row in desk.lab.rows("hosts"))
+    body = {"name": "theirs", "value": "1", "parameter_type": "string"}
+    keys = await desk.lab.ask(ClassKeys(ENVIRONMENT, "zookeeper"))
+    key = keys["purge_interval"].id
+    value = {"match": f"hostgroup={ROOT}", "value": "5"}
+    for change in (
+        Change("create", "hostgroup_parameter", "x", body, (group.id,)),
+        Change("create", "host_parameter", "x", body, (host,)),
+        Change("update", "class_key", "x", {"override": True, "omit": True, "parameter_type": "string"}, (key,)),
+        Change("create", "override_value", "x", value, (key,)),
+    ):
+        await desk.lab.foreman.write(change)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("when", ["being built", "first runs", "first done"])
+def test_what_an_edit_takes_out_is_gone_before_the_next_run_and_what_others_set_stays(
+    when: str, restarted: bool
+) -> None:
+    async def story(desk: Desk) -> None:
+        wordy(desk)
+        moments = {
+            "being built": lambda: desk.role("created") == {1, 2},
+            "first runs": lambda: desk.step("first").get("run", {}).get("job"),
+            "first done": lambda: desk.done("first"),
+        }
+        await desk.until(moments[when])
+        assert await parameters(desk) == {"servers", "extra"}
+        assert await own_parameters(desk) == [{"mine"}, {"mine"}]
+        assert set(await overridden(desk, "datastore")) >= {"fqdn=ring-zk-1.lab.example.com"}
+        await by_hand(desk)
+        if restarted:
+            desk.restart()
+        before = desk.status["plan"]
+        desk.stack()
+        await desk.until(lambda: desk.status["plan"] != before)
+        staging = {row["id"] for row in desk.lab.rows("hostgroups") if "staging" in row["name"]}
+        seen: list[set[str]] = []
+
+        def started(change: Change) -> None:
+            if change.verb == "start" and change.body["feature"] != "run_script":
+                rows = [row for row in desk.lab.rows("parameters") if row["owner_id"] not in staging]
+                seen.append({row["name"] for row in rows})
+
+        desk.fails = started
+        await desk.until(lambda: is_ready(desk))
+        assert seen
+        assert not [names for names in seen if names & {"extra", "mine"}], "a run came before it"
+        assert await parameters(desk) == {"servers", "theirs"}
+        assert sorted(await own_parameters(desk), key=len) == [set(), {"theirs"}]
+        assert (await overridden(desk, "datastore"), await overridden(desk, "user")) == ({}, {})
+        assert await overridden(desk, "purge_interval") == {f"hostgroup={ROOT}": "5"}
+        assert len(await overridden(desk, "id")) == 2
+        values = desk.status["values"]
+        assert values == [
+            {
+                "hostgroup": "zk",
+                "parameters": ["servers"],
+                "overrides": ["zookeeper::install_java", "zookeeper::java_package", "zookeeper::servers"],
+            },
+            {"role": "zk", "parameters": [], "overrides": ["zookeeper::client_ip", "zookeeper::id"]},
+        ]
+
+    at_desk(story)
+
+
+def test_it_is_taken_from_the_staging_hostgroup_as_well() -> None:
+    async def story(desk: Desk) -> None:
+        wordy(desk)
+        await desk.until(lambda: desk.role("created"))
+        assert await parameters(desk, STAGING) == {"servers", "extra"}
+        desk.stack()
+        await desk.until(lambda: desk.role("built"))
+        assert await parameters(desk, STAGING) == {"servers"}
+
+    at_desk(story)
+
+
+def test_what_comes_back_before_it_was_taken_out_stays() -> None:
+    async def story(desk: Desk) -> None:
+        wordy(desk)
+        await desk.until(lambda: desk.step("first").get("run", {}).get("job"))
+        desk.stack()
+        await desk.look()
+        wordy(desk)
+        await desk.until(lambda: is_ready(desk))
+        assert await parameters(desk) == {"servers", "extra"}
+        assert not [text for text in desk.wrote if text.startswith("delete") and "staging" not in text]
+
+    at_desk(story)
