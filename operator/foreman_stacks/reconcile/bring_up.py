@@ -12,7 +12,7 @@ from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.reconcile import building, creation, edits, enc, placing, record, settled, steps
+from foreman_stacks.reconcile import building, builtin, creation, edits, enc, placing, record, settled, steps
 from foreman_stacks.reconcile.adoption import adopt
 from foreman_stacks.reconcile.lacking import first_questions, lacking
 from foreman_stacks.reconcile.preflight import preflight
@@ -30,8 +30,8 @@ def bring_up(world: World) -> Draft:
     if _lost(world, draft) or _scaled_down(world, draft) or creation.again(world, draft):
         return draft
     scope = draft.scope = world.scope()
-    if steps.loud(draft.progress):  # they may be on again: quiet first, then what is theirs may change
-        steps.run_quiesce(world, scope, draft, building.missing(world, scope, draft))
+    if builtin.loud(draft.progress):  # they may be on again: quiet first, then what is theirs may change
+        builtin.run_quiesce(world, scope, draft, building.missing(world, scope, draft))
         return draft
     if _lacking(world, scope, draft):
         if world.progress.busy:
@@ -46,9 +46,9 @@ def bring_up(world: World) -> Draft:
     lost = building.missing(world, scope, draft)
     building.build(world, scope, draft)
     creation.intend(world, scope, draft)
-    quiesced = steps.run_quiesce(world, scope, draft, lost)
+    quiesced = builtin.run_quiesce(world, scope, draft, lost)
     placing.place(world, scope, quiesced, draft)
-    if steps.run_steps(world, scope, draft, lost) and draft.idle and steps.run_periodic(world, scope, draft):
+    if steps.run_steps(world, scope, draft, lost) and draft.idle and builtin.run_periodic(world, scope, draft):
         _settle(world, scope, draft)
     return draft
 

@@ -12,7 +12,8 @@ from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress, Run, StepProgress, StepState
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
-from foreman_stacks.reconcile import building, creation, steps
+from foreman_stacks.reconcile import building, builtin, creation, steps
+from foreman_stacks.reconcile.stepping import settled_at, times_out_at
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import staging_title, title_of
 from foreman_stacks.resources.parameter_override import releases
@@ -35,10 +36,10 @@ def finish(world: World, draft: Draft) -> None:
             _end(world, draft, step, step.run)
     lost = building.missing(world, scope, draft)
     if quiesce.NAME in led:
-        steps.run_quiesce(world, scope, draft, lost)
+        builtin.run_quiesce(world, scope, draft, lost)
     steps.run_steps(world, scope, draft, lost)
     if periodic_puppet.NAME in led:
-        steps.run_periodic(world, scope, draft)
+        builtin.run_periodic(world, scope, draft)
     draft.waits = [
         replace(wait, reason=Reason.FINISHING_STEP) for wait in draft.waits if wait.reason is not Reason.PAUSED
     ] or [Wait(Reason.FINISHING_STEP, "the act under way ends first", after=1.0)]
@@ -55,11 +56,11 @@ def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
     if counts is not None and not world.over(run, counts):
         draft.polls.append(JobCounts(counts.id))
         cancelled = world.sent(str(counts.id))
-        if cancelled is None and world.now >= steps.times_out_at(world, step.name, run):
+        if cancelled is None and world.now >= times_out_at(world, step.name, run):
             draft.act([jobs.cancel(counts)], Reason.FINISHING_STEP)
         told = "ends first" if cancelled is None else "is cancelled"
         draft.wait(Wait(Reason.FINISHING_STEP, f"job {counts.id} of step {step.name} {told}"))
-    elif job is None and sent and world.now < steps.settled_at(world, run):
+    elif job is None and sent and world.now < settled_at(world, run):
         draft.wait(Wait(Reason.FINISHING_STEP, f"looks for the job {run.token}", after=world.settings.lookup_every))
     else:
         # periodic Puppet may be on again by its job: it counts as begun, and the hosts are quieted anew

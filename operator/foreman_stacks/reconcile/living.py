@@ -38,7 +38,7 @@ from foreman_stacks.reconcile.passes import Next, Pass, Reporter
 from foreman_stacks.reconcile.report import Findings
 from foreman_stacks.reconcile.secrecy import secret_values
 from foreman_stacks.reconcile.servers import Connection, Servers
-from foreman_stacks.reconcile.steps import puppet_runs
+from foreman_stacks.reconcile.stepping import puppet_runs
 from foreman_stacks.reconcile.trouble import trouble
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.settings import Settings
