@@ -1,5 +1,6 @@
 """Edits before Ready: the act that runs ends, then the new plan is followed; hosts keep their names and places."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,6 +97,34 @@ def test_the_stack_is_followed(stage: Stage) -> None:
     assert [step["name"] for step in status["steps"]] == ["Quiesce", "before", "first", "PeriodicPuppet"]
     packages = [parameters["java_package"] for _, parameters in told(stage)]
     assert packages == ["default-jre-headless"] * 2 + ["another-jre"] * 3
+
+
+def test_what_the_stack_no_longer_sets_is_removed(stage: Stage) -> None:
+    """Values of the hostgroup and of each host; the next run has seen that."""
+    small(stage)
+    spec = stage.get("zookeeper", "stacks")["spec"]
+    group, role = copy.deepcopy(spec["hostgroups"][0]), copy.deepcopy(spec["roles"][0])
+    group["parameters"].append({"name": "extra", "value": "x"})
+    group["puppetClasses"][0]["overrides"].append({"name": "user", "value": "zk"})
+    role["parameters"] = [{"name": "mine", "expression": "host.name"}]
+    role["overrides"].append({"class": "zookeeper", "name": "datastore", "expression": "'/srv/' + host.name"})
+    stage.stack(hostgroups=[group], roles=[role], steps=[FIRST], outputs=[])
+    held = before_job(stage.simulator, "first")
+    deploy(stage)
+    freeze_in_job(held, "first")
+    plan = stage.status()["plan"]
+    small(stage)
+    finishing(stage, plan)
+    thaw(stage.simulator)
+    status = stage.ready()
+    values = [str(row["value"]) for row in stage.simulator.rows("override_values")]
+    assert [value for value in values if value == "zk" or value.startswith("/srv/")] == []
+    assert {row["name"] for row in stage.simulator.rows("parameters")} & {"extra", "mine"} == set()
+    assert {"user", "datastore"} <= {name for _, parameters in told(stage)[:2] for name in parameters}
+    assert {"user", "datastore"} & {name for _, parameters in told(stage)[2:] for name in parameters} == set()
+    assert len(told(stage)) == 4
+    assert "zookeeper::user" not in str(status["values"])
+    fair(stage.simulator)
 
 
 def test_a_step_that_is_taken_away_while_it_runs(stage: Stage) -> None:
