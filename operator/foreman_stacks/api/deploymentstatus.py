@@ -24,7 +24,7 @@ from foreman_stacks.model.values import ValueType
 MAX_FAILED_HOSTS = 20
 MAX_ROLES = 32
 MAX_STEPS = 104
-MAX_OWNERS = 128
+MAX_OWNERS = 512
 """Hostgroups and roles, also those that edits took out."""
 MAX_NAMES = 8192
 MAX_JOB = 2**31 - 1

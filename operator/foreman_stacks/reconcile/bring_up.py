@@ -11,7 +11,7 @@ from foreman_stacks.model.identity import ranges
 from foreman_stacks.model.outcome import Wait
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
-from foreman_stacks.model.scope import Scope
+from foreman_stacks.model.scope import Place, Scope
 from foreman_stacks.reconcile import building, builtin, creation, edits, enc, placing, record, settled, steps
 from foreman_stacks.reconcile.adoption import adopt
 from foreman_stacks.reconcile.lacking import first_questions, lacking
@@ -34,16 +34,13 @@ def bring_up(world: World) -> Draft:
         builtin.run_quiesce(world, scope, draft, building.missing(world, scope, draft))
         return draft
     if _lacking(world, scope, draft):
-        if world.progress.busy:
-            edits.finish(world, draft)
         return draft
     changes = _differences(world, scope) or placing.renewed(world, scope, draft)
     if edits.quieted_first(world, scope, draft, changes) or _configure(world, draft, changes):
         return draft
-    if draft.progress.created() <= draft.progress.configured():  # what edits took out is nowhere any more
-        draft.progress = replace(draft.progress, places=world.plan.places)
     creation.create(world, scope, draft)
     lost = building.missing(world, scope, draft)
+    draft.progress = replace(draft.progress, places=_places(world, draft.progress, lost))
     building.build(world, scope, draft)
     creation.intend(world, scope, draft)
     quiesced = builtin.run_quiesce(world, scope, draft, lost)
@@ -154,7 +151,7 @@ def _scaled_down(world: World, draft: Draft) -> bool:
 
 
 def _lacking(world: World, scope: Scope, draft: Draft) -> bool:
-    """Whether something that is still needed is no longer in Foreman: nothing new begins before it is back."""
+    """Whether something that is still needed is no longer in Foreman: nothing goes on before it is back."""
     problems = lacking(world, scope, [host for host in scope.hosts if host.ref not in draft.progress.created()])
     if problems:
         draft.stall(Reason.PREFLIGHT_FAILED, *problems)
@@ -180,6 +177,20 @@ def _configure(world: World, draft: Draft, changes: Sequence[Change]) -> bool:
         message = f"looks whether {changes[0].key} was created"
         draft.wait(Wait(Reason.CONFIGURING, message, after=world.settings.lookup_every))
     return bool(changes)
+
+
+def _places(world: World, progress: Progress, lost: frozenset[str]) -> frozenset[Place]:
+    """Where values may be, now that nothing differs: the plan's, and those that edits took out and that are found later, of
+    hosts that are not in their place or not seen, and of hostgroups that the Stack does not have any more.
+    """
+    groups = {group.name for group in world.plan.groups}
+    open_ = {host.role for host in progress.created() - progress.configured()} | lost
+    left = (
+        place
+        for place in progress.places
+        if (place.owner in open_ if place.kind == "role" else place.owner not in groups)
+    )
+    return world.plan.places.union(left)
 
 
 def _may_appear(world: World, change: Change) -> bool:

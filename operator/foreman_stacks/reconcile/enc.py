@@ -112,7 +112,10 @@ def _values(scope: Scope, host: HostScope) -> dict[tuple[str, str], Bound]:
     held = chain[-1].outer_parent in scope.held
     wanted: dict[tuple[str, str], Bound] = {(PUPPET, RUNMODE.name): RUNMODE} if held else {}
     for group in reversed(chain):
-        wanted |= {(entry.name, bound.name): bound for entry in group.classes for bound in entry.overrides}
+        own = {(entry.name, bound.name): bound for entry in group.classes for bound in entry.overrides}
+        if held and group.parent is None:
+            own.pop((PUPPET, RUNMODE.name), None)  # the Stack's own comes at the end
+        wanted |= own
     return wanted | {(name, bound.name): bound for name, bound in host.overrides}
 
 

@@ -31,7 +31,8 @@ class WantedGroup:
     """A hostgroup in Foreman: one of the Stack's, or the staging twin of one whose hosts are being built.
 
     `outer` is the Foreman hostgroup above our tree (empty: none), which gives the environment unless one is named.
-    `gone_parameters` and `gone_values` (class and parameter) are those that it must not have any more.
+    `gone_parameters` and `gone_values` (class and parameter) are those that it must not have any more; a staging group, which
+    is ours alone, must have no parameters but those of `only`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class WantedGroup:
     location: str | None = None
     gone_parameters: frozenset[str] = frozenset()
     gone_values: frozenset[tuple[str, str]] = frozenset()
+    only: frozenset[str] | None = None
 
     @property
     def title(self) -> str:
@@ -59,7 +61,9 @@ class WantedGroup:
     def values(self) -> list[tuple[str, Bound]]:
         """All class-parameter values of the group, with their class."""
         own = [(entry.name, bound) for entry in self.classes for bound in entry.overrides]
-        return [*own, (PUPPET, RUNMODE)] if self.held else own
+        if not self.held:
+            return own
+        return [pair for pair in own if (pair[0], pair[1].name) != (PUPPET, RUNMODE.name)] + [(PUPPET, RUNMODE)]
 
 
 def joined(parent: str, name: str) -> str:
@@ -199,13 +203,12 @@ def _twin(scope: Scope, group: GroupScope) -> WantedGroup:
         held=_outer(scope, group) in scope.held,
         organization=scope.organization,
         location=scope.location,
-        gone_parameters=_gone_parameters(scope, *chain) - {bound.name for bound in flat},
+        only=frozenset(bound.name for bound in flat).union(*(link.pending for link in chain)),
     )
 
 
-def _gone_parameters(scope: Scope, *groups: GroupScope) -> frozenset[str]:
-    names = {group.name for group in groups}
-    found = (place for place in scope.gone if place.kind == "hostgroup" and place.owner in names)
+def _gone_parameters(scope: Scope, group: GroupScope) -> frozenset[str]:
+    found = (place for place in scope.gone if place.kind == "hostgroup" and place.owner == group.name)
     return frozenset(place.name for place in found if not place.puppet_class)
 
 

@@ -60,7 +60,7 @@ class HostgroupParameterKind:
             row = seen[HostgroupNamed(group.title)]
             if row is not None:
                 found += filter(None, (_change(row, bound, seen) for bound in group.parameters))
-                found += [_removal(row, entry.name) for entry in row.parameters if entry.name in group.gone_parameters]
+                found += [_removal(row, entry.name) for entry in row.parameters if _surplus(group, entry.name)]
         return found
 
 
@@ -74,6 +74,11 @@ def _change(group: Hostgroup, bound: Bound, seen: Snapshot) -> Change | None:
         return None
     body = {name: value for name, value in parameter_body(bound).items() if name != "name"}
     return Change("update", "hostgroup_parameter", place, body, (group.id, bound.name), **rest)
+
+
+def _surplus(group: WantedGroup, name: str) -> bool:
+    unknown = group.only is not None and name not in group.only and not name.startswith(RESERVED)
+    return unknown or name in group.gone_parameters
 
 
 def _removal(group: Hostgroup, name: str) -> Change:

@@ -96,17 +96,20 @@ class ParameterOverrideKind:
 
 def _changes(seen: Snapshot, group: WantedGroup) -> list[Change]:
     environment = environment_of(group.outer, group.environment, seen) or ""
-    found, gone = both(
+    gone = group.gone_values - {(puppet_class, bound.name) for puppet_class, bound in group.values}
+    found, removed = both(
         lambda: changes_of(values_of(group), environment, seen),
-        lambda: removals(group.gone_values, _match(group), environment, seen),
+        lambda: removals(gone, _match(group), environment, seen),
     )
-    return found + gone
+    return found + removed
 
 
 def releases(change: Change) -> bool:
-    """Whether a change takes our `runmode` off again: PeriodicPuppet lets Puppet's own service go by it."""
-    ours = f"{PUPPET}::{RUNMODE.name} "
-    return (change.verb, change.resource) == ("delete", "override_value") and change.key.startswith(ours)
+    """Whether a change takes our `runmode` off again, or puts the Stack's in its place: PeriodicPuppet lets Puppet's own
+    service go by it.
+    """
+    ours = f"{PUPPET}::{RUNMODE.name} hostgroup="
+    return change.resource == "override_value" and change.verb in {"delete", "update"} and change.key.startswith(ours)
 
 
 def values_of(group: WantedGroup) -> list[WantedOverride]:

@@ -15,7 +15,7 @@ from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
 from tests.unit.foreman_stacks.lab import ENVIRONMENT, OUTER, Lab
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
 from tests.unit.foreman_stacks.reconcile.desk import KEY, SOURCE, Desk, at_desk
-from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, is_ready, posts
+from tests.unit.foreman_stacks.reconcile.lives import ONE_RUN, is_ready
 
 ROOT = f"{OUTER}/zk (ops.ring)"
 STAGING = f"{OUTER}/zk staging (ops.ring)"
@@ -150,25 +150,6 @@ def test_what_goes_from_foreman_after_preflight_is_named_and_waited_for(
         assert len(desk.lab.rows("hosts")) == 2
 
     at_desk(story, host_create_timeout=10.0)
-
-
-def test_a_job_under_way_is_followed_to_its_end_though_something_is_gone_from_foreman() -> None:
-    async def story(desk: Desk) -> None:
-        await desk.until(lambda: "job" in desk.step("first").get("run", {}))
-        (row,) = [row for row in desk.lab.rows("class_parameters") if row["parameter"] == "id"]
-        row["parameter"] = "other"
-        desk.restart()
-        desk.lab.forget()
-        await desk.until(lambda: "run" not in desk.step("first"))
-        assert desk.ready == "False/PreflightFailed"
-        assert desk.conditions["Reconciling"] == "True/FinishingStep"
-        await settle(desk, 3)
-        assert desk.wrote == [], "nothing new begins"
-        row["parameter"] = "id"
-        await desk.until(lambda: is_ready(desk))
-        assert [text for text in posts(desk) if text.startswith("create host ")] == []
-
-    at_desk(story)
 
 
 async def _shared(lab: Lab, **fields: Any) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from foreman_stacks.foreman.port import Change, ClassKeys, HostDetail, HostgroupNamed, OverridesOf
-from tests.unit.foreman_stacks.lab import ENVIRONMENT
+from foreman_stacks.foreman.port import Change, ClassKeys, ClassNamed, HostDetail, HostgroupNamed, OverridesOf
+from tests.unit.foreman_stacks.lab import ENVIRONMENT, OUTER
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
-from tests.unit.foreman_stacks.reconcile.desk import Desk, at_desk
+from tests.unit.foreman_stacks.reconcile.desk import KEY, Desk, at_desk
 from tests.unit.foreman_stacks.reconcile.lives import ROOT, STAGING, is_ready
 
 
@@ -37,9 +37,9 @@ async def own_parameters(desk: Desk) -> list[set[str]]:
     return [{entry.name for entry in row.parameters if not entry.name.startswith("foreman_stacks")} for row in rows]
 
 
-async def overridden(desk: Desk, name: str) -> dict[str, Any]:
-    """The values of a parameter of class `zookeeper`, by match."""
-    keys = await desk.lab.ask(ClassKeys(ENVIRONMENT, "zookeeper"))
+async def overridden(desk: Desk, name: str, puppet_class: str = "zookeeper") -> dict[str, Any]:
+    """The values of a class parameter, by match."""
+    keys = await desk.lab.ask(ClassKeys(ENVIRONMENT, puppet_class))
     return dict(await desk.lab.ask(OverridesOf(keys[name].id)))
 
 
@@ -112,14 +112,118 @@ def test_what_an_edit_takes_out_is_gone_before_the_next_run_and_what_others_set_
     at_desk(story)
 
 
-def test_it_is_taken_from_the_staging_hostgroup_as_well() -> None:
+def gone_from_status(desk: Desk) -> bool:
+    return not [owner for owner in desk.status["values"] if "extra" in owner["parameters"]]
+
+
+@pytest.mark.parametrize("placed", [False, True])
+def test_hosts_that_are_built_later_do_not_find_it_in_the_staging_hostgroup(placed: bool) -> None:
+    async def story(desk: Desk) -> None:
+        wordy(desk)
+        await desk.until(
+            lambda: desk.done("Quiesce") and desk.step("first").get("run") if placed else desk.role("created")
+        )
+        assert await parameters(desk, STAGING) == {"servers", "extra"}
+        desk.stack()
+        await desk.until(lambda: gone_from_status(desk))
+        desk.deployment(count=3)
+        await desk.until(lambda: desk.role("created") == {1, 2, 3})
+        assert await parameters(desk, STAGING) == {"servers"}
+
+    at_desk(story)
+
+
+def test_once_it_is_taken_out_a_person_may_set_it_while_hosts_are_built() -> None:
     async def story(desk: Desk) -> None:
         wordy(desk)
         await desk.until(lambda: desk.role("created"))
-        assert await parameters(desk, STAGING) == {"servers", "extra"}
         desk.stack()
-        await desk.until(lambda: desk.role("built"))
-        assert await parameters(desk, STAGING) == {"servers"}
+        await desk.until(lambda: gone_from_status(desk))
+        assert not desk.role("configured")
+        assert "extra" not in await parameters(desk)
+        group = await desk.lab.ask(HostgroupNamed(ROOT))
+        body = {"name": "extra", "value": "theirs", "parameter_type": "string"}
+        await desk.lab.foreman.write(Change("create", "hostgroup_parameter", "x", body, (group.id,)))
+        desk.restart()
+        await desk.until(lambda: is_ready(desk))
+        assert "extra" in await parameters(desk)
+
+    at_desk(story)
+
+
+def test_a_host_that_is_not_seen_for_a_while_loses_it_later() -> None:
+    async def story(desk: Desk) -> None:
+        wordy(desk)
+        await desk.until(lambda: desk.done("first"))
+        row = max(desk.lab.rows("hosts"), key=lambda row: int(row["id"]))
+        table = desk.lab.world.table("hosts")
+        del table[row["id"]]
+        desk.restart()
+        desk.stack()
+        await desk.until(lambda: desk.ready.startswith("False/"))
+        table[row["id"]] = row
+        await desk.until(lambda: is_ready(desk))
+        assert await own_parameters(desk) == [set(), set()]
+
+    at_desk(story)
+
+
+def test_a_hostgroup_that_leaves_the_stack_and_comes_back_without_it_loses_it() -> None:
+    side = {"name": "side", "parent": "zk"}
+
+    def grouped(desk: Desk, *more: dict[str, Any]) -> None:
+        desk.stack(hostgroups=[*ZOOKEEPER["hostgroups"], *more])
+
+    async def story(desk: Desk) -> None:
+        grouped(desk, {**side, "parameters": [{"name": "extra", "type": "string", "value": "x"}]})
+        await desk.until(lambda: desk.role("created"))
+        grouped(desk)
+        await desk.until(lambda: desk.role("configured") == {1, 2})
+        assert await parameters(desk, f"{ROOT}/side (ops.ring)") == {"extra"}
+        grouped(desk, side)
+        await desk.until(lambda: is_ready(desk))
+        assert await parameters(desk, f"{ROOT}/side (ops.ring)") == set()
+
+    at_desk(story)
+
+
+def test_values_that_an_operator_set_before_it_remembered_their_names_are_taken_out_too() -> None:
+    async def story(desk: Desk) -> None:
+        wordy(desk)
+        await desk.until(lambda: desk.role("created") == {1, 2})
+        del desk.kube.objects[KEY]["status"]["values"]
+        desk.restart()
+        await desk.until(lambda: desk.status.get("values"))
+        desk.stack()
+        await desk.until(lambda: is_ready(desk))
+        assert await parameters(desk) == {"servers"}
+
+    at_desk(story)
+
+
+@pytest.mark.parametrize("taken_out", [False, True])
+def test_a_runmode_of_the_stack_waits_until_puppets_own_service_is_let_go(taken_out: bool) -> None:
+    """Where the site's class `puppet` manages the agent, it is held at `none` before that."""
+
+    def puppet(desk: Desk) -> None:
+        groups = copy.deepcopy(ZOOKEEPER["hostgroups"])
+        runmode = {"name": "runmode", "type": "string", "value": "cron"}
+        groups[0]["puppetClasses"].append({"name": "puppet", "overrides": [runmode]})
+        desk.stack(hostgroups=groups)
+
+    async def story(desk: Desk) -> None:
+        group = await desk.lab.ask(HostgroupNamed(OUTER))
+        number = await desk.lab.ask(ClassNamed(ENVIRONMENT, "puppet"))
+        body = {"puppetclass_id": number}
+        await desk.lab.foreman.write(Change("create", "hostgroup_class", "x", body, (group.id,)))
+        puppet(desk)
+        await desk.until(lambda: desk.role("created"), passes=200)
+        match = f"hostgroup={ROOT}"
+        assert (await overridden(desk, "runmode", "puppet"))[match] == "none"
+        if taken_out:
+            desk.stack()
+        await desk.until(lambda: is_ready(desk))
+        assert await overridden(desk, "runmode", "puppet") == ({} if taken_out else {match: "cron"})
 
     at_desk(story)
 
