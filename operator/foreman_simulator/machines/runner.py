@@ -146,6 +146,10 @@ class Runner:
             await process.wait()  # also when it is cut off: the loop must not end before its processes
         return status if status >= 0 else 128 - status
 
+    async def idle(self) -> None:
+        """Wait until no script is under way."""
+        await asyncio.wait([asyncio.create_task(asyncio.sleep(0)), *self._memory.values()])
+
     async def stop(self) -> None:
         """End the scripts that still run, and wait until they have ended."""
         running = [task for task in self._memory.values() if not task.done()]

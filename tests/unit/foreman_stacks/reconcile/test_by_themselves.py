@@ -116,7 +116,7 @@ def test_hosts_are_quiet_first_though_switching_them_on_had_failed(
         assert desk.wrote[0].startswith("start job"), "it comes first"
         assert started[-1] == "PeriodicPuppet"
 
-    at_desk(story, boot_timeout=200.0, retry_first=1.0, host_create_timeout=10.0)
+    at_desk(story, boot_timeout=200.0, boot_retry=30.0, retry_first=1.0, host_create_timeout=10.0)
 
 
 def test_what_changes_nothing_of_hosts_that_are_on_only_switches_on_the_others() -> None:
@@ -127,7 +127,7 @@ def test_what_changes_nothing_of_hosts_that_are_on_only_switches_on_the_others()
         await desk.until(lambda: is_ready(desk))
         assert started == ["PeriodicPuppet"]
 
-    at_desk(story, boot_timeout=200.0, retry_first=1.0)
+    at_desk(story, boot_timeout=200.0, boot_retry=30.0, retry_first=1.0)
 
 
 @pytest.mark.parametrize("then", ["is switched on", "is quieted"])

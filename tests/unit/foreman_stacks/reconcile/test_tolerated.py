@@ -17,4 +17,4 @@ def test_a_host_that_may_fail_and_stays_dead_keeps_nobody_from_ready_and_is_told
         assert failed["name"].startswith("ring-zk-2.")
         assert desk.step("PeriodicPuppet")["done"] == [{"role": "zk", "indices": "1", "digest": "quiet"}]
 
-    at_desk(story, boot_timeout=200.0, retry_first=1.0)  # longer than any host of the simulator boots
+    at_desk(story, boot_timeout=200.0, boot_retry=30.0, retry_first=1.0)  # longer than any host of the simulator boots
