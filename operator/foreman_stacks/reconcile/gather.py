@@ -16,7 +16,6 @@ from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.errors import ClusterForbidden, InvalidSpec, Problem
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Stalled, Wait
-from foreman_stacks.model.progress import Progress
 from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.values import Json, Secret, canonical
 from foreman_stacks.model.words import counted
@@ -36,12 +35,6 @@ class Gathered:
     stalls: list[Stalled] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     missing: tuple[Mapping[str, Any], ...] = ()
-
-    def unfollowed(self, progress: Progress, generation: int) -> bool:
-        """Whether it is the Stack's fault alone that there is none, and the Stack of a settled deployment is not followed."""
-        reasons = {stall.reason for stall in self.stalls}
-        stack = bool(reasons) and reasons <= {Reason.STACK_NOT_FOUND, Reason.STACK_NOT_READY}
-        return stack and bool(progress.settled_plan) and progress.settled_generation == generation
 
 
 async def plan_of(

@@ -26,6 +26,7 @@ from foreman_stacks.foreman.port import Snapshot
 from foreman_stacks.model.identity import Identity
 from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.reasons import ConditionType, Reason
+from foreman_stacks.plan.compile import config_digest
 from foreman_stacks.plan.model import Plan
 from foreman_stacks.reconcile import projection, settled, status
 from foreman_stacks.reconcile.acting import decided, do
@@ -94,11 +95,14 @@ class Living:
             return await self._stalled(run, permitted)
         server, tenant = permitted
         identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
-        gathered = await plan_of(run.deployment, self._cluster, run.memory, identity, await self._key())
-        plan = gathered.plan or (run.memory.plan if gathered.unfollowed(run.progress, run.generation) else None)
-        if plan is None:
+        key = await self._key()
+        gathered = await plan_of(run.deployment, self._cluster, run.memory, identity, key)
+        unedited = settled.unedited(run.progress, run.generation, config_digest(run.deployment, key))
+        ignored = unedited and bool(gathered.stalls)  # it fitted its Stack as that was, which is not followed any more
+        plan = gathered.plan or (run.memory.plan if ignored else None)
+        if plan is None and not ignored:
             return await self._without_plan(run, gathered)
-        early = None if run.progress.settled_plan else self._claim(run, plan, server.spec.url)
+        early = None if plan is None or run.progress.settled_plan else self._claim(run, plan, server.spec.url)
         if isinstance(early, Stalled):
             return await self._stalled(run, early, plan)
         if early is not None:
@@ -107,18 +111,27 @@ class Living:
         connection = self._servers.ready(server.metadata.name)
         if connection is None:
             return await self._waiting(run, plan, server.metadata.name)
+        if plan is None:
+            return await self._as_it_was(run, run.deployment.spec.deletion_policy)
         return await self._decide(run, plan, connection, tenant)
 
+    async def _as_it_was(self, run: Pass, deletion_policy: str) -> Next:
+        """A settled deployment whose Stack this process has never seen whole: it stays what it is, and nothing is looked at."""
+        handled = run.request or run.progress.handled
+        progress = replace(run.progress, settled_generation=run.generation, handled=handled)
+        await self._reporter.write(run, replace(self._findings(run, None), progress=progress, settled=True))
+        if deletion_policy == "Retain":
+            await self._reporter.release(run)
+        return Next(after=_jittered(self._settings.resync))
+
     async def _without_plan(self, run: Pass, gathered: Gathered) -> Next:
-        if gathered.unfollowed(run.progress, run.generation):
-            return Next(after=self._settings.resync)
         self.unfollowed(run)
         found = self._findings(run, None, gathered=gathered)
         await self._reporter.write(run, found)
         later = [wait.after for wait in found.waits if wait.after is not None]
         return Next(after=min([_jittered(self._settings.recheck), *later]))  # nobody tells us of Secrets and ConfigMaps
 
-    async def _waiting(self, run: Pass, plan: Plan, server: str) -> Next:
+    async def _waiting(self, run: Pass, plan: Plan | None, server: str) -> Next:
         later = _jittered(self._settings.server_probe)  # the engine wakes us sooner, when a probe has found it well
         if not self._servers.known(server):
             return Next(after=later)

@@ -16,6 +16,7 @@ from foreman_stacks.foreman.port import Foreman, HostNamed
 from foreman_stacks.model.identity import HostRef
 from foreman_stacks.plan.model import PlannedHost
 from foreman_stacks.reconcile.report import Findings
+from foreman_stacks.reconcile.settled import same
 from foreman_stacks.reconcile.world import World
 
 _log = logging.getLogger(__name__)
@@ -128,9 +129,12 @@ async def show(
     only = None
     if settled_before:
         only = await _stale(world, found, owner, cluster)
-        hosts = (host for role in world.plan.roles for host in role.hosts)
+        hosts = [host for role in world.plan.roles for host in role.hosts]
         lost = [HostNamed(world.fqdn(host)) for host in hosts if only.get(host.ref) == {}]
         world.memory.learn(await foreman.read(lost) if lost else {})
+        if not same(world.plan_id, found.progress.settled_plan):  # the Stack may call hosts otherwise now
+            kept = world.memory.kept
+            only = {host.ref: {} for host in hosts if only.get(host.ref) == {} and HostNamed(world.fqdn(host)) in kept}
     changed = _changed(world, found, only)
     urgent = settled_before or found.settled or any(shown.state == FAILED for _, shown in changed)
     left = world.memory.shown + world.settings.show_every - monotonic()

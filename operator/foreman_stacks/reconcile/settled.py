@@ -12,6 +12,7 @@ from foreman_stacks.foreman.port import (
     HostgroupNamed,
     HostsWithEnvironment,
     HostTaken,
+    MarkedHosts,
     OverridesOf,
     together,
 )
@@ -21,6 +22,7 @@ from foreman_stacks.model.reasons import Reason
 from foreman_stacks.model.scope import Scope
 from foreman_stacks.model.values import alike
 from foreman_stacks.plan.model import parameter_key
+from foreman_stacks.reconcile.creation import marked
 from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import environment_of, title_of, wanted_groups
 from foreman_stacks.resources.host import overrides_of
@@ -46,6 +48,13 @@ def same(plan_id: str, settled_plan: str) -> bool:
     """
     now, then = _parts(plan_id), _parts(settled_plan)
     return now[0] == then[0] or bool(now[2] and then[2] and now[2] != then[2])
+
+
+def unedited(progress: Progress, generation: int, config_digest: str) -> bool:
+    """Whether a settled deployment says what it said then: if something does not fit any more, it is its Stack."""
+    if progress.settled_generation == generation:
+        return bool(progress.settled_plan)
+    return bool(config_digest) and _parts(progress.settled_plan)[1] == config_digest[:8]
 
 
 def _parts(plan_id: str) -> tuple[str, str, str]:
@@ -95,13 +104,21 @@ def drift(world: World) -> list[str]:
 
 
 def _gone(world: World) -> Iterator[str]:
-    """Of a deployment whose Stack was edited since, we only know which hosts there were."""
+    """Of a deployment whose Stack was edited since, we only know which hosts there were, and find them by their marks: the
+    Stack may call them otherwise now.
+    """
+    configured = world.progress.configured()
+    if len(world.seen[MarkedHosts(world.plan.identity)]) >= len(configured):
+        return
+    there = marked(world, configured)
+    lost = sorted(configured - there.keys())
     names = {host.ref: world.fqdn(host) for role in world.plan.roles for host in role.hosts}
-    asked = [HostTaken(names[ref]) for ref in sorted(world.progress.configured() & names.keys())]
-    world.seen.need(asked)
-    for query in asked:
-        if world.seen[query] is None:
-            yield f"host {query.fqdn}: is gone"
+    known = all(names.get(ref) == name for ref, name in there.items())
+    asked = {ref: HostTaken(names[ref]) for ref in lost if known and ref in names}
+    world.seen.need(asked.values())
+    for ref in lost:
+        if ref not in asked or world.seen[asked[ref]] is None:
+            yield f"host {names[ref] if ref in asked else ref}: is gone"
 
 
 def _groups(world: World) -> Iterator[str]:

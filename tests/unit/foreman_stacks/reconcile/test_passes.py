@@ -76,7 +76,7 @@ def test_a_settled_deployment_is_watched_and_nothing_is_written_whatever_is_edit
             assert desk.lab.entries == [], "neither to Foreman nor to Kubernetes"
             assert 0.8 * desk.settings.resync <= (found.after or 0) <= 1.2 * desk.settings.resync
         await refused_until_undone(desk, plan)
-        for edit in ("another hostgroup", "broken", "gone"):
+        for edit in UNFOLLOWED:
             for again in (False, True):
                 await unfollowed(desk, edit, again=again)
         desk.stack(**ONE_RUN)
@@ -114,15 +114,32 @@ async def refused_until_undone(desk: Desk, plan: str) -> None:
     assert is_ready(desk)
 
 
+def stack_with(edit: str) -> dict[str, Any]:
+    """The Stack after an edit: valid and fitting the deployment, valid and not fitting it, or broken."""
+    (role,) = ZOOKEEPER["roles"]
+    wrong = {"name": "x", "expression": "nonsense("}
+    parameters = [{"name": "x", "value": 1} if edit == "another hostgroup" else wrong]
+    changes: dict[str, dict[str, Any]] = {
+        "another hostname": {"roles": [{**role, "count": {"min": 1}, "hostname": "other-{index}"}]},
+        "a required parameter": {"parameters": [{"name": "needed", "type": "string"}]},
+        "too small": {"roles": [{**role, "count": {"min": 1, "max": 1, "default": 1}}]},
+        "another role": {"roles": [{**role, "name": "other"}], "steps": [], "outputs": []},
+    }
+    more = {"hostgroups": [*ZOOKEEPER["hostgroups"], {"name": "more", "parameters": parameters}]}
+    return {**ONE_RUN, **changes.get(edit, more)}
+
+
+UNFOLLOWED = (
+    "another hostgroup", "another hostname", "a required parameter", "too small", "another role", "broken", "gone",
+)  # fmt: skip
+
+
 async def unfollowed(desk: Desk, edit: str, *, again: bool) -> None:
     """The Stack of a settled deployment is not followed, by this process or by another one."""
     if edit == "gone":
         desk.kube.objects.pop(STACK, None)
     else:
-        wrong = {"name": "x", "expression": "nonsense("}
-        parameters = [{"name": "x", "value": 1} if edit == "another hostgroup" else wrong]
-        groups: list[dict[str, Any]] = [*ZOOKEEPER["hostgroups"], {"name": "more", "parameters": parameters}]
-        desk.stack(**ONE_RUN, hostgroups=groups)
+        desk.stack(**stack_with(edit))
     if again:
         desk.restart()
     for _ in range(2):
@@ -130,6 +147,60 @@ async def unfollowed(desk: Desk, edit: str, *, again: bool) -> None:
         desk.wait(600.0)
     assert is_ready(desk), (edit, again, desk.message())
     assert desk.conditions.get("Drifted", "False/InSync") == "False/InSync", (edit, again)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("edit", ["a required parameter", "broken", "gone"])
+def test_a_settled_deployment_may_be_paused_and_asked_whatever_became_of_its_stack(edit: str, again: bool) -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        plan = desk.status["settledPlan"]
+        if edit == "gone":
+            del desk.kube.objects[STACK]
+        else:
+            desk.stack(**stack_with(edit))
+        if again:
+            desk.restart()
+        desk.deployment(paused=True)
+        desk.kube.put(KEY, metadata={"annotations": {RECONCILE_ANNOTATION: "now"}})
+        desk.lab.forget()
+        await desk.look()
+        assert (desk.ready, desk.conditions["Paused"]) == ("True/Ready", "True/Paused")
+        assert "Stalled" not in desk.conditions
+        assert desk.status["observedGeneration"] == 2
+        assert desk.status["lastHandledReconcileAt"] == "now"
+        assert (desk.status["settledPlan"], desk.wrote) == (plan, [])
+        desk.deployment(count=3)
+        await desk.look()
+        assert desk.ready.startswith("False/"), "an edit that changes it is not ignored"
+
+    at_desk(story)
+
+
+def test_hosts_that_the_edited_stack_would_call_otherwise_are_found_by_their_marks() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        shown = Key("deployedhosts", "ops", "ring-zk-1")
+        assert desk.kube.objects[shown]["status"]["fqdn"] == "ring-zk-1.lab.example.com"
+        desk.stack(**stack_with("another hostname"))
+        desk.restart()
+        del desk.kube.objects[shown]
+        await desk.look()
+        assert desk.conditions["Drifted"] == "False/InSync"
+        assert shown not in desk.kube.objects, "nobody knows what it is called until the Stack is as it was"
+        row = min(desk.lab.rows("hosts"), key=lambda row: int(row["id"]))
+        await desk.lab.foreman.write(Change("delete", "host", row["name"], address=(row["id"],)))
+        await desk.look()
+        assert desk.conditions["Drifted"] == "True/Drifted"
+        assert desk.message("Drifted").startswith("host zk/1: is gone")
+        assert desk.message("Drifted").count("is gone") == 1
+        desk.stack(**ONE_RUN)
+        await desk.look()
+        assert desk.kube.objects[shown]["status"]["fqdn"] == "ring-zk-1.lab.example.com"
+
+    at_desk(story)
 
 
 async def drifted(desk: Desk) -> None:
