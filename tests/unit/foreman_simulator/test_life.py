@@ -258,6 +258,12 @@ def test_fault_job_lost_by_its_proxy(sim: Sim) -> None:
     assert (output["complete"], output["output"][0]["output"]) == (False, text)
     sim.advance(620)
     assert sim.get(path)["status_label"] == "failed"
+    output = sim.get(f"{path}/outputs")["outputs"][0]
+    lines = [(line["output_type"], line["output"]) for line in output["output"]]
+    assert (output["complete"], lines) == (True, [
+        ("debug", "Proxy task gone missing from the smart proxy\n"), ("stdout", "Exit status: EXCEPTION"),
+        ("debug", "StandardError: Job execution failed"),
+    ])  # fmt: skip
 
 
 def test_fault_job_queued_for_ever_though_its_post_failed(sim: Sim) -> None:
