@@ -34,6 +34,7 @@ from .world import World
 
 CREATE = "POST /api/v2/hosts"
 COOKIE = "_session_id"
+IDLE = 3600.0  # a session that nobody used for so long has ended (measured §1.13)
 LONGEST_QUERY = 10_240  # longer query strings are 400 (measured §1.3)
 MODULES = (
     infra, hostgroups, parameters, puppet, class_parameters, overrides, compute, host_build, hosts, reports, jobs, control,
@@ -167,8 +168,10 @@ class Server:
     def _login(self, request: web.Request) -> tuple[Row, str | None]:
         """The user by session or by password, and the new session's cookie; 401 otherwise (authentication-and-permissions 1-5)."""
         world = self.world
-        known = world.sessions.get(request.cookies.get(COOKIE, ""))
-        if known is not None and known in world.table("users"):
+        session = request.cookies.get(COOKIE, "")
+        known, used = world.sessions.pop(session, (0, 0.0))
+        if known in world.table("users") and world.now() - used < IDLE:
+            world.sessions[session] = (known, world.now())
             return world.table("users")[known], None
         login, password = _basic(request.headers.get("Authorization", ""))
         user = next(
@@ -178,7 +181,7 @@ class Server:
             raise error(401, f"Unable to authenticate user {login}")
         user["last_login_on"] = world.now()
         session = world.uuid().replace("-", "")
-        world.sessions[session] = user["id"]
+        world.sessions[session] = (user["id"], world.now())
         return user, session
 
     def _body(self, request: web.Request, route: Route, body: bytes) -> Row:

@@ -62,7 +62,7 @@ class World:
         self.vms: dict[str, Row] = {}
         self.machines: dict[str, Any] = {}
         self.blocked: dict[str, float] = {}
-        self.sessions: dict[str, int] = {}
+        self.sessions: dict[str, tuple[int, float]] = {}  # user and last use
         self.counts = Counts()
         self.audit: list[Row] = []
         self.faults = Faults()

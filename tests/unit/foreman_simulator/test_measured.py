@@ -339,6 +339,19 @@ def test_measured_1_13_the_session_cookie_saves_the_login(sim: Sim) -> None:
     assert round(anew - kept, 3) == 0.25
 
 
+def test_measured_1_13_a_session_ends_after_an_hour_idle(sim: Sim) -> None:
+    sim.get("/api/v2/status")
+    cookie = sim.http.cookies["_session_id"]
+    with httpx.Client(base_url=sim.url, cookies={"_session_id": cookie}, verify=False) as without_password:
+        for _ in range(2):  # each use makes it last
+            sim.advance(3500)
+            assert without_password.get("/api/v2/status").status_code == 200
+        sim.advance(3600)
+        assert without_password.get("/api/v2/status").status_code == 401
+    sim.get("/api/v2/status")
+    assert sim.http.cookies["_session_id"] != cookie
+
+
 def test_measured_1_14_the_report_is_there_before_the_result(sim: Sim) -> None:
     host = sim.ready_host("a", sim.group("g", ("role_db",))["id"])
     job = sim.job("puppet_run_host", [host["id"]], VERBOSE)
