@@ -219,6 +219,19 @@ def test_measured_1_09_the_name_race_is_real(sim: Sim) -> None:
     assert _at_once(sim.url, [mark, mark], f"/api/v2/hostgroups/{group}/parameters") == [201, 500]
 
 
+def test_measured_1_09_a_row_without_a_type_is_404_ever_after(sim: Sim) -> None:
+    group = sim.group()["id"]
+    sim.control("faults", {"kind": "no_type", "host": "a", "count": 1})
+    made = sim.host("a", group)
+    assert [vm["uuid"] for vm in sim.rows("vms")] == [made["uuid"]]
+    sim.advance(3600)
+    assert sim.call("GET", f"/api/v2/hosts/{made['id']}").status_code == 404
+    assert sim.names("name = a.lab.example.com") == []
+    taken = sim.post("/api/v2/hosts", sim.host_body("a", group), status=422)
+    assert taken["error"]["errors"]["name"] == ["has already been taken"]
+    assert len(sim.rows("vms")) == 1
+
+
 def test_of_two_values_for_one_match_at_once_one_is_rolled_back(sim: Sim) -> None:
     key = sim.switch_on("role_db", "port", "integer")
     host = sim.host("a", sim.group("g", ("role_db",))["id"])
