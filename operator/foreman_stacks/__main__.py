@@ -30,8 +30,8 @@ EXAMPLES = """examples:
 """
 RUN = """Run the operator until SIGTERM or Ctrl-C.
 
-It works on the cluster of KUBECONFIG, else of ~/.kube/config, and in a Pod as the Pod's ServiceAccount. The CRDs must be
-there. All settings are environment variables; times are seconds:
+It works on the cluster of KUBECONFIG, else of ~/.kube/config, and in a Pod as the Pod's ServiceAccount. The CRDs and the
+operator's own namespace must be there. All settings are environment variables; times are seconds:
 """
 CHECK = """Compile the Stacks, StackDeployments and ForemanServers in YAML files as the operator would, without any server.
 

@@ -84,7 +84,7 @@ class Cluster(Protocol):
         ...
 
     async def create_secret(self, namespace: str, name: str, data: Mapping[str, bytes]) -> None:
-        """Make a Secret; `ClusterConflict` when there is one."""
+        """Make a Secret; `ClusterConflict` when there is one, `ClusterNotFound` when its namespace is not there."""
         ...
 
     async def post_event(self, about: Object, event: Event) -> None:

@@ -6,7 +6,7 @@ import logging
 import secrets
 
 from foreman_stacks.cluster.port import Cluster
-from foreman_stacks.errors import ClusterConflict
+from foreman_stacks.errors import ClusterConflict, ClusterNotFound
 
 KEY_SECRET = "foreman-stacks-key"  # noqa: S105 - the name of a Secret
 
@@ -34,6 +34,9 @@ class DigestKey:
                     await self._cluster.create_secret(*place, {"key": secrets.token_bytes(32)})
                 except ClusterConflict:
                     _log.info("another process made the key")
+                except ClusterNotFound as error:
+                    message = f"namespace {self._namespace} does not exist: create it, or set FOREMAN_STACKS_NAMESPACE"
+                    raise ClusterNotFound(message, status=error.status) from error
                 found = await self._cluster.secret(*place)
             self._known = (found or {})["key"]
         return self._known
