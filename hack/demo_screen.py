@@ -30,7 +30,7 @@ def count(indices: str) -> int:
 
 
 def lines(seen: Mapping[str, Any]) -> list[str]:
-    """The state of a deployment, for people."""
+    """The state of a deployment, for people; the last line is its reason."""
     status = seen.get("status", {})
     roles = status.get("roles", [])
     wanted = sum(role.get("desired", 0) for role in roles)
@@ -45,7 +45,8 @@ def lines(seen: Mapping[str, Any]) -> list[str]:
         if kind == "StepsCompleted" and (steps := status.get("steps")):
             shown.append(f"      {'  '.join(_step(step) for step in steps)}")
     ready: Mapping[str, Any] = next((each for each in status.get("conditions", []) if each["type"] == "Ready"), {})
-    return [*shown, f"    {ready.get('reason', 'Waiting')}: {ready.get('message', 'for the operator')}".rstrip(": ")]
+    message = " ".join(ready.get("message", "for the operator").split())  # a newline in it would be a line uncounted
+    return [*shown, f"    {ready.get('reason', 'Waiting')}: {message}".rstrip(": ")]
 
 
 def _step(step: Mapping[str, Any]) -> str:

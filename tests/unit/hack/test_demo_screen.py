@@ -1,5 +1,9 @@
 """What the demo shows of a status."""
 
+import io
+import re
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -53,6 +57,74 @@ def test_a_deployment_under_way() -> None:
 
 def test_nothing_is_known_yet() -> None:
     assert demo_screen.lines({"metadata": {"generation": 1}})[-1] == "    Waiting: for the operator"
+
+
+def deployment(reason: str, message: str, configured: str = "False") -> dict[str, Any]:
+    conditions = [("Configured", configured, "", ""), ("Ready", "False", reason, message)]
+    keys = ("type", "status", "reason", "message", "observedGeneration")
+    shown = [dict(zip(keys, (*each, 1), strict=True)) for each in conditions]
+    return {"metadata": {"generation": 1}, "status": {"conditions": shown}}
+
+
+def test_a_message_of_several_lines_is_one_line() -> None:
+    shown = demo_screen.lines(deployment("InvalidSpec", "spec.a: is wrong\nspec.b:\r\n  is too\n"))
+    assert shown[-1] == "    InvalidSpec: spec.a: is wrong spec.b: is too"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    def rows(self) -> list[str]:
+        """What stands on it in the end, by the sequences that are known here: lines up, and clear to the line's end."""
+        rows: list[str] = []
+        row = 0
+        for up, text in re.findall(r"(?:\x1b\[(\d+)F)?([^\n]*)\n", self.getvalue()):
+            row -= int(up or 0)
+            assert row >= 0, "above what was drawn is the user's own"
+            assert text.endswith("\x1b[K"), "the rest of an older line would stay"
+            rows[row : row + 1] = [text.removesuffix("\x1b[K")]
+            row += 1
+        return rows
+
+
+def show(patch: pytest.MonkeyPatch, output: io.StringIO, *states: dict[str, Any], term: str = "xterm") -> None:
+    """All states one after the other, 7 seconds after the demo began."""
+    patch.setattr(sys, "stdout", output)  # not in a fixture: pytest sets it anew before the test
+    patch.setattr(time, "monotonic", lambda: 100.0)
+    patch.setenv("TERM", term)
+    patch.setenv("COLUMNS", "40")
+    screen = demo_screen.Screen(began=93.0)
+    for seen in states:
+        screen.show(seen)
+
+
+def test_a_terminal_shows_the_newest_state_in_place_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, newest = Terminal(), deployment("Stalled", "first\nsecond")
+    before = (deployment("Configuring", "hostgroups"), deployment("Stalled", "one\ntwo\nthree"))
+    show(monkeypatch, terminal, *before, newest)
+    assert terminal.rows() == [*demo_screen.lines(newest), "    7 s"]
+
+
+def test_a_line_too_long_for_the_terminal_is_cut_so_that_it_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    show(monkeypatch, terminal, *[deployment("Stalled", "x" * 100)] * 2)
+    assert terminal.rows()[-2] == "    Stalled: " + "x" * 26
+    assert max(map(len, terminal.rows())) == 39
+
+
+@pytest.mark.parametrize("output,term", [(io.StringIO(), "xterm"), (Terminal(), "dumb")], ids=["a file", "dumb"])
+def test_elsewhere_each_change_is_a_line_and_a_reason_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, output: io.StringIO, term: str
+) -> None:
+    under_way = [deployment("Configuring", f"{number} of 2\nhostgroups") for number in (1, 2)]
+    configured = [deployment("Provisioning", "hosts", configured="True")] * 2
+    show(monkeypatch, output, *under_way, *configured, term=term)
+    assert output.getvalue().splitlines() == [
+        "  7.0 s  Configuring: 1 of 2 hostgroups",
+        "  7.0 s  ✔ hostgroups in Foreman",
+        "  7.0 s  Provisioning: hosts",
+    ]
 
 
 def test_values_that_differ_are_told_host_by_host() -> None:
