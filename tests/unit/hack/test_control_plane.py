@@ -41,10 +41,13 @@ def test_given_binaries_that_are_not_there_are_named(tmp_path: Path, monkeypatch
         control_plane.build()
 
 
-def test_two_callers_at_once_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_callers_at_once_build_once_and_are_told_how_long_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     built: list[str] = []
+    said: list[str] = []
     both_asked = threading.Barrier(2)
 
     def fake(_go: Path, binary: binaries.Binary, target: Path, _say: binaries.Say) -> None:
@@ -56,7 +59,7 @@ def test_two_callers_at_once_build_once(tmp_path: Path, monkeypatch: pytest.Monk
 
     def ask() -> None:
         both_asked.wait()
-        binaries.build(lambda _text: None)
+        binaries.build(said.append)
 
     callers = [threading.Thread(target=ask) for _ in range(2)]
     for caller in callers:
@@ -64,6 +67,8 @@ def test_two_callers_at_once_build_once(tmp_path: Path, monkeypatch: pytest.Monk
     for caller in callers:
         caller.join()
     assert built == ["etcd", "kube-apiserver", "kube-controller-manager"]
+    told = "\n".join(said)
+    assert told.count("Building the local control plane") == told.count("This takes about 6 minutes on 2 cores") == 1
 
 
 def test_a_build_that_fails_leaves_nothing_that_looks_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
