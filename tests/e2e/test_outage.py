@@ -34,6 +34,8 @@ pytestmark = pytest.mark.timeout(240)
 
 CAP = 0.2
 """Of the back-off, in seconds."""
+LONG = 50 * CAP
+"""An outage that outlasts every pause of the back-off by far."""
 
 
 @dataclass
@@ -81,9 +83,9 @@ def between(shared_stage: Stage) -> Iterator[Between]:
 # --- Foreman ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind,seconds", [("refused", 50 * CAP), ("cut", 0), ("bad-gateway", 0)])
+@pytest.mark.parametrize("kind,seconds", [("refused", LONG), ("cut", 0), ("bad-gateway", 0)])
 def test_foreman_that_is_gone(between: Between, kind: str, seconds: float) -> None:
-    """The first one for fifty times the cap of the back-off."""
+    """The first one for long."""
     stage, name = between.stage, f"gone-{kind}"
     deploy(stage, name, app=2)
     until(lambda: len(hosts(stage, name)) == 2, 60, "its hosts")
@@ -168,7 +170,9 @@ def test_kubernetes_gone_for_a_while(between: Between) -> None:
     deploy(stage, "alone", app=2)
     until(lambda: len(hosts(stage, "alone")) == 2, 60, "its hosts")
     gate.shut()
+    began = time.monotonic()
     until(lambda: _built(stage, "alone") == 2, 60, "builds go on")
+    until(lambda: time.monotonic() > began + LONG, 30, "a long outage")
     assert stage.operator.get("/livez").startswith("ok")
     gate.open()
     between.whole("alone")
