@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.inputs import API, core, deploy, group, nothing_written, overriding, reconciling, stack, stack_stalled
 from tests.e2e.stage import Stage, until
-from tests.e2e.weather import SOURCE, edit, fault, puppet_run
+from tests.e2e.weather import SOURCE, edit, fault, fqdn, puppet_run
 
 
 @pytest.fixture(scope="module")
@@ -220,14 +220,16 @@ def test_a_stack_or_server_that_is_not_there_is_named_and_waited_for(stage: Stag
 
 
 def test_preflight_tells_everything_at_once_and_nothing_is_half_made(stage: Stage) -> None:
-    """Two hostgroups under parents that will not do, one under a good one with classes that will not do."""
+    """Two hostgroups under parents that will not do, one under a good one with classes that will not do; a name is taken."""
+    taken = fqdn("preflight")
     bare = {"name": "Bare", "domain": "lab.example.com", "compute_resource": "libvirt-test"}
     shared = [
         {"class": "role_db", "parameter": "port", "override": True},
         {"class": "role_db", "parameter": "db_name", "override": True},
     ]
     planted = [{"resource": "smart_class_parameters", "object": key} for key in shared]
-    stage.simulator.control("POST", "plant", [{"resource": "hostgroups", "object": bare}, *planted])
+    planted += [{"resource": "hostgroups", "object": bare}, {"resource": "hosts", "object": {"name": taken}}]
+    stage.simulator.control("POST", "plant", planted)
     overrides = [
         {"name": "port", "type": "string", "value": "5432"},
         {"name": "db_name", "type": "string", "sensitive": True, "value": "s3cret-name"},
@@ -276,10 +278,11 @@ def test_preflight_tells_everything_at_once_and_nothing_is_half_made(stage: Stag
             "override role_db::no_such: class 'role_db' has no parameter 'no_such' in 'production'",
             "override role_db::port: is shared on this server as integer, not string",
             "override role_db::db_name: is stored unhidden on this server, but our value is a secret",
+            f"spec.roles[app].hostname: host {taken} already exists and was not created by this deployment",
         ):
             (line,) = [line for line in message.splitlines() if line.startswith(start)]
             assert line.removeprefix(start).startswith("; "), "it says what to do"
-        assert len(message.splitlines()) == 13
+        assert len(message.splitlines()) == 14
         assert not [row for row in stage.simulator.rows("hostgroups") if "preflight" in row["name"]]
 
 
