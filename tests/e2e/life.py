@@ -238,13 +238,17 @@ def side(stage: Stage) -> Iterator[Stage]:
 
 @contextmanager
 def fresh(ground: Stage, **settings: str) -> Iterator[Stage]:
-    """A stage that several tests share, as if it were new: an empty Foreman, a namespace and a server of the test's own."""
+    """A stage that several tests share, as if it were new: an empty Foreman, a namespace and a server of the test's own.
+
+    At the end Foreman was asked for nothing strange: the reset before the next test would forget it.
+    """
     if ground.operator.process is None:
         ground.operator.start(**settings)
     ground.simulator.control("POST", "reset")
     thaw(ground.simulator)
     with side(ground) as found:
         yield found
+    fair(ground.simulator)
 
 
 def is_said(stage: Stage, kind: str, status: str, reason: str, name: str = "zookeeper") -> None:

@@ -20,7 +20,6 @@ from tests.e2e.life import (
     delete_everything,
     deploy,
     events,
-    fair,
     fault,
     freeze_in_job,
     fresh,
@@ -206,7 +205,6 @@ def test_everything_deleted_at_once_leaves_exactly_what_is_not_ours(stage: Stage
     stage.gone()
     server_gone(stage)
     assert world(stage.simulator) == before
-    fair(stage.simulator)
 
 
 def test_all_deleted_while_the_operator_is_away(stage: Stage) -> None:

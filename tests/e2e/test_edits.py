@@ -16,7 +16,6 @@ from tests.e2e.life import (
     SECOND,
     before_job,
     deploy,
-    fair,
     fault,
     freeze,
     freeze_in_job,
@@ -79,7 +78,6 @@ def test_more_hosts_while_a_step_runs(stage: Stage) -> None:
     }
     first = [len(job["host_ids"]) for job in jobs_of(stage.simulator, "first")]
     assert first == [2, 1], "the first run was repeated on hosts for which nothing has changed"
-    fair(stage.simulator)
 
 
 def test_the_stack_is_followed(stage: Stage) -> None:
@@ -124,7 +122,6 @@ def test_what_the_stack_no_longer_sets_is_removed(stage: Stage) -> None:
     assert {"user", "datastore"} & {name for _, parameters in told(stage)[2:] for name in parameters} == set()
     assert len(told(stage)) == 4
     assert "zookeeper::user" not in str(status["values"])
-    fair(stage.simulator)
 
 
 def test_a_step_that_is_taken_away_while_it_runs(stage: Stage) -> None:
@@ -191,7 +188,6 @@ def test_fewer_hosts_are_refused(stage: Stage, phase: str) -> None:
     deploy(stage)
     stage.ready()
     assert names(stage.simulator, "hosts") == {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
-    fair(stage.simulator)
 
 
 def renamed(stage: Stage) -> dict[str, Any]:

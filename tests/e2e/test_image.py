@@ -1,6 +1,6 @@
 """Hosts from an image that cloud-init sets up, with a compute profile and attributes of their own."""
 
-from tests.e2e.life import fair, plant
+from tests.e2e.life import plant
 from tests.e2e.stage import Stage
 
 
@@ -29,4 +29,3 @@ def test_hosts_from_an_image_become_ready(stage: Stage) -> None:
     machines = [vm["attrs"] for vm in stage.simulator.rows("vms")]
     assert [vm["cpus"] for vm in machines] == [3, 3, 3], "the attribute differs from the profile's"
     assert {(vm["memory"], vm["image_id"]) for vm in machines} == {(attributes["memory"], image["uuid"])}
-    fair(stage.simulator)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import Kubectl
-from tests.e2e.life import DOMAIN, deploy, fair, fresh, marks, names, plant, side, small
+from tests.e2e.life import DOMAIN, deploy, fresh, marks, names, plant, side, small
 from tests.e2e.stage import SYSTEM, Stage, example, until
 
 
@@ -55,7 +55,6 @@ def test_of_two_applied_in_one_call_the_younger_is_refused_before_any_write(
     assert {mark.split()[1].split("/")[1] for (kind, _), mark in marks(stage.simulator).items() if kind == "host"} == {
         loser.namespace
     }
-    fair(stage.simulator)
 
 
 def test_the_older_one_keeps_its_names_after_a_restart(stage: Stage, other: Stage) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Kubectl
-from tests.e2e.life import DOMAIN, FIRST, RING, SECOND, deploy, fair, fresh, jobs_of, small
+from tests.e2e.life import DOMAIN, FIRST, RING, SECOND, deploy, fresh, jobs_of, small
 from tests.e2e.stage import Api, Stage, until
 
 
@@ -49,7 +49,6 @@ def test_all_of_them_may_be_deleted_all_the_time(stage: Stage) -> None:
     assert audit["built"] == 2
     assert stage.simulator.counters()["requests"]["POST /api/v2/hosts"] == 2
     assert [len(jobs_of(stage.simulator, step)) for step in ("first", "second")] == [1, 1]
-    fair(stage.simulator)
 
     writes = stage.simulator.writes()
     stage.api.call("DELETE", stage.path("deployedhosts"))

@@ -18,7 +18,6 @@ from tests.e2e.life import (
     delete_everything,
     deploy,
     events,
-    fair,
     fault,
     freeze_in_job,
     fresh,
@@ -213,4 +212,3 @@ def test_half_way(stage: Stage, phase: str, ending: str) -> None:
     assert phase in UNMOVED or requests[MOVE] == moved, "a host was moved again"
     assert len(jobs_of(stage.simulator, "first")) == (2 if phase == "a step failed" else 1)
     assert len(jobs_of(stage.simulator, "second")) == 1
-    fair(stage.simulator)
