@@ -150,6 +150,7 @@ def test_stranger_s_report_above_the_baseline_but_before_our_job_is_not_ours(
     clear(stage, silent)
     request(stage, "before")
     stage.ready("before")
+    until(lambda: was_ready(stage, "before"), 30, "the event, which comes after the status")
 
 
 def test_stranger_s_report_that_comes_after_our_result_is_not_ours(shared_stage: Stage, faults: Faults) -> None:
