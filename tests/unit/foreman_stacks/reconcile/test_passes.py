@@ -178,6 +178,21 @@ def test_a_settled_deployment_may_be_paused_and_asked_whatever_became_of_its_sta
     at_desk(story)
 
 
+def test_an_edit_that_is_undone_while_the_stack_is_broken_heals() -> None:
+    async def story(desk: Desk) -> None:
+        desk.stack(**ONE_RUN)
+        await desk.until(lambda: is_ready(desk))
+        desk.deployment(count=3)
+        await desk.look()
+        assert desk.ready == "False/ChangeNotSupported"
+        desk.stack(**stack_with("broken"))
+        desk.deployment()
+        await desk.look()
+        assert is_ready(desk)
+
+    at_desk(story)
+
+
 def test_hosts_that_the_edited_stack_would_call_otherwise_are_found_by_their_marks() -> None:
     async def story(desk: Desk) -> None:
         desk.stack(**ONE_RUN)
