@@ -97,10 +97,11 @@ class Living:
         identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
         key = await self._key()
         gathered = await plan_of(run.deployment, self._cluster, run.memory, identity, key)
-        digest, last = config_digest(run.deployment, key), run.memory.plan
-        unedited = settled.unedited(run.progress, run.generation, digest)
-        ignored = unedited and bool(gathered.stalls)  # it fitted its Stack as that was, which is not followed any more
-        plan = gathered.plan or (last if ignored and last is not None and last.config_digest == digest else None)
+        plan, ignored = gathered.plan, False
+        if gathered.stalls:  # a settled one fitted its Stack as that was, which is not followed any more
+            digest, last = config_digest(run.deployment, key), run.memory.plan
+            ignored = settled.unedited(run.progress, run.generation, digest)
+            plan = last if ignored and last is not None and last.config_digest == digest else None
         if plan is None and not ignored:
             return await self._without_plan(run, gathered)
         early = None if plan is None or run.progress.settled_plan else self._claim(run, plan, server.spec.url)
