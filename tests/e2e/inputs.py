@@ -58,9 +58,12 @@ def stack_stalled(stage: Stage, name: str) -> str:
 
 def reconciling(stage: Stage, reason: str, name: str) -> str:
     """Wait until the deployment is Reconciling for this reason; the message."""
-    until(lambda: stage.condition("Reconciling", name).get("reason") == reason, 30, f"{name} Reconciling/{reason}")
-    message: str = stage.condition("Reconciling", name)["message"]
-    return message
+
+    def look() -> str:
+        found = stage.condition("Reconciling", name)
+        return str(found["message"]) if found.get("reason") == reason else ""
+
+    return until(look, 30, f"{name} Reconciling/{reason}")
 
 
 def core(stage: Stage, kind: str, name: str, **content: Any) -> None:

@@ -275,6 +275,19 @@ class Stage:
         self.apply(body, namespace)
         return body
 
+    def change_server(self, **spec: Any) -> None:
+        """Change the server's spec; a running operator has done so too when this returns."""
+        path = self.path("foremanservers", self.server)
+        edited = self.api.call("PATCH", path, {"spec": spec}, "application/merge-patch+json")
+
+        def look() -> bool:
+            ready = self.condition("Ready", self.server, "foremanservers")
+            followed = ("True", edited["metadata"]["generation"])
+            return (ready.get("status"), ready.get("observedGeneration")) == followed
+
+        if self.operator.process is not None:
+            until(look, what=f"the server is Ready with {spec}")
+
     def get(self, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = "") -> Any:
         """An object of ours, None when it is gone."""
         return self.api.find(self.path(plural, name, namespace))
@@ -336,16 +349,15 @@ class Stage:
     def stalled(self, reason: str, name: str = "zookeeper", seconds: float = 60, namespace: str = "") -> str:
         """Wait until the deployment is Stalled for this reason; the message."""
 
-        def look() -> bool:
+        def look() -> str:
             found = self.condition("Stalled", name, namespace=namespace)
-            return found.get("status") == "True" and found.get("reason") == reason
+            told = found.get("status") == "True" and found.get("reason") == reason
+            return str(found["message"]) if told else ""
 
         try:
-            until(look, seconds, f"{name} Stalled/{reason}")
+            return until(look, seconds, f"{name} Stalled/{reason}")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{json.dumps(self.status(name, namespace=namespace), indent=1)}") from None
-        message: str = self.condition("Stalled", name, namespace=namespace)["message"]
-        return message
 
     def gone(self, name: str = "zookeeper", seconds: float = 60, namespace: str = "") -> None:
         """Wait until the deployment is gone."""

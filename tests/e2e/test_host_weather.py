@@ -73,8 +73,7 @@ def weather(shared_stage: Stage) -> Weather:
     names = ("no-vm", "no-address", "no-type", "unbuilt", "refused", "endless", "called-off", "gone", "lost")
     made.posts = {fqdn(name): count(stage, HOSTS, f"{name}-app-1") for name in names}
     stage.operator.start(build_timeout="20", host_create_timeout="2", recheck="1")
-    two = {"spec": {"limits": {"provisioning": 2}}}
-    stage.api.call("PATCH", stage.path("foremanservers", stage.server), two, "application/merge-patch+json")
+    stage.change_server(limits={"provisioning": 2})
     for name in names:
         if name in {"unbuilt", "refused"}:  # of two roles, the second one in a batch of its own
             deploy(stage, name, puppet_run("run"), puppet_run("other", role="web"), app=2, web=1)

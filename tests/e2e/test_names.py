@@ -102,8 +102,7 @@ def test_a_name_that_is_taken_by_a_host_that_we_cannot_see(stage: Stage) -> None
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{stage.server}-svc"}}
     account = {"username": "svc", "password": "svc-password1"}
     stage.api.apply(f"/api/v1/namespaces/{SYSTEM}/secrets/{stage.server}-svc", secret | {"stringData": account})
-    server = {"spec": {"credentialsSecretRef": {"name": f"{stage.server}-svc"}}}
-    stage.api.call("PATCH", stage.path("foremanservers", stage.server), server, "application/merge-patch+json")
+    stage.change_server(credentialsSecretRef={"name": f"{stage.server}-svc"})
     plant(stage.simulator, "organizations", name="Elsewhere")
     taken = f"zookeeper-zk-2.{DOMAIN}"
     ident = plant(stage.simulator, "hosts", name=taken, organization="Elsewhere")

@@ -69,8 +69,7 @@ def between(shared_stage: Stage) -> Iterator[Between]:
     with Gate(stage.simulator.url) as foreman, Gate(cluster["server"], ca=ca) as kubernetes:
         cluster["server"] = kubernetes.url
         stage.operator.kubeconfig.write_text(json.dumps(kubeconfig))
-        change = {"spec": {"url": foreman.url}}
-        stage.api.call("PATCH", stage.path("foremanservers", stage.server), change, "application/merge-patch+json")
+        stage.change_server(url=foreman.url)
         stage.operator.start(
             backoff_first="0.05", backoff_cap=f"{CAP}", recheck="1", server_probe="1", host_create_timeout="5",
             foreman_write_timeout="1", foreman_read_timeout="2",

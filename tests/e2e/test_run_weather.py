@@ -187,8 +187,7 @@ def test_runs_of_all_deployments_together_stay_below_the_limit_of_their_proxy(
 ) -> None:
     """Also over a restart: what runs is known from the statuses."""
     stage = shared_stage
-    limits = {"spec": {"limits": {"puppetRunsPerProxy": 3}}}
-    stage.api.call("PATCH", stage.path("foremanservers", stage.server), limits, "application/merge-patch+json")
+    stage.change_server(limits={"puppetRunsPerProxy": 3})
     names = ("crowd1", "crowd2", "crowd3")
     for name in names:
         stack(stage, name, overrides=[{"name": "sleep", "type": "integer", "value": 200}])
