@@ -1,4 +1,4 @@
-"""The simulator's lab in this very event loop, and the adapter on it: real HTTP, no process."""
+"""The simulator's lab in this very event loop, and the adapter on it: no process, and HTTP that is real unless told not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
+import httpx
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from foreman_simulator import scenarios
 from foreman_simulator.app import Server
@@ -63,16 +66,70 @@ class Lab:
         raise AssertionError("asks in a circle")
 
 
+class _Body:
+    """What a request brings, read by the server once."""
+
+    def __init__(self, content: bytes) -> None:
+        self._chunks = [b"", content]
+
+    async def readany(self) -> bytes:
+        return self._chunks.pop()
+
+
+class _Connection:
+    """What a server may cut."""
+
+    whole = True
+
+    def abort(self) -> None:
+        self.whole = False
+
+
+class _Direct(httpx.AsyncBaseTransport):
+    """From the client to the server without a socket: a third of what a request costs, for tests that ask thousands."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._unused: dict[str, Any] = {name: Mock() for name in ("app", "protocol", "writer")}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        connection = _Connection()
+        found = make_mocked_request(
+            request.method,
+            request.url.raw_path.decode(),
+            request.headers.multi_items(),
+            payload=cast("Any", _Body(await request.aread())),
+            transport=connection,
+            client_max_size=0,
+            **self._unused,
+        )
+        reply = cast("web.Response", await self._server.handle(found))
+        if not connection.whole:
+            raise httpx.ReadError("the connection was cut")
+        cookies = [("Set-Cookie", cookie.OutputString()) for cookie in reply.cookies.values()]
+        return httpx.Response(
+            reply.status, headers=[*reply.headers.items(), *cookies], content=cast("bytes", reply.body)
+        )
+
+
 @asynccontextmanager
-async def _started(user: str, password: str, provisioning: int, seed: int) -> AsyncIterator[Lab]:
+async def _started(user: str, password: str, provisioning: int, seed: int, direct: bool) -> AsyncIterator[Lab]:
     world = World(Settings(seed=seed))
     scenarios.load(world)
-    runner = web.AppRunner(Server(world).app(), access_log=None, shutdown_timeout=0.1)
+    server = Server(world)
+    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     client = ForemanClient(
-        url, (user, password), ca=None, requests=8, lockout=300, metrics=Metrics(), patience=(30, 300)
+        url,
+        (user, password),
+        ca=None,
+        requests=8,
+        lockout=300,
+        metrics=Metrics(),
+        patience=(30, 300),
+        transport=_Direct(server) if direct else None,
     )
     entries: list[Entry] = []
 
@@ -96,11 +153,12 @@ def in_lab(
     password: str = "changeme",
     provisioning: int = 4,
     seed: int = 1,
+    direct: bool = False,
 ) -> None:
-    """Tell a story in a lab of its own."""
+    """Tell a story in a lab of its own; `direct` leaves out the sockets."""
 
     async def run() -> None:
-        async with _started(user, password, provisioning, seed) as lab:
+        async with _started(user, password, provisioning, seed, direct) as lab:
             await story(lab)
 
     asyncio.run(run())

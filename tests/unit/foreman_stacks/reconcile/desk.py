@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -203,7 +202,6 @@ class Desk:
             self.wait(1.0 if found.error else min(found.after or 0.0, 60.0))
             if self.lab.world.runner is not None:
                 await self.lab.world.runner.idle()
-            await asyncio.sleep(0.002)
         raise AssertionError(f"it does not happen: {self.ready}; {self.status}")
 
     # --- what a user sees ---------------------------------------------------------------------------------------
@@ -270,4 +268,4 @@ def at_desk(story: Callable[[Desk], Awaitable[None]], **settings: Any) -> None:
     async def told(lab: Lab) -> None:
         await story(Desk(lab, Settings(**(given | settings))))
 
-    in_lab(told, seed=QUICK)
+    in_lab(told, seed=QUICK, direct=True)
