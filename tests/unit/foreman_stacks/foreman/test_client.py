@@ -173,18 +173,17 @@ def test_after_a_401_nothing_is_sent_until_the_lockout_has_passed() -> None:
         calls.append(request)
         return httpx.Response(401, json={"error": {"message": "no"}})
 
-    async def run() -> None:
-        ours = client(answer, lockout=0.05)
-        for _ in range(5):
+    async def asked(lockout: float, times: int, pause: float = 0.0) -> int:
+        calls.clear()
+        ours = client(answer, lockout=lockout)
+        for _ in range(times):
             with pytest.raises(ForemanUnauthorized):
                 await ours.get("/api/v2/hosts")
-        assert len(calls) == 1
-        await asyncio.sleep(0.06)
-        with pytest.raises(ForemanUnauthorized):
-            await ours.get("/api/v2/hosts")
+            await asyncio.sleep(pause)
+        return len(calls)
 
-    asyncio.run(run())
-    assert len(calls) == 2
+    assert asyncio.run(asked(lockout=300, times=5)) == 1
+    assert asyncio.run(asked(lockout=0.05, times=2, pause=0.06)) == 2
 
 
 def test_requests_that_wait_for_a_slot_are_not_sent_after_a_401() -> None:
