@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,7 @@ from control_plane import ControlPlane, ControlPlaneError, kubectl
 from demo_screen import Screen, finale, how_to_look
 from demo_watch import Watch, condition
 from foreman_api import Foreman
-from processes import Process, end, free_ports, launch, tail
+from processes import Process, end, launch, tail
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / ".demo"
@@ -154,10 +155,10 @@ def _end_processes(processes: list[Process]) -> None:
 
 def _set_up(demo: Demo) -> None:
     with _line("A simulated Foreman"):
-        port = free_ports(1)[0]
-        demo.foreman = Foreman(f"http://127.0.0.1:{port}", "admin", "changeme")
-        simulator = [sys.executable, "-m", "foreman_simulator", "--port", str(port), "--speed", str(SPEED)]
+        simulator = [sys.executable, "-m", "foreman_simulator", "--port", "0", "--speed", str(SPEED)]
         demo.run(simulator, "simulator", {"FOREMAN_USER": "admin", "FOREMAN_PASSWORD": "changeme"})
+        demo.until("the simulator's address", lambda: bool(_address()))
+        demo.foreman = Foreman(_address(), "admin", "changeme")
         demo.until("the simulator's answer", demo.foreman.answers)
     with _line("A Kubernetes cluster with our kinds"):
         demo.cluster = control_plane.start(DEMO / "cluster", outlive=demo.keep)
@@ -172,6 +173,12 @@ def _set_up(demo: Demo) -> None:
     with _line("The operator, with the rights of its ServiceAccount and no other"):
         mine = control_plane.serviceaccount_kubeconfig(kubeconfig, NAMESPACE, ACCOUNT, DEMO / "operator.kubeconfig")
         demo.run([sys.executable, "-m", "foreman_stacks", "run"], "operator", {**ENV, "KUBECONFIG": str(mine)})
+
+
+def _address() -> str:
+    """Where the simulator listens, once it has said so; it takes a port that is free."""
+    found = re.search(r"listening on (\S+)\n", (DEMO / "simulator.log").read_text())
+    return found[1] if found else ""
 
 
 @contextlib.contextmanager
