@@ -6,6 +6,7 @@ It forwards everything else as it comes, streams too, so that a watch on the Kub
 import asyncio
 import fnmatch
 import json
+import socket
 import ssl
 import tempfile
 import threading
@@ -76,7 +77,11 @@ class Gate:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._site: web.TCPSite | None = None
-        self.port = self._run(self._start())
+        self._place = socket.socket()  # keeps the port ours while nobody listens
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+        self.port: int = self._place.getsockname()[1]
+        self._run(self._start())
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -87,6 +92,7 @@ class Gate:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+        self._place.close()
 
     # --- weather ----------------------------------------------------------------------------------------------
 
@@ -109,6 +115,13 @@ class Gate:
         for rule in rules:
             self.rules.remove(rule)
 
+    def calm(self) -> None:
+        """All weather is over."""
+        self.rules.clear()
+        self.delay, self.cut = 0.0, False
+        if self._site is None:
+            self.open()
+
     def requests(self, path: str = "*", method: str = "*") -> int:
         """How many requests came."""
         return sum(1 for verb, where in list(self.seen) if method in {"*", verb} and fnmatch.fnmatchcase(where, path))
@@ -118,7 +131,7 @@ class Gate:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
-    async def _start(self) -> int:
+    async def _start(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._client = aiohttp.ClientSession(
@@ -126,10 +139,7 @@ class Gate:
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        self.port = 0
         await self._listen()
-        port: int = self._runner.addresses[0][1]
-        return port
 
     async def _listen(self) -> None:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls, reuse_address=True)
