@@ -47,13 +47,14 @@ def nothing_written(stage: Stage) -> Iterator[None]:
 
 def stack_stalled(stage: Stage, name: str) -> str:
     """The message of a Stack that was refused."""
-    until(
-        lambda: stage.condition("Stalled", name, "stacks").get("reason") == "InvalidStack", 30, f"Stack {name} Stalled"
-    )
-    ready = stage.condition("Ready", name, "stacks")
+
+    def look() -> dict[str, dict[str, Any]]:
+        told = {entry["type"]: entry for entry in stage.status(name, "stacks").get("conditions") or ()}
+        return told if told.get("Stalled", {}).get("reason") == "InvalidStack" else {}
+
+    ready = until(look, 30, f"Stack {name} Stalled")["Ready"]
     assert (ready["status"], ready["reason"]) == ("False", "InvalidStack")
-    message: str = ready["message"]
-    return message
+    return str(ready["message"])
 
 
 def reconciling(stage: Stage, reason: str, name: str) -> str:

@@ -333,18 +333,17 @@ class Stage:
     def ready(self, name: str = "zookeeper", seconds: float = 90, namespace: str = "") -> dict[str, Any]:
         """Wait until the deployment is Ready for its newest generation; its status."""
 
-        def look() -> bool:
+        def look() -> dict[str, Any]:
             found = self.get(name, namespace=namespace) or {}
-            ready: dict[str, Any] = next(
-                (e for e in found.get("status", {}).get("conditions", []) if e["type"] == "Ready"), {}
-            )
-            return ready.get("status") == "True" and ready.get("observedGeneration") == found["metadata"]["generation"]
+            status: dict[str, Any] = found.get("status", {})
+            ready: dict[str, Any] = next((e for e in status.get("conditions", []) if e["type"] == "Ready"), {})
+            told = (ready.get("status"), ready.get("observedGeneration"))
+            return status if found and told == ("True", found["metadata"]["generation"]) else {}
 
         try:
-            until(look, seconds, f"{name} Ready")
+            return until(look, seconds, f"{name} Ready")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{json.dumps(self.status(name, namespace=namespace), indent=1)}") from None
-        return self.status(name, namespace=namespace)
 
     def stalled(self, reason: str, name: str = "zookeeper", seconds: float = 60, namespace: str = "") -> str:
         """Wait until the deployment is Stalled for this reason; the message."""

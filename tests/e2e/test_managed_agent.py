@@ -17,8 +17,7 @@ def test_class_puppet_is_held_at_none_and_freed_at_the_end(stage: Stage) -> None
     parent = plant_managed_parent(stage)
     stage.stack()
     stage.deployment(parentHostgroup=parent, roles=_roles(3))
-    until(lambda: _runmodes(stage), what="our override of puppet::runmode")
-    assert _runmodes(stage) == {"none"}
+    assert until(lambda: _runmodes(stage), what="our override of puppet::runmode") == {"none"}
     stage.ready()
     assert _runmodes(stage) == set()
     triggered = [

@@ -11,7 +11,7 @@ from tests.e2e.leaks import PASSWORD
 from tests.e2e.stage import SYSTEM, Stage, until
 from tests.e2e.weather import HOSTGROUPS, HOSTS, deployment, hosts, stack
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 STATUS, PLUGINS = "/api/v2/status", "/api/v2/plugins"
 FEATURES, PERMISSIONS = "/api/v2/remote_execution_features", "/api/v2/permissions/current_permissions"
@@ -57,18 +57,18 @@ class Servers:
     def unready(self, name: str, reason: str) -> str:
         """Wait until the server is not Ready for this reason, and its deployment waits; the message."""
 
-        def look() -> bool:
+        def look() -> str:
             found = self._ready(name)
-            return (found.get("status"), found.get("reason")) == ("False", reason)
+            return str(found["message"]) if (found.get("status"), found.get("reason")) == ("False", reason) else ""
 
-        until(look, 30, f"{name} {reason}")
+        message = until(look, 30, f"{name} {reason}")
         short = name.removeprefix(f"{self.stage.server}-")
         until(
             lambda: self.stage.condition("Ready", short).get("reason") == "ServerNotReady",
             30,
             f"{short} ServerNotReady",
         )
-        return str(self._ready(name)["message"])
+        return message
 
     def recovers(self, name: str) -> None:
         """Wait until the server is Ready, and its deployment no longer waits for it."""
@@ -148,8 +148,12 @@ def test_credentials_that_are_missing_or_lack_a_key_are_named(servers: Servers, 
     assert name in message
     assert SYSTEM in message
     servers.secret(name, username="admin")
-    until(lambda: "lacks" in servers.unready(name, "CredentialsMissing"), 30, "the missing key")
-    assert "password" in servers.unready(name, "CredentialsMissing")
+
+    def lacks() -> str:
+        message = servers.unready(name, "CredentialsMissing")
+        return message if "lacks" in message else ""
+
+    assert "password" in until(lacks, 30, "the missing key")
     assert gate.seen == []
     servers.secret(name, username="svc", token=SERVICE["password"])
     servers.recovers(name)
