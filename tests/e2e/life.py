@@ -58,8 +58,8 @@ def server_gone(stage: Stage) -> None:
 
 
 def refused(stage: Stage, **changes: Any) -> None:
-    """A deployment whose hosts are being installed, and that an edit has stalled."""
-    fault(stage.simulator, "build_late", seconds=600)
+    """A deployment whose hosts are being installed, and that an edit has stalled; time stands still."""
+    freeze(stage.simulator)
     deploy(stage, **changes)
     until(lambda: [role["created"] for role in stage.status().get("roles", [])] == ["1-2"], what="hosts are created")
     deploy(stage, environment="mars", **changes)

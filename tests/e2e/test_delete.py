@@ -129,7 +129,7 @@ def step_failed(stage: Stage) -> Continue:
 
 def edit_refused(stage: Stage) -> Continue:
     refused(stage, deletionPolicy="Delete")
-    return lambda: None
+    return lambda: thaw(stage.simulator)
 
 
 def settled(stage: Stage) -> Continue:
@@ -181,13 +181,12 @@ def strangers(stage: Stage) -> None:
 
 def blocked(stage: Stage, reason: str) -> str:
     """Wait until the teardown says that it cannot go on; its words."""
-    until(
-        lambda: (
-            (stage.condition("Deleting").get("status"), stage.condition("Deleting").get("reason")) == ("False", reason)
-        )
-    )
-    message: str = stage.condition("Deleting")["message"]
-    return message
+
+    def look() -> str:
+        found = stage.condition("Deleting")
+        return str(found["message"]) if (found.get("status"), found.get("reason")) == ("False", reason) else ""
+
+    return until(look, what=f"Deleting=False/{reason}")
 
 
 def world(simulator: Simulator) -> dict[str, set[str]]:

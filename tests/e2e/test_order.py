@@ -12,6 +12,10 @@ from tests.e2e.stage import Stage, until
 Entry = dict[str, Any]
 PERIOD = 30 * 60
 """Seconds between two runs that an agent makes by itself."""
+LATE = 10 * PERIOD
+"""How much later than the others one host is built: not before the clock is advanced, however slow the machine. Its build
+token is good for six hours.
+"""
 SITE = "Base/Debian 12/Site"
 LOCAL = {"name": "lab", "computeResource": {"name": "libvirt-test", "profile": "1-Small"}}
 STACK: dict[str, Any] = {
@@ -98,7 +102,7 @@ def test_no_class_is_applied_before_its_step_though_agents_run_by_themselves(sta
     _agents_run_by_themselves(stage)
     until(lambda: _configured(stage, "tail") == "1", 60, "the host of role tail is in its place")
     stage.simulator.control("POST", "faults", {"kind": "run_fails", "host": "zookeeper-tail-1", "count": 1})
-    stage.simulator.control("POST", "clock", {"advance": 4 * PERIOD})  # now the late one is built
+    stage.simulator.control("POST", "clock", {"advance": LATE})  # now the late one is built
     status = stage.ready()
 
     audit = Audit(stage)
@@ -110,12 +114,12 @@ def test_no_class_is_applied_before_its_step_though_agents_run_by_themselves(sta
 
 
 def _weather(stage: Stage) -> set[int]:
-    """Agents by service, timer and cron; one host is built two hours late; the site has a class for everybody."""
+    """Agents by service, timer and cron; one host is built five hours late; the site has a class for everybody."""
     facet = {"environment": "production", "puppetclasses": ["role_db"]}
     site = {"name": "Site", "parent": "Base/Debian 12", "puppet_attributes": facet}
     stage.simulator.control("POST", "plant", [{"resource": "hostgroups", "object": site}])
     faults = [
-        {"kind": "build_late", "host": "zookeeper-node-1", "count": 1, "seconds": 4 * PERIOD},
+        {"kind": "build_late", "host": "zookeeper-node-1", "count": 1, "seconds": LATE},
         {"kind": "boots", "host": "zookeeper-node-2", "count": 1, "body": "timer"},
         {"kind": "boots", "host": "zookeeper-node-3", "count": 1, "body": "cron"},
     ]
