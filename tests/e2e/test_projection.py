@@ -64,7 +64,7 @@ def test_they_say_what_a_person_wants_to_know(stage: Stage, admin: Kubectl) -> N
     small(stage)
     deploy(stage, count=1)
     stage.ready()
-    until(lambda: shown(stage)[0]["status"]["state"] == "Ready", what="the host is Ready")
+    until(lambda: [host["status"]["state"] for host in shown(stage)] == ["Ready"], what="the host is Ready")
     head, row = admin("-n", stage.namespace, "get", "dhost").splitlines()
     assert head.split() == ["NAME", "DEPLOYMENT", "ROLE", "INDEX", "FQDN", "IP", "STATE"]
     fqdn = f"zookeeper-zk-1.{DOMAIN}"

@@ -39,6 +39,12 @@ def spent(stage: Stage) -> Counter[str]:
     return Counter({LOOKS: sent(stage.simulator, LOOKS), **found})
 
 
+def was_told(stage: Stage, name: str) -> bool:
+    """Whether there is an event about an object; those about a server are in namespace default."""
+    places = [f"/apis/events.k8s.io/v1/namespaces/{namespace}/events" for namespace in (stage.namespace, "default")]
+    return any(event["regarding"]["name"] == name for path in places for event in stage.api.call("GET", path)["items"])
+
+
 def ask(stage: Stage, value: str) -> None:
     """Request a look, make another Stack and another server, and wait for the answers.
 
@@ -52,6 +58,7 @@ def ask(stage: Stage, value: str) -> None:
     until(lambda: stage.status().get("lastHandledReconcileAt") == value, what="the request is handled")
     for plural, (_, other) in others.items():
         until(lambda: stage.condition("Ready", other, plural).get("status") == "True", what=f"{other} Ready")  # noqa: B023
+        until(lambda: was_told(stage, other), what=f"the event of it, which is written after the status of {other}")  # noqa: B023
     stage.delete(others["foremanservers"][1], "foremanservers")
 
 

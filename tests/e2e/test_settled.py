@@ -92,13 +92,15 @@ def test_a_policy_is_no_edit_of_the_plan_and_holds_whatever_else_is_refused(stag
 
 
 def test_an_edited_stack_is_ignored(stage: Stage) -> None:
-    looks = stage.simulator.counters()["requests"]["GET /api/v2/hosts"]
     small(stage, FIRST, RING, SECOND, {"name": "more", "after": ["second"], "puppetRun": {"roles": ["zk"]}})
     until(lambda: stage.condition("Ready", plural="stacks").get("observedGeneration", 0) > 1, what="the Stack is seen")
+    told = "only whether its hosts exist is checked"
+    until(lambda: told in stage.condition("Drifted").get("message", ""), what="a resync with the new Stack")
+    looks = stage.simulator.counters()["requests"]["GET /api/v2/hosts"]
     until(lambda: stage.simulator.counters()["requests"]["GET /api/v2/hosts"] > looks + 2, what="some resyncs")
     status = stage.ready()
     assert status["summary"]["step"] == "3/3"
-    assert "only whether its hosts exist is checked" in stage.condition("Drifted")["message"]
+    assert told in stage.condition("Drifted")["message"]
     small(stage, FIRST, {"name": "ring", "parameterUpdate": {"hostgroup": "no", "parameter": "no", "value": 1}})
     until(lambda: stage.condition("Ready", plural="stacks").get("reason") == "InvalidStack", what="the Stack is broken")
     deploy(stage, deletionPolicy="Retain", paused=True)  # a new generation, so that it is surely looked at
