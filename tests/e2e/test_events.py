@@ -17,7 +17,7 @@ def _missed(stage: Stage) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith("foreman_stacks_missed_events_total{"))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("ear", [*HALF_DEAF, DEAF], ids=lambda ear: f"seed {ear[0]}, {ear[1]} lost")
 def test_the_end_is_the_same(lab: Lab, ear: tuple[str, str]) -> None:
     wanted = lab.reference(hosts=2).outcome

@@ -25,7 +25,7 @@ from tests.e2e.weather import (
     was_ready,
 )
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 Faults = dict[str, int]
 
