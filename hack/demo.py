@@ -29,6 +29,7 @@ from control_plane import ControlPlane, ControlPlaneError, kubectl
 from demo_screen import Screen, finale, how_to_look
 from demo_watch import Watch, condition
 from foreman_api import Foreman
+from kubeconfig import served
 from processes import Process, end, launch, tail
 
 ROOT = Path(__file__).parent.parent
@@ -170,6 +171,7 @@ def _set_up(demo: Demo) -> None:
         rights = ["-f", str(manifests / "namespace.yaml"), "-f", str(manifests / "rbac.yaml")]
         kubectl("apply", *rights, kubeconfig=kubeconfig)
         kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds, kubeconfig=kubeconfig)
+        demo.until("our kinds", lambda: served(kubeconfig))
     with _line("The operator, with the rights of its ServiceAccount and no other"):
         mine = control_plane.serviceaccount_kubeconfig(kubeconfig, NAMESPACE, ACCOUNT, DEMO / "operator.kubeconfig")
         demo.run([sys.executable, "-m", "foreman_stacks", "run"], "operator", {**ENV, "KUBECONFIG": str(mine)})

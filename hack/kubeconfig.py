@@ -27,6 +27,16 @@ def kubectl(*arguments: str, kubeconfig: Path, stdin: str | None = None) -> str:
     return run([kubectl_path(), "--kubeconfig", str(kubeconfig), *arguments], stdin=stdin)
 
 
+def served(kubeconfig: Path) -> bool:
+    """Whether our kinds are: for a moment after a CRD is established its kind is answered 429."""
+    kinds = "stacks,stackdeployments,foremanservers,deployedhosts"
+    try:
+        kubectl("get", kinds, "--all-namespaces", kubeconfig=kubeconfig)
+    except ControlPlaneError:
+        return False
+    return True
+
+
 def run(command: Sequence[str], stdin: str | None = None) -> str:
     answer = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if answer.returncode != 0:

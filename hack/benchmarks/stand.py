@@ -23,8 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 import control_plane
 from benchmarks.stacks import stack
 from benchmarks.watch import Watch
-from control_plane import ControlPlane, ControlPlaneError, kubectl
+from control_plane import ControlPlane, kubectl
 from foreman_stacks.settings import Settings
+from kubeconfig import served
 from processes import free_ports
 from tests.e2e.stage import ROOT, Simulator, Stage, staged, until
 
@@ -236,7 +237,7 @@ class Stand:
             kubeconfig=plane.kubeconfig,
         )
         kubectl("apply", "-k", str(ROOT / "manifests"), kubeconfig=plane.kubeconfig)
-        until(lambda: _served(plane), 30, "our kinds are served")
+        until(lambda: served(plane.kubeconfig), 30, "our kinds are served")
 
     @contextmanager
     def stage(self, *, speed: float, latency: str = "0", overrides: bool = True, **settings: str) -> Iterator[Bench]:
@@ -272,20 +273,6 @@ def polled(metrics: Counts) -> int:
     """The requests to Foreman that the poller sent, from the operator's metrics."""
     name = "foreman_stacks_foreman_request_seconds_count{"
     return int(sum(count for key, count in metrics.items() if key.startswith(name) and "origin=poller" in key))
-
-
-def _served(plane: ControlPlane) -> bool:
-    """For a moment after a CRD is established its kind is answered 429."""
-    try:
-        kubectl(
-            "get",
-            "stacks,stackdeployments,foremanservers,deployedhosts",
-            "--all-namespaces",
-            kubeconfig=plane.kubeconfig,
-        )
-    except ControlPlaneError:
-        return False
-    return True
 
 
 @contextmanager

@@ -10,9 +10,10 @@ import pytest
 
 import control_plane as local
 from control_plane import ControlPlane, ControlPlaneError, kubectl
+from kubeconfig import served
 from tests.e2e.lab import Lab
 from tests.e2e.leaks import search
-from tests.e2e.stage import Stage, staged
+from tests.e2e.stage import Stage, staged, until
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = [
@@ -78,6 +79,7 @@ def crds(admin: Kubectl) -> None:
     """Our CRDs are there and served."""
     admin("apply", "-k", str(ROOT / "crds"))
     admin("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=60s")
+    until(lambda: served(admin.kubeconfig), 30, "our kinds are served")
 
 
 @contextmanager
