@@ -13,7 +13,7 @@ from time import monotonic
 from foreman_stacks.api.foremanserver import Tenant
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.api.parse import parse_deployment
-from foreman_stacks.cluster.port import Cluster
+from foreman_stacks.cluster.port import Cluster, Object
 from foreman_stacks.errors import (
     ClusterError,
     ForemanError,
@@ -108,7 +108,8 @@ class Living:
         if isinstance(early, Stalled):
             return await self._stalled(run, early, plan)
         if early is not None:
-            await self._reporter.write(run, replace(self._findings(run, plan), waits=(early,)))
+            if not _refused(run):  # what a process before us refused stands until we know better
+                await self._reporter.write(run, replace(self._findings(run, plan), waits=(early,)))
             return Next(after=early.after)
         connection = self._servers.ready(server.metadata.name)
         if connection is None:
@@ -323,9 +324,19 @@ def _jittered(seconds: float) -> float:
     return seconds * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
 
 
+def _refused(run: Pass) -> bool:
+    """Whether it is Stalled as it is now."""
+    stalled = _condition(run, ConditionType.STALLED)
+    return stalled.get("status") == "True" and stalled.get("observedGeneration") == run.generation
+
+
 def _drifted(run: Pass) -> bool:
+    return _condition(run, ConditionType.DRIFTED).get("status") == "True"
+
+
+def _condition(run: Pass, kind: ConditionType) -> Object:
     conditions = (run.seen.get("status") or {}).get("conditions") or ()
-    return any(entry.get("type") == ConditionType.DRIFTED and entry.get("status") == "True" for entry in conditions)
+    return next((entry for entry in conditions if entry.get("type") == kind), {})
 
 
 def _choose(world: World) -> Draft:

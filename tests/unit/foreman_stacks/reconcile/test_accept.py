@@ -269,6 +269,11 @@ def test_of_two_that_want_one_name_the_accepted_one_keeps_it_over_a_restart() ->
             await desk.look(key=rival)
         conditions = desk.kube.objects[rival]["status"]["conditions"]
         assert {entry["reason"] for entry in conditions if entry["type"] == "Stalled"} == {"NameConflict"}
+        told = len(desk.kube.events)
+        desk.restart()
+        await desk.look(key=rival)
+        assert desk.kube.objects[rival]["status"]["conditions"] == conditions, "it may not even be the first to be seen"
+        assert len(desk.kube.events) == told
 
     at_desk(story, claim_grace=2.0)
 
