@@ -144,7 +144,7 @@ def test_foreman_that_answers_too_late_but_does_what_it_was_told(between: Betwee
     """The client has given up each time before the write is committed."""
     stage = between.stage
     held = [
-        fault(stage, "hold", method="POST", path=path, host=host, seconds=2.5, count=1)
+        fault(stage, "hold", method="POST", path=path, host=host, seconds=1.5, count=1)
         for path, host in ((HOSTS, "patient-app-1"), (HOSTGROUPS, "*.patient)"), (JOBS, "*"))
     ]
     posted = count(stage, HOSTS, "patient-app-1")
