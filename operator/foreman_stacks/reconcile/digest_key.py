@@ -6,11 +6,15 @@ import logging
 import secrets
 
 from foreman_stacks.cluster.port import Cluster
-from foreman_stacks.errors import ClusterConflict, ClusterNotFound
+from foreman_stacks.errors import ClusterConflict, ClusterError, ClusterNotFound
 
 KEY_SECRET = "foreman-stacks-key"  # noqa: S105 - the name of a Secret
 
 _log = logging.getLogger(__name__)
+
+
+class NoDigestKey(ClusterError):
+    """There is no key, and the operator cannot create one: an administrator must act."""
 
 
 class DigestKey:
@@ -25,7 +29,7 @@ class DigestKey:
         self._known = b""
 
     async def __call__(self) -> bytes:
-        """The key itself."""
+        """The key itself; raises `NoDigestKey`, or another `ClusterError` when Kubernetes cannot be asked."""
         if not self._known:
             place = (self._namespace, KEY_SECRET)
             found = await self._cluster.secret(*place)
@@ -36,7 +40,10 @@ class DigestKey:
                     _log.info("another process made the key")
                 except ClusterNotFound as error:
                     message = f"namespace {self._namespace} does not exist: create it, or set FOREMAN_STACKS_NAMESPACE"
-                    raise ClusterNotFound(message, status=error.status) from error
+                    raise NoDigestKey(message, status=error.status) from error
                 found = await self._cluster.secret(*place)
-            self._known = (found or {})["key"]
+            self._known = (found or {}).get("key", b"")
+        if not self._known:
+            what = f"Secret {KEY_SECRET} in namespace {self._namespace} has no entry 'key', or an empty one"
+            raise NoDigestKey(f"{what}: put the key back that was there, or delete the Secret to have another one made")
         return self._known

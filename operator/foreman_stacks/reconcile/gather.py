@@ -173,18 +173,8 @@ async def server_of(deployment: StackDeployment, cluster: Cluster) -> tuple[Fore
     """The server, and as whom this namespace may use it; nothing about it is told to one that may not."""
     name = deployment.spec.server_ref.name
     found = await cluster.get(Key("foremanservers", "", name))
-    going = (
-        found is not None
-        and "deletionTimestamp" in found["metadata"]
-        and FINALIZER not in deployment.metadata.finalizers
-    )
-    if found is None or going:
-        problem = Problem(
-            "spec.serverRef.name",
-            f"ForemanServer {name!r} is being deleted" if going else f"there is no ForemanServer {name!r}",
-            "correct the name, or ask an administrator for it",
-        )
-        return Stalled(Reason.SERVER_NOT_FOUND, (problem,))
+    if found is None:
+        return _no_server(f"there is no ForemanServer {name!r}")
     labels = await cluster.namespace_labels(deployment.metadata.namespace) or {}
     try:
         server = parse_server(found)
@@ -198,7 +188,14 @@ async def server_of(deployment: StackDeployment, cluster: Cluster) -> tuple[Fore
             "ask an administrator to add it to the server's tenants",
         )
         return Stalled(Reason.NOT_PERMITTED, (problem,))
+    if "deletionTimestamp" in found["metadata"] and FINALIZER not in deployment.metadata.finalizers:
+        return _no_server(f"ForemanServer {name!r} is being deleted")
     return server, tenant
+
+
+def _no_server(what: str) -> Stalled:
+    mend = "correct the name, or ask an administrator for it"
+    return Stalled(Reason.SERVER_NOT_FOUND, (Problem("spec.serverRef.name", what, mend),))
 
 
 def tenant_of(server: ForemanServer, labels: Mapping[str, str]) -> Tenant | None:

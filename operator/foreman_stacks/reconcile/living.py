@@ -32,7 +32,7 @@ from foreman_stacks.reconcile import projection, settled, status
 from foreman_stacks.reconcile.acting import decided, do
 from foreman_stacks.reconcile.bring_up import bring_up
 from foreman_stacks.reconcile.claims import Claimant, Claims
-from foreman_stacks.reconcile.digest_key import DigestKey
+from foreman_stacks.reconcile.digest_key import DigestKey, NoDigestKey
 from foreman_stacks.reconcile.gather import Gathered, plan_of, server_of
 from foreman_stacks.reconcile.ledger import Ledger, Share
 from foreman_stacks.reconcile.passes import Next, Pass, Reporter
@@ -78,8 +78,15 @@ class Living:
         """Nobody follows a deployment's Puppet runs for the time being: they count until they must be over."""
         self._ledger.drop(run.who)
 
+    async def without_key(self, run: Pass, error: NoDigestKey) -> Next:
+        """Nothing can be told apart without the key of digests: say so, and look again later."""
+        _log.warning("%s: %s", run.key, error)
+        found = replace(self._findings(run, None), waits=(Wait(Reason.WAITING_FOR_SECRET, str(error)),))
+        await self._reporter.write(run, found)
+        return Next(after=_jittered(self._settings.recheck))
+
     async def live(self, run: Pass) -> Next:
-        """Accept, gather, decide, intend, act, report."""
+        """Accept, gather, decide, intend, act, report. Raises `NoDigestKey` and other `ClusterError`s."""
         if (run.seen.get("status") or {}).get("observedGeneration", -1) == -1:
             first = Findings(run.generation, run.progress, waits=(Wait(Reason.ACCEPTED, "is being looked at"),))
             await self._reporter.write(run, first)

@@ -11,6 +11,7 @@ import pytest
 from foreman_stacks.cluster.port import Key
 from foreman_stacks.foreman.port import Change, ClassKeys, HostgroupNamed
 from foreman_stacks.model.identity import MARK_PARAMETER
+from foreman_stacks.reconcile.digest_key import KEY_SECRET
 from foreman_stacks.reconcile.memory import OFTEN, VAIN_FOR
 from tests.unit.foreman_stacks.lab import ENVIRONMENT, OUTER, Lab
 from tests.unit.foreman_stacks.plan.conftest import ZOOKEEPER
@@ -276,6 +277,20 @@ def test_of_two_that_want_one_name_the_accepted_one_keeps_it_over_a_restart() ->
         assert len(desk.kube.events) == told
 
     at_desk(story, claim_grace=2.0)
+
+
+def test_a_key_of_digests_that_is_not_there_is_waited_for() -> None:
+    async def story(desk: Desk) -> None:
+        place = (desk.settings.namespace, KEY_SECRET)
+        desk.kube.secrets[place] = {"another": b"x"}
+        await settle(desk, 3)
+        assert desk.conditions["Reconciling"] == "True/WaitingForSecret"
+        assert f"Secret {KEY_SECRET} in namespace {desk.settings.namespace} has no entry 'key'" in desk.message()
+        assert desk.wrote == []
+        desk.kube.secrets[place] = {"key": b"the one that was saved"}
+        await desk.until(lambda: bool(desk.role("created")))
+
+    at_desk(story)
 
 
 def test_a_class_parameter_is_missed_before_its_value_is_known() -> None:

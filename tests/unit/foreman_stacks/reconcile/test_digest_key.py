@@ -8,7 +8,7 @@ import pytest
 
 from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.errors import ClusterConflict, ClusterNotFound
-from foreman_stacks.reconcile.digest_key import DigestKey
+from foreman_stacks.reconcile.digest_key import DigestKey, NoDigestKey
 
 
 class Secrets:
@@ -50,9 +50,19 @@ def test_a_key_that_another_process_made_meanwhile_is_taken() -> None:
 def test_a_missing_namespace_is_named_with_what_to_do_and_the_key_is_made_once_it_is_there() -> None:
     cluster = Secrets(namespace_missing=True)
     wanted = key(cluster)
-    with pytest.raises(
-        ClusterNotFound, match="namespace ours does not exist: create it, or set FOREMAN_STACKS_NAMESPACE"
-    ):
+    with pytest.raises(NoDigestKey, match="namespace ours does not exist: create it, or set FOREMAN_STACKS_NAMESPACE"):
         asyncio.run(wanted())
     cluster.namespace_missing = False
     assert len(asyncio.run(wanted())) == 32
+
+
+@pytest.mark.parametrize("data", [{}, {"key": b""}, {"other": b"x"}])
+def test_a_secret_without_the_key_is_named_and_stays_as_it_is(data: dict[str, bytes]) -> None:
+    cluster, place = Secrets(), ("ours", "foreman-stacks-key")
+    cluster.found[place] = data
+    wanted = key(cluster)
+    with pytest.raises(NoDigestKey, match="Secret foreman-stacks-key in namespace ours has no entry 'key'"):
+        asyncio.run(wanted())
+    assert cluster.found == {place: data}
+    cluster.found[place] = {"key": b"saved"}
+    assert asyncio.run(wanted()) == b"saved"

@@ -205,6 +205,9 @@ def test_nothing_about_a_server_is_told_to_one_that_may_not_use_it() -> None:
     cluster.put(SERVER, spec={"url": "broken"})
     broken = asyncio.run(server_of(deployment, cast("Cluster", cluster)))
     assert broken == found, "a broken one looks the same"
+    going = {"deletionTimestamp": "2026-11-23T12:00:00Z"}
+    cluster.put(SERVER, spec=secretive.spec.model_dump(by_alias=True, exclude_none=True), metadata=going)
+    assert asyncio.run(server_of(deployment, cast("Cluster", cluster))) == found, "and one that is being deleted"
     del cluster.objects[Key("foremanservers", "", "f")]
     gone = asyncio.run(server_of(deployment, cast("Cluster", cluster)))
     assert isinstance(gone, Stalled)
