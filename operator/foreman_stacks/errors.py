@@ -1,18 +1,18 @@
-"""The exception tree. A decision is a value (`model.outcome`); an exception means "could not ask" or "cannot read".
+"""The exception hierarchy. Decisions are values (`model.outcome`); exceptions mean "could not ask" or "cannot read".
 
 StacksError
-├── InvalidSpec            what a user wrote, with the path of each problem
+├── InvalidSpec            what a user wrote cannot be used; has the path of each problem
 ├── ForemanError           Foreman could not be asked, or refused
-│   ├── ForemanUnreachable     no answer, or one that is no answer of Foreman's (502, HTML): outcome unknown
-│   ├── ForemanUnauthorized    401: for a while nothing is asked
+│   ├── ForemanUnreachable     no answer from Foreman itself (connection lost, 502, HTML): a write may have been done
+│   ├── ForemanUnauthorized    401: the client sends nothing for a while
 │   ├── ForemanForbidden       403, with the missing permissions
 │   ├── ForemanNotFound        404
-│   ├── ForemanRefused         any other answer that is no success; 422 and 500 with Foreman's own messages
-│   └── ForemanStale           not sent: the object is not what it was when the write was decided
+│   ├── ForemanRefused         any other error that Foreman answers, with its own messages (422, 500)
+│   └── ForemanStale           not sent: the object has changed since the write was decided
 └── ClusterError           the Kubernetes API could not be asked, or refused
     ├── ClusterNotFound        404
-    ├── ClusterForbidden       403: RBAC does not let us
-    ├── ClusterConflict        409: somebody wrote in between
+    ├── ClusterForbidden       403: RBAC denies the request
+    ├── ClusterConflict        409: the object was changed in the meantime
     └── ClusterUnavailable     no answer, 429 or 5xx
 """
 
@@ -25,12 +25,12 @@ from pathlib import Path
 
 
 class StacksError(Exception):
-    """Root of all errors of this project."""
+    """Base class of all exceptions of this project."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in what a user wrote: where, what, and what to do about it."""
+    """One problem, for people to read: where it is (`path`, may be empty), what is wrong, and what to do about it."""
 
     path: str
     what: str
@@ -41,7 +41,7 @@ class Problem:
 
 
 class InvalidSpec(StacksError):
-    """What a user wrote cannot be used; `problems` has every reason found."""
+    """What a user wrote cannot be used; `problems` holds every reason that was found."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -49,7 +49,10 @@ class InvalidSpec(StacksError):
 
 
 class ForemanError(StacksError):
-    """Foreman could not be asked, or refused. The message never holds a request's body."""
+    """Foreman could not be asked, or refused. The message never contains the body of the request.
+
+    `status` is the HTTP status of the answer, 0 when there was none.
+    """
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
@@ -57,7 +60,10 @@ class ForemanError(StacksError):
 
 
 class ForemanUnreachable(ForemanError):
-    """No answer of Foreman's: whether a write was done is unknown. `sent` is False when nothing can have arrived."""
+    """No answer came from Foreman itself, so a write may or may not have been done.
+
+    `sent` is False when the request cannot have reached Foreman.
+    """
 
     def __init__(self, message: str, *, status: int = 0, sent: bool = True) -> None:
         super().__init__(message, status=status)
@@ -65,11 +71,13 @@ class ForemanUnreachable(ForemanError):
 
 
 class ForemanUnauthorized(ForemanError):
-    """401. Nothing is asked until the credentials change or 5 minutes have passed: 30 failures in these lock us out."""
+    """401. The client sends nothing until the credentials change or `Settings.lockout` has passed: Foreman locks out an
+    address after 30 failed logins within 5 minutes.
+    """
 
 
 class ForemanForbidden(ForemanError):
-    """403, with the names of the missing permissions where Foreman tells them."""
+    """403, with the names of the missing permissions if Foreman gives them."""
 
     def __init__(self, message: str, permissions: tuple[str, ...] = ()) -> None:
         super().__init__(message, status=403)
@@ -77,11 +85,11 @@ class ForemanForbidden(ForemanError):
 
 
 class ForemanNotFound(ForemanError):
-    """404: gone, invisible to us, or the wrong address."""
+    """404: the object is gone, the Foreman user may not see it, or the URL is wrong."""
 
 
 class ForemanRefused(ForemanError):
-    """Any other refusal; `errors` has Foreman's messages by attribute (422), `{"base": […]}` otherwise."""
+    """Any other error that Foreman answers. `errors` holds its messages by attribute (422), otherwise under `base`."""
 
     def __init__(self, message: str, *, status: int, errors: dict[str, list[str]] | None = None) -> None:
         super().__init__(message, status=status)
@@ -89,7 +97,7 @@ class ForemanRefused(ForemanError):
 
 
 class ForemanStale(ForemanError):
-    """Nothing was sent: read again and decide anew."""
+    """The write was not sent because its object has changed since the decision: read again and decide anew."""
 
 
 class ClusterError(StacksError):
@@ -105,23 +113,24 @@ class ClusterNotFound(ClusterError):
 
 
 class ClusterForbidden(ClusterError):
-    """403: RBAC does not let us; somebody has taken a right from us, or the apiserver has not read its roles yet."""
+    """403: RBAC denies the request; a right was taken away, or the apiserver has not loaded its roles yet."""
 
 
 class ClusterConflict(ClusterError):
-    """409: somebody wrote in between; read again and decide anew."""
+    """409: the object was changed in the meantime; read again and decide anew."""
 
 
 class ClusterUnavailable(ClusterError):
     """No answer, 429 or 5xx."""
 
 
-# --- defects: errors that nobody foresaw ----------------------------------------------------------------------
-# Their messages may quote any value, a secret too (a KeyError its key, pydantic its input): only types and places are told.
+# --- defects: exceptions that only a bug in the operator raises -----------------------------------------------
+# Their messages may quote any value, even a secret (KeyError quotes the key, pydantic the input), so these functions
+# report only exception types and places in the code.
 
 
 def place_of(error: BaseException) -> str:
-    """One line: what was raised, and where in our code."""
+    """Return one line: the type of the exception, and the innermost place in the operator's code that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents]
     last = (ours or frames)[-1:]
@@ -130,7 +139,7 @@ def place_of(error: BaseException) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback for a log, without messages; causes first, as Python prints them."""
+    """Return the traceback for the log, without the exceptions' messages; causes come first, as Python prints them."""
     return "".join(_traces(error)).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics. Labels are kinds, verbs, codes, results and origins: never names of objects or servers, never values."""
+"""Prometheus metrics. Labels are kinds, verbs, codes, results and origins, never values, objects' or servers' names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ORIGIN: ContextVar[str] = ContextVar("origin", default="other")
 
 @contextmanager
 def polling() -> Iterator[None]:
-    """Requests to Foreman that begin in here count as the poller's: they are waiting, all others are work or probes."""
+    """Count requests to Foreman that are made in this context as the poller's (`origin`), not as work or probes."""
     token = _ORIGIN.set("poller")
     try:
         yield
@@ -24,7 +24,7 @@ def polling() -> Iterator[None]:
 
 
 class Metrics:
-    """All metrics of one operator process, its memory and Python included, in a registry of their own."""
+    """All metrics of one operator process, including those of the process and of Python, in a registry of their own."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -63,17 +63,17 @@ class Metrics:
         )
 
     def foreman_request(self, method: str, code: str, seconds: float) -> None:
-        """One request to Foreman was answered, or not."""
+        """Record a request to Foreman, whether it was answered or not; `code` is its HTTP status, or `unreachable`."""
         self._foreman.labels(method, code, _ORIGIN.get()).observe(seconds)
 
     def cluster_request(self, verb: str, resource: str, code: str) -> None:
-        """One request to the Kubernetes API was answered, or not."""
+        """Count a request to the Kubernetes API, whether it was answered or not."""
         self._cluster.labels(verb, resource, code).inc()
 
     def write(self, system: str, what: str) -> None:
-        """One write went through the journal."""
+        """Count a write that was announced to the journal."""
         self._writes.labels(system, what).inc()
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:
-        """One pass ended."""
+        """Record a pass that ended."""
         self._passes.labels(kind, result).observe(seconds)

@@ -1,6 +1,6 @@
-"""Settings: every time-out, interval and limit of the operator, from the environment.
+"""Settings: every time-out, interval and limit of the operator, read from the environment.
 
-Each field is read from `FOREMAN_STACKS_<NAME>`; times are seconds.
+Each field is read from the variable `FOREMAN_STACKS_<NAME>`; times are in seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _POSITIVE = frozenset(
         "server_probe", "lookup_every", "quiesce_limit", "foreman_read_timeout", "foreman_write_timeout",
     }
 )  # fmt: skip
-"""With 0 here the operator would do nothing, or nothing else."""
+"""Settings that must not be 0: the operator would do nothing at all, or would do one thing without a pause."""
 _FOR_TESTS = frozenset({"audit_socket"})
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _MAX_PORT = 65_535
@@ -33,7 +33,10 @@ _MAX_PORT = 65_535
 
 @dataclass(frozen=True)
 class Settings:
-    """How the operator behaves where no object says so."""
+    """The operator's behaviour as far as no Kubernetes object configures it.
+
+    `explained` takes the string under each field as the setting's documentation.
+    """
 
     namespace: str = "foreman-stacks-system"
     """The operator's own namespace: Secrets of ForemanServers and the digest key are there."""
@@ -103,7 +106,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the environment; raises ValueError that names the variable and what it must be."""
+        """Read the settings from the environment. Raises ValueError, which names the variable and what it must be."""
         hints = get_type_hints(cls)
         given: dict[str, object] = {}
         for entry in fields(cls):
@@ -118,11 +121,11 @@ class Settings:
             problem = _problem(entry.name, given[entry.name])
             if problem:
                 raise ValueError(f"{name} must be {problem}, not {text!r}")
-        return cls(**given)  # type: ignore[arg-type]  # each value was just made by its field's own type
+        return cls(**given)  # type: ignore[arg-type]  # each value was converted by its field's own type
 
 
 def explained() -> Iterator[tuple[str, str, str]]:
-    """Each setting for users: the variable, its default, and what it says; from the text below it in this module."""
+    """Yield each setting that is meant for users: variable, default and description (the string under the field)."""
     (body,) = (node.body for node in ast.parse(inspect.getsource(Settings)).body if isinstance(node, ast.ClassDef))
     for entry, below in pairwise(body):
         if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name):
@@ -134,7 +137,7 @@ def explained() -> Iterator[tuple[str, str, str]]:
 
 
 def _problem(name: str, value: object) -> str:
-    """What a value must be and is not; empty when it is right."""
+    """Return what the value should be, for an error message; empty when the value is valid."""
     if isinstance(value, int | float) and (not math.isfinite(value) or value < 0):
         return "0 or more"
     if name in _POSITIVE and value == 0:

@@ -1,1 +1,1 @@
-"""Frozen records that every layer shares; nothing here talks to anyone."""
+"""Frozen records that all layers share; nothing here does I/O."""

@@ -1,4 +1,4 @@
-"""Who we are in Foreman: identities, the mark on everything that we make, and the hosts of a role."""
+"""How the operator recognizes its own objects in Foreman: identities of deployments, marks, and references to hosts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ RECORD_PARAMETER = "foreman_stacks_record"
 _MARK = re.compile(r"^v1 (?P<identity>[^ /]+/[^ /]+/[^ /]+) (?P<origin>Created|Adopted)(?P<rest>( [a-z]+=[^ ]*)*)$")
 
 MOST = 100_000
-"""Indices in one range: the text may come from a record that others can write to."""
+"""The most indices that one range may have: the text may come from the record in Foreman, where others can edit it."""
 
 Origin = Literal["Created", "Adopted"]
 
 
 @dataclass(frozen=True, order=True)
 class Identity:
-    """A deployment for all time: no uid in it, so that it survives a restored cluster and a re-created object."""
+    """A deployment, independent of its uid: a restored cluster or a re-created object has the same identity."""
 
     installation: str
     namespace: str
@@ -30,18 +30,18 @@ class Identity:
 
     @property
     def search(self) -> str:
-        """The text to search marks for; the blank ends the name, so that `a` does not find `ab`."""
+        """The text by which marks are searched; its final blank keeps deployment `a` from finding those of `ab`."""
         return f"v1 {self} "
 
     @property
     def suffix(self) -> str:
-        """How names of our hostgroups end."""
+        """The suffix of the names of this deployment's hostgroups in Foreman."""
         return f"({self.namespace}.{self.name})"
 
 
 @dataclass(frozen=True, order=True)
 class HostRef:
-    """One host of a role; the index counts from 1 and belongs to the host for life."""
+    """One host of a role; its index counts from 1 and never changes."""
 
     role: str
     index: int
@@ -52,9 +52,9 @@ class HostRef:
 
 @dataclass(frozen=True)
 class Mark:
-    """The value of our own parameter `foreman_stacks` on a host or hostgroup: proof of whose it is.
+    """The value of the parameter `foreman_stacks` of a host or hostgroup, which says to which deployment it belongs.
 
-    Only the *own*, not inherited, mark `Created` permits a delete.
+    The operator deletes only what bears the mark `Created` itself; an inherited mark does not count.
     """
 
     identity: str
@@ -76,12 +76,12 @@ class Mark:
 
     @property
     def ref(self) -> HostRef:
-        """Which host of the deployment it marks."""
+        """The host of the deployment that bears this mark."""
         return HostRef(self.role, self.index)
 
     @classmethod
     def parse(cls, text: object) -> Mark | None:
-        """The mark in a parameter's value, or None when it is no mark of this version."""
+        """Parse a parameter's value; None when it is not a mark of this version."""
         found = _MARK.match(text) if isinstance(text, str) else None
         if found is None:
             return None
@@ -99,7 +99,7 @@ class Mark:
 
 
 def ranges(indices: Iterable[int]) -> str:
-    """Index ranges as status shows them: `1-5,7`."""
+    """Return indices as ranges, as the status shows them: `1-5,7`."""
     text: list[str] = []
     ordered = sorted(set(indices))
     start = 0
@@ -113,7 +113,7 @@ def ranges(indices: Iterable[int]) -> str:
 
 
 def indices(text: str) -> frozenset[int]:
-    """The inverse of `ranges`; the empty text is no index. Raises ValueError for what is no such text."""
+    """Parse the output of `ranges`; an empty text gives no index. Raises ValueError for any other text."""
     found: set[int] = set()
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")

@@ -1,4 +1,4 @@
-"""The journal: every write of the operator, to Foreman and to Kubernetes, passes it before and after."""
+"""The journal: every write of the operator, to Foreman or to Kubernetes, is announced to it before and after."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Moment = Literal["before", "after", "failed"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One write at one moment: which system, what is done (`create host`), and to what (its exact key)."""
+    """One write at one moment: the system, what is done (`create host`), and the exact key of its object."""
 
     moment: Moment
     system: System
@@ -23,8 +23,8 @@ class Entry:
 
 
 class Journal(Protocol):
-    """Where writes are announced. It may hold a write back; it must not raise."""
+    """The callable to which writes are announced. It may delay a write, but must not raise."""
 
     async def __call__(self, entry: Entry) -> None:
-        """Take note of the entry; the write goes on when this returns."""
+        """Record the entry; the write continues when this returns."""
         ...

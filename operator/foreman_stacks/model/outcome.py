@@ -1,4 +1,4 @@
-"""What a decision says: values, so that `match` and `assert_never` keep every caller complete."""
+"""Outcomes of a decision. They are values, so that `match` with `assert_never` makes callers handle each of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Wait:
-    """In progress: look again when a polled answer changes, or after `after` seconds (None: only by poll)."""
+    """In progress: decide again when a polled answer changes, and after `after` seconds unless that is None."""
 
     reason: Reason
     message: str
@@ -24,7 +24,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Failed:
-    """It went wrong for some hosts and will not be tried again unasked."""
+    """Some hosts failed, and are tried again only on request or after an edit."""
 
     reason: Reason
     message: str
@@ -32,12 +32,12 @@ class Failed:
 
 @dataclass(frozen=True)
 class Stalled:
-    """Only a person can help; every problem at once."""
+    """A person must act; `problems` lists everything that is wrong."""
 
     reason: Reason
     problems: tuple[Problem, ...]
 
     @property
     def message(self) -> str:
-        """All problems as text, one a line."""
+        """All problems as text, one per line."""
         return "\n".join(map(str, self.problems))

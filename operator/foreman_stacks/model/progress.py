@@ -1,7 +1,7 @@
-"""How far a deployment is: what its status must remember because nothing else can tell.
+"""The progress of a deployment: what its status must remember because it cannot be read anywhere else.
 
-Intents (`creating`, `Run`) are written before the act and proven by reading them back; everything else is what has
-been completed. All records are frozen: a pass derives a new one and the status is written when it differs.
+Intents (`creating`, `Run`) are written to the status and read back before the operator acts on them; everything else
+records what is completed. All records are frozen: a pass derives new ones, and writes the status when they differ.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from foreman_stacks.model.scope import Place
 
 
 class StepState(StrEnum):
-    """Where a step is."""
+    """The state of a step."""
 
     PENDING = "Pending"
     WAITING = "Waiting"
@@ -28,7 +28,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True)
 class Creating:
-    """An intent: hosts with these indices are being POSTed, decided at this time."""
+    """An intent to create (POST) the hosts with these indices, and when that was decided."""
 
     indices: frozenset[int]
     since: datetime
@@ -36,9 +36,9 @@ class Creating:
 
 @dataclass(frozen=True)
 class RoleProgress:
-    """The hosts of a role by index: created in Foreman, built, and configured (moved, with all their values).
+    """The hosts of a role by index: created in Foreman, built, and configured (in their hostgroup, with all values).
 
-    `values` is a digest of the own values that the configured ones were last seen to have.
+    `values` is a digest of the per-host values that the configured hosts had when last checked.
     """
 
     created: frozenset[int] = frozenset()
@@ -50,10 +50,11 @@ class RoleProgress:
 
 @dataclass(frozen=True)
 class Run:
-    """An intent: one job on these hosts, each with the digest of what it is done for.
+    """An intent to run one job on these hosts, each with the digest of the step's inputs for it.
 
-    `baseline` is the newest report id before it; `number` counts the step's `runs` from 1; `ended` is when
-    every host had a result while some report had not come yet.
+    `token` identifies the job in Foreman; `baseline` is the id of the newest report before it: only later ones count.
+    `number` says which of the step's `runs` it is, from 1; `ended` is when every host had a result while some report was
+    still missing.
     """
 
     token: str
@@ -67,8 +68,10 @@ class Run:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """A step: `done` has each host with the digest of what it was done for; `failed` those given up on, `retrying` those
-    that are tried again at `retry_at`.
+    """The progress of a step.
+
+    `done` maps each host to the digest of the inputs for which the step was done; `failed` are the hosts that were given up
+    on, `retrying` those that are tried again at `retry_at`.
     """
 
     name: str
@@ -85,7 +88,7 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class FailedHost:
-    """A host that failed, and why; one that a step tolerates does not keep the deployment from being Ready."""
+    """A host that failed, and why. A failure that the step tolerates does not keep the deployment from being Ready."""
 
     name: str
     reason: str
@@ -97,8 +100,10 @@ class FailedHost:
 
 @dataclass(frozen=True)
 class Progress:
-    """All of it. `epoch` rises with each intent, `recorded` is the epoch of the last record written to Foreman; `places` are
-    those of the plan's values, and of those that edits took out and that may still be in Foreman.
+    """The progress of the whole deployment.
+
+    `epoch` rises with each intent; `recorded` is the epoch of the last record that was written to Foreman. `places` says
+    where the plan sets values, and where edits took values out that may still be in Foreman.
     """
 
     epoch: int = 0
@@ -107,30 +112,30 @@ class Progress:
     settled_plan: str = ""
     settled_generation: int = 0
     handled: str = ""
-    """The last request of a person (an annotation's value) that was acted upon."""
+    """The value of the annotation `reconcile-requested-at` that was last acted upon."""
     roles: Mapping[str, RoleProgress] = field(default_factory=dict)
     steps: Mapping[str, StepProgress] = field(default_factory=dict)
     failed_hosts: tuple[FailedHost, ...] = ()
     places: frozenset[Place] = frozenset()
 
     def role(self, name: str) -> RoleProgress:
-        """The role's progress, an empty one at first."""
+        """The progress of this role; empty when there is none yet."""
         return self.roles.get(name, RoleProgress())
 
     def step(self, name: str) -> StepProgress:
-        """The step's progress, an empty one at first."""
+        """The progress of this step; empty when there is none yet."""
         return self.steps.get(name, StepProgress(name))
 
     def with_role(self, name: str, role: RoleProgress) -> Progress:
-        """The same with this role's progress."""
+        """Return a copy with this role's progress."""
         return replace(self, roles={**self.roles, name: role})
 
     def with_step(self, step: StepProgress) -> Progress:
-        """The same with this step's progress."""
+        """Return a copy with this step's progress."""
         return replace(self, steps={**self.steps, step.name: step})
 
     def without(self, host: HostRef) -> Progress:
-        """The same as if this host had never been made."""
+        """Return a copy in which this host was never created and no step ran on it."""
         now, index = self.role(host.role), frozenset({host.index})
         role = replace(now, created=now.created - index, built=now.built - index, configured=now.configured - index)
         steps = {
@@ -145,22 +150,22 @@ class Progress:
         return replace(self, roles={**self.roles, host.role: role}, steps=steps)
 
     def created(self) -> frozenset[HostRef]:
-        """All hosts that are there."""
+        """All hosts that exist in Foreman."""
         return self._created
 
     def creating(self) -> frozenset[HostRef]:
-        """All hosts whose POST was decided and not yet seen to be done."""
+        """All hosts whose creation was decided and not yet confirmed."""
         return self._creating
 
     def built(self) -> frozenset[HostRef]:
-        """All hosts whose installation ended well."""
+        """All hosts whose installation succeeded."""
         return self._built
 
     def configured(self) -> frozenset[HostRef]:
-        """All hosts that are in their role hostgroup with all values: only our runs apply classes there."""
+        """All hosts that are in their role's hostgroup with all their values."""
         return self._configured
 
-    # Passes ask these for each of a thousand hosts: they are made once.
+    # Cached, since passes ask for these sets once per host, and there may be a thousand hosts.
 
     @cached_property
     def _created(self) -> frozenset[HostRef]:
@@ -180,10 +185,10 @@ class Progress:
 
     @property
     def busy(self) -> bool:
-        """Whether an act that cannot be repeated is under way."""
+        """Whether an operation that must not be repeated (creating a host, a job) is in progress."""
         return bool(self.creating()) or any(step.run for step in self.steps.values())
 
 
 def refs(groups: Iterable[tuple[str, Iterable[int]]]) -> frozenset[HostRef]:
-    """Hosts from indices by role."""
+    """Return the hosts from pairs of a role and its indices."""
     return frozenset(HostRef(role, index) for role, found in groups for index in found)

@@ -1,4 +1,4 @@
-"""Types and reasons of conditions: each word exists once, and `docs/concepts.md` says of each what to do."""
+"""Types and reasons of conditions. `docs/concepts.md` says what each reason means and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ConditionType(StrEnum):
-    """What a condition is about."""
+    """The type of a condition."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -21,7 +21,7 @@ class ConditionType(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a condition is as it is, or what an event tells."""
+    """The reason of a condition or an event."""
 
     # All is well
     READY = "Ready"
@@ -48,7 +48,7 @@ class Reason(StrEnum):
     WAITING_FOR_SECRET = "WaitingForSecret"
     SERVER_NOT_READY = "ServerNotReady"
     FOREMAN_UNREACHABLE = "ForemanUnreachable"
-    # A defect of ours
+    # A bug in the operator
     INTERNAL_ERROR = "InternalError"
     # A person must act: deployments and Stacks
     INVALID_SPEC = "InvalidSpec"
@@ -79,5 +79,5 @@ class Reason(StrEnum):
     FEATURE_MISSING = "FeatureMissing"
     # After Ready
     DRIFTED = "Drifted"
-    # Of an event, of no condition
+    # Only for events, not for conditions
     RETAINED = "Retained"

@@ -1,8 +1,8 @@
-"""The shared grammar of what users write: names, values, lists with keys, and rules that CEL and Python both know.
+"""Building blocks of the schemas of what users write: names, values, keyed lists, and rules in both CEL and Python.
 
-Every kind's schema derives from `Written` (strict, unknown fields refused); what the operator reports derives from
-`Reported` (lenient, so that a status written by another version can be read). Bounds stand on every string, list, map
-and number: the apiserver's cost estimate for CEL rules and the size of objects depend on them.
+The schema of every kind derives from `Written` (strict, unknown fields refused); what the operator reports derives from
+`Reported` (lenient, so that a status written by another version can be read). Every string, list, map and number is
+bounded: the apiserver's cost estimate for CEL rules and the size of objects depend on that.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from foreman_stacks.model.values import canonical
 
 MAX_HOSTS = 5000
-"""Hosts of one role; also bounds `maxFailedHosts` and every index."""
+"""The most hosts of one role; also bounds `maxFailedHosts` and every index."""
 MAX_VALUE = 65_536
-"""Characters of one value as JSON text. Only Accept can check it: the apiserver cannot measure an untyped field."""
+"""The most characters of a value as JSON text. Only Accept checks it: the apiserver cannot measure untyped fields."""
 
 MAX_WHOLE = 2**53 - 1
 """The greatest whole number that a double holds exactly: the apiserver keeps the bounds of a schema as doubles."""
@@ -47,10 +47,10 @@ PATTERN_WORDS: dict[str, str] = {
     HOSTNAME: "lower-case letters, digits, '-' and the places {deployment}, {namespace}, {role}, {index}",
     FOREMAN_NAME: "a name as Foreman shows it, without blanks at its ends",
 }
-"""What each pattern means, for people."""
+"""What each pattern allows, in words, for messages."""
 
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME)]
-"""A name inside a Stack; it appears in expressions, and `_` becomes `-` in names of hosts and objects."""
+"""A name inside a Stack. It appears in expressions; in names of hosts and objects its `_` become `-`."""
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
 ForemanName = Annotated[str, Field(min_length=1, max_length=255, pattern=FOREMAN_NAME)]
 ForemanTitle = Annotated[str, Field(min_length=1, max_length=1024, pattern=FOREMAN_NAME)]
@@ -72,15 +72,15 @@ Timestamp = Annotated[
         when_used="json",
     ),
 ]
-"""UTC, whole seconds in JSON, as Kubernetes writes times."""
+"""A time; in JSON it is UTC in whole seconds, as Kubernetes writes times."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule over several fields of one object, said twice: in CEL for the apiserver, in Python for offline checks.
+    """A rule over several fields of one object, stated twice: in CEL for the apiserver, in Python for offline checks.
 
-    `field` is the path of the JSON field to blame ("" blames the object itself); `holds` gets the model. It is None for a
-    rule over an edit (CEL's `oldSelf`), which only the apiserver can judge.
+    `field` is the path of the JSON field to blame ("" for the object itself). `holds` gets the model; it is None for a
+    rule about an edit (CEL's `oldSelf`), which only the apiserver can check.
     """
 
     cel: str
@@ -91,14 +91,14 @@ class Rule:
 
     @property
     def validation(self) -> dict[str, JsonValue]:
-        """The entry of `x-kubernetes-validations`; `fieldPath` makes the apiserver's message name the field."""
+        """The entry for `x-kubernetes-validations`; `fieldPath` makes the apiserver's message name the field."""
         place: dict[str, JsonValue] = {"fieldPath": f".{self.field}"} if self.field else {}
         return {"rule": self.cel, "message": f"{self.message}; {self.mend}", **place}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One broken rule, relative to the object that it is about; `parse` turns it into a `Problem`."""
+    """One broken rule; `where` is relative to the object that it is about. `parse` turns it into a `Problem`."""
 
     where: tuple[str, ...]
     what: str
@@ -106,18 +106,18 @@ class Fault:
 
 
 def keyed(maximum: int, minimum: int = 0, keys: tuple[str, ...] = ("name",)) -> FieldInfo:
-    """The field settings of a list of objects with a unique key: merges well under server-side apply."""
+    """Return the `FieldInfo` of a list of objects with unique keys, which server-side apply merges entry by entry."""
     extra: dict[str, JsonValue] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
     return _list_field(maximum, minimum, extra)
 
 
 def unique(maximum: int, minimum: int = 0) -> FieldInfo:
-    """The field settings of a list of different strings."""
+    """Return the `FieldInfo` of a list of unique strings."""
     return _list_field(maximum, minimum, {"x-kubernetes-list-type": "set"})
 
 
 def plain(maximum: int, minimum: int = 0) -> FieldInfo:
-    """The field settings of a list that is replaced as a whole."""
+    """Return the `FieldInfo` of a list that server-side apply replaces as a whole."""
     return _list_field(maximum, minimum, {"x-kubernetes-list-type": "atomic"})
 
 
@@ -127,7 +127,7 @@ def _list_field(maximum: int, minimum: int, extra: dict[str, JsonValue]) -> Fiel
 
 
 class Ruled(BaseModel):
-    """Frozen, no unknown field; `rules` hold over several fields at once."""
+    """A frozen model that refuses unknown fields and enforces `rules` over several fields."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
@@ -136,7 +136,7 @@ class Ruled(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Adds the rules as the apiserver wants them."""
+        """Add the rules in the form in which the apiserver reads them."""
         schema = handler.resolve_ref_schema(handler(core))
         if cls.rules:
             schema["x-kubernetes-validations"] = [rule.validation for rule in cls.rules]
@@ -151,7 +151,7 @@ class Ruled(BaseModel):
         return self
 
     def faults(self) -> Iterable[Fault]:
-        """What is wrong beyond `rules`: for things that only Accept can see."""
+        """Return what is wrong beyond `rules`; subclasses override it for what CEL cannot check."""
         return ()
 
     def _broken(self) -> Iterable[Fault]:
@@ -174,26 +174,26 @@ class Ruled(BaseModel):
 
 
 class Written(Ruled):
-    """What users write: nothing is cast silently."""
+    """A model of what users write: no value is converted silently."""
 
     model_config = ConfigDict(strict=True)
 
 
 def by_alias(model: BaseModel, alias: str) -> Any:
-    """The value of the field that JSON calls `alias`."""
+    """Return the value of the field that is named `alias` in JSON."""
     names = {field.alias or name: name for name, field in type(model).model_fields.items()}
     return getattr(model, names[alias])
 
 
 def key_of(item: BaseModel, extra: dict[str, JsonValue]) -> str:
-    """The key of an entry of a keyed list, as paths show it: `zk`, or `zookeeper,id` for two keys."""
+    """Return the key of an entry of a keyed list, as paths show it: `zk`, or `zookeeper,id` for two keys."""
     keys = extra["x-kubernetes-list-map-keys"]
     assert isinstance(keys, list)
     return ",".join(str(by_alias(item, str(key))) for key in keys)
 
 
 class Reported(BaseModel):
-    """What the operator reports in a status: frozen, and unknown fields of another version are ignored."""
+    """A frozen model of what the operator reports in a status; unknown fields, from another version, are ignored."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
@@ -201,10 +201,10 @@ class Reported(BaseModel):
 
 
 class Valued(Written):
-    """VAL: exactly one of a literal `value` and an `expression`.
+    """Exactly one of a literal `value` and an `expression`.
 
-    The apiserver checks that by `oneOf` (its CEL rules cannot see a field without a type). `null` is no value, but under
-    server-side apply it passes `oneOf` and is not stored: so it is asked again here.
+    The apiserver checks that with `oneOf` (its CEL rules cannot see a field without a type). `null` is not a value, but
+    under server-side apply it passes `oneOf` and is then not stored, so `faults` checks again.
     """
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["value"]}, {"required": ["expression"]}]})
@@ -221,11 +221,11 @@ class Valued(Written):
 
     @property
     def literal(self) -> bool:
-        """Whether it is a `value` (which may be false, 0 or empty) and not an `expression`."""
+        """Whether a `value` (which may be false, 0 or empty) was given, and not only an `expression`."""
         return "value" in self.model_fields_set
 
     def faults(self) -> Iterable[Fault]:
-        """Exactly one of the two, no null, no huge value."""
+        """Check that exactly one of the two is given, and that a value is neither null nor too long."""
         yield from super().faults()
         if self.literal == (self.expression is not None):
             mend = "give exactly one of value and expression (null is not a value)"
@@ -237,7 +237,7 @@ class Valued(Written):
 
 
 def value_faults(value: JsonValue, field: str) -> Iterable[Fault]:
-    """What no literal may be: null, or longer than `MAX_VALUE` characters of JSON."""
+    """Check that a literal is neither null nor longer than `MAX_VALUE` characters of JSON."""
     if value is None:
         yield Fault((field,), "null is not a value", "leave the whole entry out, or give a value")
     elif len(canonical(value)) > MAX_VALUE:

@@ -1,7 +1,7 @@
-"""What a deployment is to be, as plain values: the plan bound to what is known so far.
+"""The desired state of a deployment as plain values: the plan bound to what is known so far.
 
-`pending` names values whose expression refers to something that is not known yet (an address, say); they are left
-out of the tuples beside it until it is.
+`pending` names the values whose expressions refer to something that is not known yet, such as an address. Until it is
+known, these values are left out of `parameters`, `classes` and `overrides`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from foreman_stacks.model.values import Bound, Json
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What Foreman has told us of one host."""
+    """What Foreman says about one host."""
 
     fqdn: str
     ip: str
@@ -24,10 +24,10 @@ class HostFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What expressions may refer to beside the configuration.
+    """What expressions may refer to in addition to the configuration.
 
-    `updates` holds the names of the steps whose new value is in force; `domain` is the outer parent's,
-    None until it has been read.
+    `updates` holds the names of the steps whose new value is in force; `domain` is that of the outer parent hostgroup,
+    None while it is unknown, "" if names have none.
     """
 
     hosts: Mapping[HostRef, HostFacts] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Facts:
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where a value is set: on a hostgroup of the Stack, or on each host of a role. A parameter's has no Puppet class."""
+    """Where a value is set: on a hostgroup of the Stack or each host of a role. Parameters have no `puppet_class`."""
 
     kind: Literal["hostgroup", "role"]
     owner: str
@@ -47,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True)
 class ClassScope:
-    """A Puppet class of a hostgroup and the values that the group overrides."""
+    """A Puppet class of a hostgroup, and the class parameters that the hostgroup overrides."""
 
     name: str
     overrides: tuple[Bound, ...] = ()
@@ -55,7 +55,11 @@ class ClassScope:
 
 @dataclass(frozen=True)
 class GroupScope:
-    """One hostgroup of the Stack. `parent` is another group of the Stack, `outer_parent` a title in Foreman."""
+    """One hostgroup of the Stack.
+
+    `label` is its name in Foreman, `parent` another hostgroup of the Stack, and `outer_parent` the title of the Foreman
+    hostgroup above the topmost one.
+    """
 
     name: str
     label: str
@@ -69,7 +73,7 @@ class GroupScope:
 
 @dataclass(frozen=True)
 class ComputeSource:
-    """Where hosts of a role come from: a compute resource, by names."""
+    """Where hosts of a role come from: a compute resource with profile and image, all by name."""
 
     name: str
     compute_resource: str
@@ -80,7 +84,10 @@ class ComputeSource:
 
 @dataclass(frozen=True)
 class HostScope:
-    """One host: `label` is its name without domain, `group` the hostgroup of the Stack it ends up in."""
+    """One host: `label` is its name without the domain, `group` the hostgroup of the Stack in which it ends up.
+
+    `overrides` are pairs of Puppet class and value.
+    """
 
     ref: HostRef
     label: str
@@ -93,7 +100,7 @@ class HostScope:
 
 @dataclass(frozen=True)
 class Scope:
-    """A deployment bound to what is known: hostgroups (parents first), hosts (by role and index) and outputs."""
+    """A plan bound to what is known: hostgroups (parents first), hosts (in order of role and index) and outputs."""
 
     identity: Identity
     groups: tuple[GroupScope, ...] = ()
@@ -103,19 +110,19 @@ class Scope:
     location: str | None = None
     outputs: tuple[Bound, ...] = ()
     staging: frozenset[str] = frozenset()
-    """Groups that need their staging twin: some host of theirs is not in its place yet."""
+    """Hostgroups of the Stack that need their staging twin: some of their hosts are not configured yet."""
     held: frozenset[str] = frozenset()
-    """Outer hostgroups that bring Puppet's own class, below which it must not start the agent for now."""
+    """Titles of outer hostgroups that assign the class `puppet`, which must not start the agent on hosts for now."""
     freed: frozenset[str] = frozenset()
-    """Those of them where it may again."""
+    """Titles of outer hostgroups that assign the class `puppet`, where it may start the agent again."""
     gone: frozenset[Place] = frozenset()
-    """Where edits took values out that may still be in Foreman."""
+    """Where edits took out values that may still be in Foreman."""
 
     def group(self, name: str) -> GroupScope:
         """The hostgroup of this name."""
         return next(group for group in self.groups if group.name == name)
 
     def chain(self, name: str) -> tuple[GroupScope, ...]:
-        """The group and its ancestors inside the Stack, the group first."""
+        """The hostgroup and its ancestors inside the Stack, starting with the hostgroup itself."""
         group = self.group(name)
         return (group,) if group.parent is None else (group, *self.chain(group.parent))

@@ -1,7 +1,7 @@
-"""Blotting secrets out of texts that others wrote: messages of Foreman, output of jobs, log lines of Puppet.
+"""Redacting secrets in texts of other programs: messages of Foreman, output of jobs, log lines of Puppet.
 
-They repeat a value as it is, quoted or escaped, a line of it, or one entry of a list. A text is blotted before it is cut
-to length: half a secret is one that nobody would find again.
+Such a text may contain a value as it is, quoted or escaped, or only one of its lines or one entry of a list. It must be
+redacted before it is truncated: a secret that was cut in half would no longer be found.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from foreman_stacks.model.values import Json
 
 REDACTED = "***"
 LEAST = 3
-"""Characters: what is shorter cannot be told from ordinary text, and is no secret."""
+"""The least length of a secret in characters: anything shorter occurs in ordinary text, too."""
 LEAST_LINE = 8
-"""Characters of one line of several: "}" or "true" alone is ordinary text, and a file has many such lines."""
+"""The least length of one line of a multi-line secret: lines such as `}` or `true` occur in ordinary text, too."""
 
 _escaped = json.JSONEncoder().encode
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Redactor:
-    """Replaces every form of some secret values, the longest first; what overlaps goes as one.
+    """Replaces every form of some secret values, the longest at each place first; overlapping ones are replaced as one.
 
-    There may be thousands of forms and of texts, so a text is searched once: for places where the first characters could be
-    those of some form, and only there is it looked which form it is.
+    There may be thousands of forms and of texts, so a text is scanned only once, by a regular expression that finds places
+    where the first characters may be those of some form. Only there are the forms themselves compared.
     """
 
     def __init__(self, values: Iterable[Json]) -> None:
@@ -41,7 +41,7 @@ class Redactor:
         self._may_begin = re.compile(f"{first}(?={''.join(others)})")
 
     def __call__(self, text: str) -> str:
-        """The text without any of them."""
+        """Return the text with every secret replaced by `REDACTED`."""
         if not self._forms:
             return text
         parts, end = [], 0
@@ -52,7 +52,7 @@ class Redactor:
         return "".join([*parts, text[end:]])
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where forms begin and end, the longest one at each place."""
+        """Yield where forms begin and end, the longest form at each place."""
         for found in self._may_begin.finditer(text):
             begin = found.start()
             if text[begin : begin + self._head] not in self._heads:
@@ -64,7 +64,7 @@ class Redactor:
 
 
 def _texts(value: Json) -> Iterator[str]:
-    """Every text and number in a value; of JSON text also what is inside."""
+    """Yield every text and number in a value; of a JSON text, also those inside it."""
     if isinstance(value, str):
         yield value
         inner = _inner(value)
@@ -81,7 +81,7 @@ def _texts(value: Json) -> Iterator[str]:
 
 
 def _inner(text: str) -> Json:
-    """The structure that a JSON text holds: arrays and hashes go to Foreman in that form."""
+    """Return the array or hash that a JSON text holds (the form in which Foreman gets them); None for other texts."""
     if text[:1] not in {"[", "{"}:
         return None
     try:
@@ -92,7 +92,7 @@ def _inner(text: str) -> Json:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """The text itself, its lines, and how JSON, Ruby and URLs write them."""
+    """Yield the text itself and its lines, each plain and as JSON, Ruby and URLs write it."""
     lines = {line.strip() for line in text.splitlines()}
     for plain in {text, text.strip()} | {line for line in lines if len(line) >= LEAST_LINE}:
         if len(plain) >= LEAST:

@@ -1,4 +1,4 @@
-"""Values as Foreman knows them: JSON data with one of Foreman's parameter types, and secrets that never print."""
+"""Values as Foreman knows them: JSON data with one of Foreman's parameter types, and secrets that are never printed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Js
 ValueType: TypeAlias = Literal["string", "boolean", "integer", "real", "array", "hash", "yaml", "json"]
 
 MASK = "*****"
-"""What Foreman answers for a hidden value (foreman-measured §4): never compared, never written back."""
+"""What Foreman answers instead of a hidden value (foreman-measured §4); it is never written back."""
 
 _STRUCTURED = frozenset({"array", "hash", "json"})
 
 
 class Secret:
-    """A value that must not be seen: its text and representation are `***`, only `reveal` gives it away."""
+    """A value that must not be shown: its `str` and `repr` are `***`, and only `reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -28,7 +28,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> Json:
-        """The value itself; to be called only where it leaves for Foreman or into a keyed digest."""
+        """Return the value itself; meant for what is sent to Foreman, evaluated, or put into a keyed digest."""
         return self._value
 
     def __repr__(self) -> str:
@@ -43,7 +43,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class Bound:
-    """One named value that has been evaluated and cast to its type; `value` is a `Secret` where it is sensitive."""
+    """One named value, evaluated and cast to its type; `value` is a `Secret` when it is sensitive."""
 
     name: str
     type: ValueType
@@ -51,7 +51,7 @@ class Bound:
 
     @property
     def sensitive(self) -> bool:
-        """Whether Foreman must hide it."""
+        """Whether Foreman must hide the value."""
         return isinstance(self.value, Secret)
 
     @property
@@ -61,19 +61,19 @@ class Bound:
 
     @property
     def wire(self) -> str:
-        """The text that Foreman must be sent: arrays and hashes only arrive as JSON strings (Foreman 3.12, measured)."""
+        """The text to send to Foreman: arrays and hashes only arrive as JSON strings (Foreman 3.12, measured)."""
         return wire(self.type, self.plain)
 
 
 def wire(kind: ValueType, value: Json) -> str:
-    """The text form of a value for a Foreman parameter or override of this type."""
+    """Return the text form of a value for a Foreman parameter or override of this type."""
     if kind in _STRUCTURED or not isinstance(value, str):
         return value if kind == "yaml" and isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return value
 
 
 def alike(kind: ValueType, wanted: Json, seen: Json) -> bool:
-    """Whether what Foreman answers is the wanted value; it casts on save and answers native JSON, or the text it was sent."""
+    """Whether the value that Foreman shows is the wanted one: it casts on save, and shows JSON or the text it was sent."""
     if _same(wanted, seen):
         return True
     if kind == "yaml":
@@ -86,7 +86,7 @@ def alike(kind: ValueType, wanted: Json, seen: Json) -> bool:
 
 
 def _same(one: Json, other: Json) -> bool:
-    """Equal as JSON is: 1 and 1.0 are, 1 and true are not, whatever Python thinks."""
+    """Whether two values are equal in JSON: 1 and 1.0 are, but 1 and true are not, unlike in Python."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
     if _listed(one) and _listed(other):
@@ -99,7 +99,7 @@ def _listed(value: Json) -> TypeGuard[Sequence[Json]]:
 
 
 def _readings(value: Json) -> list[Json]:
-    """The value, and what it says if it is the text of another one: JSON or YAML."""
+    """Return the value and, if it is text, what it means as JSON and as YAML."""
     found = [value]
     if isinstance(value, str):
         for read in (json.loads, _yaml):
@@ -109,16 +109,16 @@ def _readings(value: Json) -> list[Json]:
 
 
 def _yaml(text: str) -> Json:
-    """What YAML says; dates become text, as in JSON."""
+    """Parse YAML; dates become text, as JSON has none."""
     found: Json = json.loads(json.dumps(yaml.load(text, Loader=yaml.CSafeLoader), default=str))
     return found
 
 
 def canonical(value: Json) -> str:
-    """One text for equal values, whatever the order of keys: what digests are made of."""
+    """Return the JSON text from which digests are made: the same for equal values, whatever the order of their keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def thaw(value: Json | Secret) -> Json:
-    """Plain JSON from a value that may be wrapped."""
+    """Return plain JSON from a value that may be wrapped in `Secret`."""
     return value.reveal() if isinstance(value, Secret) else value

@@ -1,8 +1,8 @@
-"""Words of messages."""
+"""Helpers for the wording of messages."""
 
 from __future__ import annotations
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 host`, `2 hosts`; for nouns whose plural ends in s."""
+    """Return `1 host`, `2 hosts`; for nouns whose plural only adds an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
