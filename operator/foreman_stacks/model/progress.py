@@ -53,8 +53,8 @@ class Run:
     """An intent to run one job on these hosts, each with the digest of the step's inputs for it.
 
     `token` identifies the job in Foreman; `baseline` is the id of the newest report before it: only later ones count.
-    `number` says which of the step's `runs` it is, from 1; `ended` is when every host had a result while some report was
-    still missing.
+    `number` says which of the step's `runs` it is, from 1; `ended` is when every host had a result while some report
+    was still missing.
     """
 
     token: str
@@ -70,8 +70,8 @@ class Run:
 class StepProgress:
     """The progress of a step.
 
-    `done` maps each host to the digest of the inputs for which the step was done; `failed` are the hosts that were given up
-    on, `retrying` those that are tried again at `retry_at`.
+    `done` maps each host to the digest of the inputs for which the step was done; `failed` are the hosts that were
+    given up on, `retrying` those that are tried again at `retry_at`.
     """
 
     name: str
@@ -102,8 +102,8 @@ class FailedHost:
 class Progress:
     """The progress of the whole deployment.
 
-    `epoch` rises with each intent; `recorded` is the epoch of the last record that was written to Foreman. `places` says
-    where the plan sets values, and where edits took values out that may still be in Foreman.
+    `epoch` rises with each intent; `recorded` is the epoch of the last record that was written to Foreman. `places`
+    says where the plan sets values, and where edits took values out that may still be in Foreman.
     """
 
     epoch: int = 0

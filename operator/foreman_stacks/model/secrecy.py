@@ -26,8 +26,8 @@ _quoted = json.JSONEncoder(ensure_ascii=False).encode
 class Redactor:
     """Replaces every form of some secret values, the longest at each place first; overlapping ones are replaced as one.
 
-    There may be thousands of forms and of texts, so a text is scanned only once, by a regular expression that finds places
-    where the first characters may be those of some form. Only there are the forms themselves compared.
+    There may be thousands of forms and of texts, so a text is scanned only once, by a regular expression that finds
+    places where the first characters may be those of some form. Only there are the forms themselves compared.
     """
 
     def __init__(self, values: Iterable[Json]) -> None:

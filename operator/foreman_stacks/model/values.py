@@ -73,7 +73,10 @@ def wire(kind: ValueType, value: Json) -> str:
 
 
 def alike(kind: ValueType, wanted: Json, seen: Json) -> bool:
-    """Whether the value that Foreman shows is the wanted one: it casts on save, and shows JSON or the text it was sent."""
+    """Whether the value that Foreman shows is the wanted one.
+
+    Foreman casts values on save, and shows native JSON or the text that it was sent.
+    """
     if _same(wanted, seen):
         return True
     if kind == "yaml":

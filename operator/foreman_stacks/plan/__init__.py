@@ -1,1 +1,1 @@
-"""Pure: from a Stack and a deployment to a plan, and from a plan and what is known of its hosts to plain values."""
+"""Pure functions: compile a Stack and a deployment to a plan, and bind a plan to what is known of its hosts."""

@@ -1,7 +1,7 @@
-"""A plan bound to what is known so far: every value that can be evaluated, and the names of those that must wait.
+"""Binds a plan to what is known so far: every value that can be evaluated, and the names of those that must wait.
 
-Cheap on purpose, it is called in every pass: what concerns a hostgroup is evaluated once, what concerns a host is a few
-microseconds an expression, and nothing at all is evaluated twice for equal facts.
+Every pass calls it, so it must be cheap: values of a hostgroup are evaluated once, those of a host take a few
+microseconds per expression, and nothing is evaluated twice for equal facts.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _KEPT = 16
 
 
 def bind(plan: Plan, facts: Facts) -> Scope:
-    """The plan's hostgroups, hosts and outputs with their values.
+    """Return the plan's hostgroups, hosts and outputs with their values.
 
-    Raises `InvalidSpec` with every expression that fails, and every value that does not fit its type.
+    Raises `InvalidSpec` with every expression that fails and every value that does not fit its type.
     """
     current = _current(plan, facts)
     if current.scope is None:
@@ -47,7 +47,7 @@ def bind(plan: Plan, facts: Facts) -> Scope:
 
 
 def _current(plan: Plan, facts: Facts) -> Current:
-    """The values under these facts; those of the last few calls are remembered with the plan."""
+    """Return the values under these facts; the plan caches those of the last few calls."""
     known = plan.memo.get(facts.updates)
     if isinstance(known, Current) and known.domain == facts.domain and known.hosts == facts.hosts:
         return known
@@ -85,7 +85,7 @@ def _group(group: Group, current: Current, problems: list[Problem]) -> GroupScop
 def _bound(
     values: Iterable[tuple[str, Value]], current: Current, problems: list[Problem]
 ) -> tuple[tuple[Bound, ...], frozenset[str]]:
-    """The values that can be evaluated, and the labels of those that cannot yet."""
+    """Return the values that can be evaluated, and the labels of those that cannot be yet."""
     bound: list[Bound] = []
     pending: set[str] = set()
     for label, value in values:
@@ -106,12 +106,12 @@ def _wrapped(value: Value, result: Json) -> Bound:
 
 
 def step_digest(plan: Plan, facts: Facts, step: str, role: str, key: bytes) -> str:
-    """What this step was done for on hosts of this role: 16 hex, keyed, since values may be secret.
+    """Return the digest of the step's inputs for hosts of this role: 16 hex, keyed, since values may be secret.
 
-    It covers the step's kind and spec (not its name, order, time-out, retries and tolerance), the hostgroups of the role
-    with their values as they stand after the step's ancestors, and the *text* of per-host expressions. A value that is
-    still pending counts by its text, so ask only once the hosts are known. Raises KeyError for unknown names and
-    `InvalidSpec` for values that cannot be evaluated.
+    It covers the step's kind and spec (not its name, order, time-out, retries and tolerance), the hostgroups of the
+    role with the values that they have after the step's ancestors, and the *text* of per-host expressions. A value that
+    is still pending counts by its text, so call this only once the hosts are known. Raises KeyError for unknown names
+    and `InvalidSpec` for values that cannot be evaluated.
     """
     found = plan.step(step)
     before = plan.ancestors(step) | ({step} if found.update is not None else set())

@@ -1,7 +1,7 @@
-"""Values by their declared type: what can be taken without loss is, everything else is refused with path and mend.
+"""Casts values to their declared types. A lossy conversion is refused, with the path and how to mend it.
 
-YAML has turned `0644` into 420 and `1.0` into 1 before anybody sees it, so a number is never made a string here. Null is
-no value (`optional` says that).
+YAML turns `0644` into 420 and `1.0` into 1 before the operator sees them, so a number is never cast to a string. Null
+is not a value; a parameter that may have none is declared `optional`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DEEPEST = 32
 
 
 class Refused(Exception):
-    """A value cannot be used; `problem` says where, what and what to do."""
+    """A value cannot be used; `problem` says where it is, what is wrong, and what to do about it."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -35,7 +35,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands. `hidden` values are not quoted; `text` says that a string may be JSON text of a structure."""
+    """Where a value is written. Messages never quote a `hidden` one; with `text`, a string may be JSON or YAML text."""
 
     path: str
     hidden: bool = False
@@ -49,7 +49,7 @@ class Place:
         return Place(self.path if self.hidden else self.path + step, self.hidden, self.text)
 
     def quoted(self, value: Json) -> str:
-        """The value for a message: cut, and not at all when it is hidden."""
+        """Return the value as a message quotes it: truncated, or empty when it is hidden."""
         if self.hidden:
             return ""
         shown = canonical(value)
@@ -57,7 +57,7 @@ class Place:
 
 
 def natural(value: Json) -> ValueType:
-    """The type of a value that declares none."""
+    """Return the type of a value for which none is declared."""
     if isinstance(value, Mapping):
         return "hash"
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -67,7 +67,7 @@ def natural(value: Json) -> ValueType:
 
 
 def cast_value(value: Json, kind: ValueType, place: Place) -> Json:
-    """The value as its declared type. Raises `Refused` where that would lose something."""
+    """Return the value as its declared type. Raises `Refused` if it does not fit, or would lose something."""
     if value is None:
         raise place.refuse("null is not a value", "leave the whole entry out: `optional` says that there may be none")
     check_content(value, place)
@@ -119,7 +119,7 @@ def _integer(value: Json, place: Place) -> int:
 
 
 def _whole(value: Json) -> int | None:
-    """The whole number that a value is, or None."""
+    """Return a value as the whole number that it is or spells, or None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -146,7 +146,7 @@ def _real(value: Json, place: Place) -> float:
 
 
 def _yaml(value: Json, place: Place) -> Json:
-    """YAML text stays as it is written; anything else is JSON, which is YAML."""
+    """Return YAML text as it is written; anything else is JSON, which is valid YAML."""
     if isinstance(value, str) and place.text:
         try:
             yaml.compose(value, Loader=yaml.SafeLoader)
@@ -156,7 +156,7 @@ def _yaml(value: Json, place: Place) -> Json:
 
 
 def _structure(value: Json, kind: ValueType, place: Place) -> Json:
-    """A JSON value of type array, hash or json; a string may be its JSON text (a key of a Secret cannot be else)."""
+    """Return a value of type array, hash or json, which may be given as JSON text, as it must be in a Secret."""
     found = value
     if isinstance(value, str) and place.text:
         found = _parsed(value, kind, place)
@@ -182,7 +182,7 @@ def _no_constant(name: str) -> float:
 
 
 def check_content(value: Json, place: Place, depth: int = 0) -> None:
-    """Refuses, anywhere in the value, what Foreman would drop or not keep. Raises `Refused`."""
+    """Raise `Refused` if the value contains, at any depth, something that Foreman would drop or change."""
     if depth > _DEEPEST:
         raise place.refuse(f"is nested deeper than {_DEEPEST} levels", "make it flatter")
     if value is None:

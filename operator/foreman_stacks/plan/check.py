@@ -1,4 +1,4 @@
-"""Checks files offline, as the operator would before it asks Foreman: for pipelines."""
+"""Checks files offline, as the operator would before it asks Foreman; for use in pipelines."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ Document = Mapping[str, Any]
 
 @dataclass
 class _Found:
-    """What the files hold: Stacks by namespace and name (None: one that cannot be read), deployments by place, and the
-    files of all objects by kind, namespace and name.
+    """What the files contain.
+
+    `stacks` are by namespace and name (None for one that cannot be parsed), `deployments` have their place, and `files`
+    has the file of each object by kind, namespace and name.
     """
 
     stacks: dict[tuple[str, str], Stack | None] = field(default_factory=dict)
@@ -33,10 +35,11 @@ class _Found:
 
 
 def check_files(documents: Iterable[tuple[str, Document]]) -> list[Problem]:
-    """All that is wrong with the objects of ours in these documents, pairs of a file's name and an object.
+    """Return all problems of the Stacks, deployments and servers in these documents, pairs of a file and an object.
 
-    Paths begin with file, kind and name. Values from Secrets and ConfigMaps are taken as given; objects of other groups
-    and DeployedHosts are passed over; a deployment whose Stack is not among the files is a problem.
+    Paths begin with file, kind and name. Values from Secrets and ConfigMaps are assumed to exist and to be valid;
+    objects of other API groups and DeployedHosts are skipped; a deployment whose Stack is not among the files is a
+    problem.
     """
     found = _Found()
     for file, item in objects(documents):
@@ -47,7 +50,7 @@ def check_files(documents: Iterable[tuple[str, Document]]) -> list[Problem]:
 
 
 def objects(documents: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
-    """The objects of our group that people write, those inside of Lists too, each with its file."""
+    """Yield the objects of the operator's API group that people write, each with its file, including those in Lists."""
     for file, document in documents:
         for item in _flat(document):
             ours = str(item.get("apiVersion", "")).partition("/")[0] == GROUP
@@ -56,7 +59,7 @@ def objects(documents: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, Do
 
 
 def _flat(document: object) -> Iterator[Document]:
-    """The object, or those inside a List; empty documents are none."""
+    """Yield the object, or the objects in a List; nothing for an empty document."""
     if not isinstance(document, Mapping):
         return
     items = document.get("items")
@@ -114,7 +117,7 @@ def _check_deployment(deployment: StackDeployment, stacks: Mapping[tuple[str, st
         return [Problem("spec.stackRef.name", what, "check it together with the file of the Stack, or mend the name")]
     stack = stacks[keys[0]]
     if stack is None or check_stack(stack):
-        return []  # told for the Stack already
+        return []  # reported for the Stack already
     given = {entry.name: Unread() for entry in deployment.spec.parameters if entry.value_from is not None}
     identity = Identity("offline", namespace or "default", deployment.metadata.name)
     try:

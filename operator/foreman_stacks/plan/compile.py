@@ -1,4 +1,4 @@
-"""From a Stack and a deployment to a plan: pure, and with everything that is wrong at once."""
+"""Compiles a Stack and a deployment to a plan. It is pure, and reports everything that is wrong at once."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ _NOT_PLANNED = {"paused", "deletion_policy"}
 def compile_plan(
     stack: Stack, deployment: StackDeployment, identity: Identity, given: Mapping[str, Given], *, key: bytes = b""
 ) -> Plan:
-    """The plan of a deployment of this Stack.
+    """Compile the plan of a deployment of this Stack.
 
-    `given` has the value, or what is `Missing`, for each parameter with `valueFrom`; a `Secret` stays one. With `key`
-    the plan's hash also covers secret values; without, it only knows that there are some. Raises `InvalidPlan` with
-    everything that is wrong with the deployment, and `InvalidSpec` when the Stack itself is (ask `check_stack` first).
-    Values that Foreman would evaluate are wrong there only: they are told by the plan, for preflight, if there is one.
+    `given` has the value, or what is `Missing`, for each parameter with `valueFrom`; a `Secret` stays wrapped. With
+    `key` the plan's hash also covers secret values; without it, only that there are some. Raises `InvalidPlan` with
+    what is wrong with the deployment, and `InvalidSpec` when the Stack itself is invalid (call `check_stack` first).
+    Values that Foreman would evaluate as ERB do not make a plan invalid: it lists them in `evaluated`, for preflight to
+    report.
     """
     template, broken = compile_stack(stack)
     if broken:
@@ -45,7 +46,7 @@ def compile_plan(
     roles = tuple(replace(role, hosts=hosts[role.name]) for role in template.roles)
     written = {entry.name for entry in spec.parameters}
     absent = {item.name for item in stack.spec.parameters if item.optional and not item.has_default} - written
-    problems += _check_leaders(template, roles) if not problems else ()  # a wrong count would be told twice
+    problems += _check_leaders(template, roles) if not problems else ()  # a wrong count would be reported twice
     problems += _check_parents(template, spec)
     problems += check_lists(roles)
     problems += _check_optional(template, absent)
@@ -68,7 +69,7 @@ def compile_plan(
 
 
 def _of_stack(problems: Iterable[Problem]) -> list[Problem]:
-    """Paths in the Stack, for those who read of it at a deployment."""
+    """Return the problems of a Stack with `Stack` before their paths, as a deployment reports them."""
     return [replace(item, path=f"Stack {item.path}") for item in problems]
 
 
@@ -92,9 +93,9 @@ def _plan(template: Template, stack: Stack, deployment: StackDeployment, inputs:
 
 
 def config_digest(deployment: StackDeployment, key: bytes) -> str:
-    """What tells configurations apart: 16 hex of the spec but for what concerns no plan (paused, deletionPolicy).
+    """Return the digest of a deployment's spec: 16 hex, without what concerns no plan (paused, deletionPolicy).
 
-    A secret may stand in the spec itself, and Foreman's users can read the digest: without a key there is none.
+    The spec itself may contain a secret, and Foreman's users can read the digest, so without a key it is empty.
     """
     if not key:
         return ""
@@ -103,7 +104,7 @@ def config_digest(deployment: StackDeployment, key: bytes) -> str:
 
 
 def _placed(groups: tuple[Group, ...], spec: StackDeploymentSpec, identity: Identity) -> tuple[Group, ...]:
-    """The groups, parents first, with their names in Foreman and the outer parent of the topmost one of each chain."""
+    """Return the hostgroups, parents first, with their names in Foreman and their topmost ancestors' outer parents."""
     own = {entry.name: (entry.parent, f"spec.hostgroups[{entry.name}].parent") for entry in spec.hostgroups}
     outer: dict[str, tuple[str, str]] = {}
     for group in groups:
@@ -145,7 +146,10 @@ def _check_leaders(template: Template, roles: tuple[Role, ...]) -> Iterator[Prob
 
 
 def _check_optional(template: Template, absent: set[str]) -> Iterator[Problem]:
-    """A parameter without value takes with it what refers to it; an update or output cannot go that way."""
+    """Yield a problem for each absent parameter that a step or output needs.
+
+    Other values that refer to an absent parameter are left out.
+    """
     needing = [*(step.update for step in template.steps if step.update is not None), *template.outputs]
     for name in sorted(absent):
         for value in needing:
@@ -168,11 +172,12 @@ def _values(template: Template) -> Iterator[Value]:
 
 
 def _try_out(plan: Plan) -> list[Problem]:
-    """Evaluates what can be, before anything is written to Foreman: the values that Foreman in turn would evaluate.
+    """Evaluate what can be evaluated before anything is written; return the problems of values that are ERB to Foreman.
 
-    Raises `InvalidPlan` for what else is wrong with them. Values that depend on the configuration alone are final. With
-    made-up addresses only these say something: what it costs, which depends on how many hosts there are, not on what
-    they are called, and code, which is in the expression itself.
+    Raises `InvalidPlan` if anything else is wrong with the values. The plan is bound without hosts, which gives the
+    final values of what depends on the configuration alone, and then with made-up addresses. With these, only two kinds
+    of problems are certain: cost, which depends on the number of hosts but not on their names, and ERB, which is in the
+    expression itself.
     """
     updates = frozenset(step.name for step in plan.steps if step.update is not None)
     addresses = {
@@ -188,7 +193,7 @@ def _try_out(plan: Plan) -> list[Problem]:
             certain = (NEEDS, EVALUATED)
             found += [item for item in invalid.problems if not facts.hosts or item.what.startswith(certain)]
         if any(item.what.startswith(NEEDS) for item in found):
-            break  # once is costly enough
+            break  # evaluating until the limit is slow: do it only once
     plan.memo.clear()
     found = list(dict.fromkeys(found))
     if any(not item.what.startswith(EVALUATED) for item in found):

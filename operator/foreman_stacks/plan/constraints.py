@@ -1,4 +1,4 @@
-"""The constraints of a Stack's parameters: whether they make sense, and whether a value keeps them."""
+"""Checks the constraints of a Stack's parameters: whether they make sense, and whether a value satisfies them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FITTING: Mapping[str, tuple[ValueType, ...]] = {
 
 
 def check_constraints(limits: Constraints, kind: ValueType, path: str) -> Iterator[Problem]:
-    """What is wrong with constraints themselves, for a parameter of this type; `path` is that of `constraints`."""
+    """Yield what is wrong with the constraints of a parameter of this type; `path` is that of `constraints`."""
     given = limits.model_dump(by_alias=True, exclude_none=True)
     for name, kinds in _FITTING.items():
         if name in given and kind not in kinds:
@@ -40,7 +40,7 @@ def check_constraints(limits: Constraints, kind: ValueType, path: str) -> Iterat
 
 
 def violations(value: Json, limits: Constraints, kind: ValueType, place: Place) -> Iterator[Problem]:
-    """Each constraint that a value (cast already) does not keep. Constraints that are broken themselves are passed over."""
+    """Yield a problem for each constraint that a value (already cast) violates; invalid constraints are skipped."""
 
     def broken(what: str, mend: str) -> Problem:
         return Problem(place.path, what + place.quoted(value), mend)

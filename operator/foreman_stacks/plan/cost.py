@@ -1,8 +1,9 @@
-"""What evaluating an expression can cost at most, told from its syntax tree and the sizes of what it refers to.
+"""Bounds the memory that evaluating an expression can take, from its syntax tree and the sizes of what it refers to.
 
-The runtime bounds iterations, not memory: `text.replace('x', text)` makes gigabytes of a page, a `map` over n entries
-copies its list n times, and running out of memory ends the process. So nothing is evaluated before its worst case is
-known to be harmless. The bound is coarse, never too low: every intermediate result counts, once for each turn of a loop.
+The CEL runtime limits iterations, but not memory: `text.replace('x', text)` makes gigabytes of a page of text, and a
+`map` over n entries copies its list n times. Running out of memory ends the process, so nothing is evaluated unless its
+worst case is harmless. The bound is coarse but never too low: it counts every intermediate result, once per turn of a
+loop.
 """
 
 from __future__ import annotations
@@ -14,24 +15,24 @@ from typing import Any
 from google.protobuf.message import Message
 
 MOST = 128 * 2**20
-"""Bytes for one evaluation: a `map` over some 2 800 entries. The operator's own limit is 512 MiB (manifests/)."""
+"""The most bytes for one evaluation: a `map` over some 2 800 entries. The operator has 512 MiB in all (manifests/)."""
 MOST_TOGETHER = 768 * 2**20
-"""Bytes for all evaluations that bind a plan once, one after the other: a few seconds of one processor."""
+"""The most bytes, in total, for all evaluations that bind a plan once: they take a few seconds of CPU time."""
 
 _STEP = 256
-"""For visiting a node: what it costs the runtime, and this module."""
+"""Bytes for visiting a node, in the runtime and in this module."""
 _SLOT = 64
-"""For an entry of a list or map beside the entry itself."""
+"""Bytes for each entry of a list or map, in addition to the entry itself."""
 _COPY = 16
-"""For an entry of a list that is copied, as every turn of a `map` does with what it has so far."""
+"""Bytes for each entry of a list that is copied, as every turn of a `map` copies the result so far."""
 _FIELD = 256
 _FLOAT = 1_400
-"""Characters that one value can take in `format`."""
+"""The most characters that `format` makes of one number."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """A value's bytes, its entries, and the bytes of its largest entry."""
+    """The size of a value: its bytes, the number of its entries, and the bytes of its largest entry."""
 
     total: int = 16
     count: int = 0
@@ -39,7 +40,7 @@ class Size:
 
     @property
     def entry(self) -> Size:
-        """An entry of it, of which no more is known than its bytes."""
+        """The size of one entry, of which only the bytes are known: they bound its number of entries, too."""
         return Size(self.each, self.each, self.each)
 
     def __or__(self, other: Size) -> Size:
@@ -51,12 +52,12 @@ class Size:
 
 SMALL = Size()
 FIELD = Size(_FIELD)
-"""Any field of a host: none is longer than a domain name."""
+"""The size of any field of a host: none is longer than a domain name."""
 Sizes = Mapping[str, Size]
 
 
 def measured(value: object) -> Size:
-    """The size of a value that an expression refers to."""
+    """Return the size of a value that an expression refers to."""
     if isinstance(value, str):
         return Size(len(value) if value.isascii() else 4 * len(value))
     if isinstance(value, Message):
@@ -76,7 +77,7 @@ def _container(parts: Sequence[object], count: int) -> Size:
 
 
 def worst(tree: Any, sizes: Sizes) -> int:
-    """Bytes that evaluating the checked expression `tree` takes at most, when its variables have these sizes."""
+    """Return the most bytes that evaluating the checked expression `tree` takes when its variables have these sizes."""
     size, cost = _walk(tree, sizes)
     return cost + size.total
 
@@ -108,7 +109,7 @@ def _list(nodes: Sequence[Any], sizes: Sizes) -> tuple[Size, int]:
 
 
 def _loop(loop: Any, sizes: Sizes) -> tuple[Size, int]:
-    """A macro: each turn adds to what was gathered before, and may copy it."""
+    """Return size and cost of a macro: each turn adds to the result of the turns before, and may copy it."""
     over, cost = _walk(loop.iter_range, sizes)
     start, more = _walk(loop.accu_init, sizes)
     inside = {**sizes, loop.iter_var: over.entry, loop.iter_var2: over.entry, loop.accu_var: Size(0)}
@@ -132,7 +133,7 @@ def _call(call: Any, sizes: Sizes) -> tuple[Size, int]:
         return arguments[0].entry, cost
     if call.function == "_?_:_":
         return arguments[1] | arguments[2], cost
-    if call.function in _TESTS:  # reads all of it, and answers yes, no or a number
+    if call.function in _TESTS:  # reads its arguments completely, and returns a boolean or a number
         return SMALL, cost + sum(size.total for size in arguments)
     made = _GROWTH.get(call.function, _sum)(arguments, nodes)
     return made, cost + made.total
@@ -168,7 +169,7 @@ def _quoted(sizes: Sequence[Size], _: Sequence[Any]) -> Size:
 
 
 def _replaced(sizes: Sequence[Size], nodes: Sequence[Any]) -> Size:
-    """As often as the old text can be found, or the fourth argument allows."""
+    """The new text is inserted as often as the old one can occur, or as the fourth argument allows."""
     text, _, new = sizes[:3]
     times = text.total // max(1, len(nodes[1].const_expr.string_value)) + 1
     if len(nodes) > 3 and nodes[3].const_expr.int64_value > 0:
@@ -201,7 +202,7 @@ _GROWTH: Mapping[str, Callable[[Sequence[Size], Sequence[Any]], Size]] = {
     "join": _joined,
     "format": _formatted,
 }
-"""How large results are that are larger than what they are made of; for all others the sum of the arguments is enough."""
+"""Sizes of results that may be larger than all arguments together; for other functions their sum is enough."""
 
 
 def _expr(name: str, number: int, *, many: bool = False) -> dict[str, Any]:
@@ -235,4 +236,4 @@ MESSAGES: Sequence[Mapping[str, Any]] = (
         _expr("loop_condition", 5), _expr("loop_step", 6), _expr("result", 7),
     ]},
 )  # fmt: skip
-"""As much of `cel.expr.Expr` as is walked, for a descriptor."""
+"""The part of the protobuf message `cel.expr.Expr` that this module walks, as a descriptor."""

@@ -1,4 +1,4 @@
-"""The current value of every name that expressions refer to, under given facts, each evaluated once."""
+"""The current value of every name that expressions refer to, under given facts; each is evaluated once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from foreman_stacks.plan.model import Plan, PlannedHost, Value, parameter_key
 
 
 class Unknown(Enum):
-    """Why a name has no value: `PENDING` until hosts are known, `ABSENT` for an optional parameter that nobody gave."""
+    """Why a name has no value: `PENDING` until hosts are known, `ABSENT` if an optional parameter was not given."""
 
     PENDING = "pending"
     ABSENT = "absent"
@@ -32,9 +32,10 @@ ABSENT: Final = Unknown.ABSENT
 
 
 class Current:
-    """Values under facts. It never asks anybody; `scope` and `digests` are what was made of it so far.
+    """The values of a plan under given facts. `scope` and `digests` cache what `bind` has made of them.
 
-    `inherited` are hosts as they were under other facts, and would be under these if they refer to nothing but themselves.
+    `inherited` has hosts bound under earlier facts. They are still valid if their values refer only to the host itself
+    and to parameters.
     """
 
     def __init__(self, plan: Plan, facts: Facts) -> None:
@@ -58,35 +59,36 @@ class Current:
                     self._values[key] = step.update
 
     def inherit(self, other: Current) -> None:
-        """Take over the hosts of which nothing is known that was not known under other facts."""
+        """Take over, from a binding under other facts, the hosts whose own facts are the same."""
         if other.scope is not None and other.domain == self.domain:
             same = (host for host in other.scope.hosts if other.hosts.get(host.ref) == self.hosts.get(host.ref))
             self.inherited = {host.ref: host for host in same}
 
     def value(self, key: str) -> Value:
-        """The value of a hostgroup parameter that is in force: its last update whose step is in the facts, or the first."""
+        """The value of a hostgroup parameter in force: that of its last update in the facts, else the initial one."""
         return self._values[key]
 
     def evaluate(self, value: Value) -> Json | Unknown:
-        """The value, cast to its type, or why there is none. Raises `InvalidSpec`."""
+        """Return the value, cast to its type, or why there is none. Raises `InvalidSpec`."""
         if value.expression is None:
             return value.constant
         data = self.data(value)
         return data if isinstance(data, Unknown) else self.compute(value, data)
 
     def begin(self) -> None:
-        """A new round of evaluations, which may cost together what `cost` says."""
+        """Begin a round of evaluations, which may cost `MOST_TOGETHER` in total."""
         self._spent = 0
 
     def compute(self, value: Value, data: Mapping[str, object]) -> Json:
-        """The result of the value's expression on exactly these data, if it is not too costly. Raises `InvalidSpec`."""
+        """Return the result of the value's expression on these data. Raises `InvalidSpec`, also for a high cost."""
         self.charge(value, self.cost(value, data))
         return self.result(value, data)
 
     def result(self, value: Value, data: Mapping[str, object]) -> Json:
-        """The result, cast to the value's type, whatever it costs. Raises `InvalidSpec`.
+        """Return the result, cast to the value's type, whatever it costs. Raises `InvalidSpec`.
 
-        It is refused too where Foreman would evaluate it, unless the plan tells such values and so is not carried out.
+        A result that Foreman would evaluate as ERB is refused, too, unless the plan lists such values already
+        (`evaluated`) and so is not carried out.
         """
         assert value.expression is not None, "a constant needs no data"
         found = value.expression.evaluate(data, hidden=value.sensitive)
@@ -100,12 +102,12 @@ class Current:
         return result
 
     def cost(self, value: Value, data: Mapping[str, object]) -> int:
-        """Bytes that evaluating the value on these data takes at most, on any host when they are a host's."""
+        """Return the most bytes that evaluating the value takes, on these data or those of another host of the role."""
         assert value.expression is not None, "a constant needs no data"
         return value.expression.worst({name: self._size(name, known) for name, known in data.items()})
 
     def charge(self, value: Value, cost: int) -> None:
-        """Raises `InvalidSpec` for what costs too much, alone or with all that was evaluated since `begin`."""
+        """Add this cost. Raises `InvalidSpec` if it is too high, alone or with everything evaluated since `begin`."""
         self._spent += cost
         if cost > MOST or self._spent > MOST_TOGETHER:
             alone = cost > MOST
@@ -115,7 +117,7 @@ class Current:
             raise InvalidSpec([Problem(value.path, what, "let it make shorter texts and lists, or plan fewer hosts")])
 
     def _size(self, name: str, known: object) -> Size:
-        """The size of what a name stands for."""
+        """Return the size of the value of a name, cached unless it differs between hosts."""
         if name.startswith("host."):
             return FIELD
         if name in {"host", "peers"}:
@@ -125,7 +127,7 @@ class Current:
         return self._sizes[name]
 
     def data(self, value: Value) -> dict[str, object] | Unknown:
-        """What the value refers to, apart from `host` and `peers`."""
+        """Return the values of all names that the value refers to, except `host` and `peers`, or why one has none."""
         data: dict[str, object] = {}
         found: Unknown | None = None
         for name in value.references:
@@ -160,14 +162,14 @@ class Current:
         return self.field(leader, field[0]) if field else self.message(leader)
 
     def message(self, host: PlannedHost) -> Message | Unknown:
-        """The host as expressions see it, once its address is known."""
+        """Return the host as expressions see it; `PENDING` until its FQDN and address are known."""
         fields = {name: self.field(host, name) for name in HOST_FIELDS}
         if any(isinstance(value, Unknown) for value in fields.values()):
             return PENDING
         return host_message(host.label, str(fields["fqdn"]), str(fields["ip"]), host.ref.index)
 
     def field(self, host: PlannedHost, name: str) -> str | int | Unknown:
-        """One field of a host: name and index are planned, the FQDN needs the domain, the address the host itself."""
+        """Return a field of a host: name and index are planned, the FQDN needs the domain, and the address the host."""
         if name == "name":
             return host.label
         if name == "index":

@@ -1,4 +1,4 @@
-"""What tells plans apart: a digest of everything that makes a difference in Foreman or for the order of steps."""
+"""The digest that tells plans apart: it covers everything that matters in Foreman or for the order of steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UNKEYED = b"foreman-stacks"
 
 
 def plan_hash(plan: Plan, key: bytes) -> str:
-    """16 hex. Without a key secret values do not enter it: an unkeyed digest of a short secret gives it away."""
+    """Return 16 hex. Without a key they do not cover secret values: an unkeyed digest of a short secret reveals it."""
     content: Json = {
         "identity": str(plan.identity),
         "groups": [_group(group) for group in plan.groups],
@@ -29,7 +29,7 @@ def plan_hash(plan: Plan, key: bytes) -> str:
 
 
 def key_id(key: bytes) -> str:
-    """8 hex that tell keys apart and give none away."""
+    """Return 8 hex that tell keys apart without revealing them; empty for no key."""
     return hmac.digest(key, b"key id", "sha256").hex()[:8] if key else ""
 
 

@@ -1,6 +1,7 @@
-"""Text that Foreman would evaluate: to it `<%` in any value is ERB, in hidden ones too (measured, Foreman 3.12).
+"""Finds text that Foreman would evaluate: `<%` in any value, even a hidden one, is ERB to it (measured, Foreman 3.12).
 
-Such a value fits its type and its plan, it is Foreman that cannot take it: preflight tells it, with what else is in the way.
+Such a value is valid in a Stack or deployment, and only unsuitable for Foreman. So preflight reports it, together with
+everything else that is in the way.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from foreman_stacks.model.values import Json, ValueType
 from foreman_stacks.plan.cast import Place
 
 EVALUATED = "contains `<%`, which Foreman would evaluate as ERB"
-"""What is wrong with each of them."""
+"""What `erb` says is wrong with each such text."""
 
 
 def erb(value: Json, place: Place, kind: ValueType | None = None) -> Iterator[Problem]:
-    """Each text in the value, keys too, that Foreman would evaluate; of type yaml also what its escapes stand for."""
+    """Yield a problem for each text in the value, including keys, that Foreman would evaluate as ERB.
+
+    In a value of type yaml, `<%` may also be written with escapes.
+    """
     if isinstance(value, str):
         if "<%" in value or (kind == "yaml" and _hidden_in_yaml(value)):
             yield Problem(place.path, EVALUATED, "write it without `<%`")
@@ -32,6 +36,9 @@ def erb(value: Json, place: Place, kind: ValueType | None = None) -> Iterator[Pr
 
 
 def _hidden_in_yaml(text: str) -> bool:
-    """Event by event: to load it would let a few aliases become millions of texts."""
+    """Whether a scalar in the YAML text contains `<%`.
+
+    This reads events, since loading the text could expand a few aliases to millions of texts.
+    """
     events = yaml.parse(text, Loader=yaml.SafeLoader)
     return any("<%" in event.value for event in events if isinstance(event, yaml.ScalarEvent))

@@ -1,4 +1,4 @@
-"""What the CEL runtime says, in words for people who write Stacks: what is wrong, and what to do."""
+"""Translates messages of the CEL runtime for people who write Stacks: what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SELECT = re.compile(r"expression of type '([^']*)' cannot be the operand of a s
 _HEAD = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$|ERROR: <input>:")
 _PER_HOST = ("host", "peers")
 NEEDS = "needs more than"
-"""How all that begins that is wrong with an expression which costs too much."""
+"""How the problem of every expression that costs too much begins."""
 BUDGET = f"{NEEDS} 10 000 iterations"
 
 _MACROS = ("map", "filter", "all", "exists", "exists_one")
@@ -27,11 +27,11 @@ _CONVERT = "convert one side with string(), int() or double()"
 _UNCOUNTED = ("bytes", "json", "yaml", "null")
 _MOST = 8
 _CLOSE = 0.7
-"""How like a name must be to one that is there to be taken for a typo of it; 1.0 is the same."""
+"""How similar a name must be to a known one to be taken for a typo of it; 1.0 means equal."""
 
 
 def explain(message: str, names: Collection[str]) -> tuple[str, str]:
-    """What is wrong and what to do, from a message of the compiler or of an evaluation; `names` are those in scope."""
+    """Return what is wrong and what to do, from a compiler's or evaluation's message; `names` are those in scope."""
     if unknown := [match[3] for match in _UNDECLARED.finditer(message)]:
         called = [name for name in unknown if re.search(rf"\b{re.escape(name)}\(", message)]
         return _no_function(called[0]) if called else _undeclared(unknown[0], names)
@@ -71,13 +71,13 @@ def _undeclared(name: str, names: Collection[str]) -> tuple[str, str]:
 
 
 def _alike(name: str, known: str) -> bool:
-    """Whether the parts of two names are close, from the last on: what they begin with alike tells nothing."""
+    """Whether all parts of two dotted names are similar, compared from the last one: common prefixes say nothing."""
     parts = zip(reversed(name.split(".")), reversed(known.split(".")), strict=False)
     return all(difflib.SequenceMatcher(None, one, other).ratio() >= _CLOSE for one, other in parts)
 
 
 def _operator(name: str) -> str:
-    """`_+_` as people write it."""
+    """Return an operator as people write it: `+` for `_+_`."""
     if name == "_?_:_":
         return "? :"
     return name.strip("_").replace("_[", "[") if name.startswith(("_", "!", "-")) else name
@@ -96,7 +96,7 @@ def _runtime(message: str) -> tuple[str, str]:
 
 
 def misfit(kind: str | None, found: str) -> tuple[str, str]:
-    """A result that does not fit the declared type, or is no JSON at all."""
+    """Return what is wrong with a result that does not fit the declared type, or is not JSON, and what to do."""
     wanted = f" where {_article(kind)} is declared" if kind else ""
     if "foreman_stacks.Host" in found:
         shape = "a list of hosts" if found.startswith("LIST") else "a host"

@@ -1,8 +1,9 @@
 """Expressions: CEL with statically typed, dotted names.
 
-What a place may refer to is declared name by name (`parameters.heap`, `roles.zk.leader.ip`), never as a map of anything:
-a typo or a wrong type is then refused when the Stack is accepted, not when a host is half built. Known limits of the
-runtime: 10 000 iterations an evaluation, 32 levels of nesting, and `map` over n items costs n² (1 000 hosts: 30 ms).
+Every name that an expression may refer to is declared with its type (`parameters.heap`, `roles.zk.leader.ip`), never as
+a key of an untyped map, so that a typo or a wrong type is refused when the Stack is accepted, not when a host is half
+built. Known limits of the runtime: 10 000 iterations per evaluation, 32 levels of nesting, and `map` over n items costs
+n² (1 000 hosts: 30 ms).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from foreman_stacks.plan.explain import explain, misfit
 VariableType: TypeAlias = ValueType | Literal["host", "hosts"]
 
 HOST_FIELDS: Mapping[str, ValueType] = {"name": "string", "fqdn": "string", "ip": "string", "index": "integer"}
-"""What expressions know of a host."""
+"""The fields of a host in expressions, with their types."""
 
 _HOST = "foreman_stacks.Host"
 _PROTO = {
@@ -62,7 +63,7 @@ _PROTO = {
         *MESSAGES,
     ],
 }
-"""`Host`, and as much of `cel.expr.CheckedExpr` as is read here: a protobuf map is a list of entries."""
+"""`Host`, and the part of `cel.expr.CheckedExpr` that is read here; a protobuf map is a list of entries."""
 
 _POOL = descriptor_pool.DescriptorPool()
 _POOL.Add(json_format.ParseDict(_PROTO, descriptor_pb2.FileDescriptorProto()))
@@ -95,13 +96,13 @@ _ASKS = re.compile(r"\bhas\(\s*([a-z][\w.]*)\s*\)")
 
 
 def host_message(name: str, fqdn: str, ip: str, index: int) -> Message:
-    """A host as expressions see it."""
+    """Return a host as expressions see it."""
     return _Host(name=name, fqdn=fqdn, ip=ip, index=index)
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A compiled expression: `path` is where it is written, `type` what it gives, `references` the names it needs.
+    """A compiled expression, written at `path`; `type` is that of its result, `references` are the names that it needs.
 
     Two are equal when path, text and type are.
     """
@@ -114,14 +115,14 @@ class Expression:
     _tree: Any = field(compare=False, repr=False)
 
     def worst(self, sizes: Sizes) -> int:
-        """Bytes that `evaluate` takes at most with values of these sizes; to be asked first, see `cost`."""
+        """Return the most bytes that `evaluate` takes with values of these sizes; to be checked first (see `cost`)."""
         return worst(self._tree, sizes)
 
     def evaluate(self, values: Mapping[str, object], *, hidden: bool = False) -> Json:
-        """The result as JSON; `values` has every one of `references`, and nothing else.
+        """Return the result as JSON; `values` has exactly the names in `references`.
 
-        Raises `InvalidSpec` when it cannot be evaluated, or gives something that is no JSON. With `hidden` the message
-        does not quote the runtime, which may quote a secret.
+        Raises `InvalidSpec` when the expression cannot be evaluated, or its result is not JSON. With `hidden` the
+        message does not quote the runtime, which may quote a secret.
         """
         try:
             result = self._program.eval(data=values)
@@ -147,7 +148,7 @@ class Expression:
 
 
 class Environment:
-    """The names that expressions of one place may refer to, with their types."""
+    """The names that expressions in one place may refer to, with their types."""
 
     def __init__(self, variables: Mapping[str, VariableType]) -> None:
         self._variables = frozenset(variables)
@@ -155,12 +156,12 @@ class Environment:
         self._env = cel.NewEnv(_POOL, variables=types, extensions=[ext_strings.ExtStrings()])
 
     def compile(self, text: str, path: str, kind: ValueType | None = None) -> Expression:
-        """The expression, which fits `kind`; without one its type is what the result is.
+        """Compile an expression whose result must fit `kind`; without `kind`, its type is that of the result.
 
-        Raises `InvalidSpec` for syntax, unknown names, wrong types and a result that does not fit.
+        Raises `InvalidSpec` for wrong syntax, unknown names, wrong types and a result that does not fit.
         """
         asked = [name for name in _ASKS.findall(text) if name in self._variables]
-        if asked:  # the checker would take it for the variable itself and forget the question
+        if asked:  # the checker would resolve it to the variable itself and drop the test
             what = f"has() cannot ask for {asked[0]}: every name that is known here has a value"
             raise InvalidSpec(
                 [Problem(path, what, "leave has() out, or give the parameter a default and compare with that")]
@@ -178,9 +179,9 @@ class Environment:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the RE2 pattern is found in the text, in linear time (Python's own may take for ever on a hostile one).
+    """Whether the RE2 pattern is found in the text, in linear time (Python's `re` may hang on a hostile pattern).
 
-    Raises ValueError for a pattern that is none.
+    Raises ValueError for an invalid pattern.
     """
     result = _MATCH.eval(data={"text": text, "pattern": pattern})
     value = result.plain_value()
@@ -193,13 +194,13 @@ _MATCH = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.Type.STRI
 
 
 def _checked(program: Any) -> Any:
-    """The checked expression behind a program: its tree, and its `reference_map`."""
+    """Return the checked expression of a program: its syntax tree and its `reference_map`."""
     wrapped = any_pb2.Any.FromString(program.serialize())
     return _Checked.FromString(wrapped.value)
 
 
 def _result_type(name: str, kind: ValueType | None) -> ValueType | tuple[str, str]:
-    """The value type of a result of this CEL type, or what is wrong with it and the mend."""
+    """Return the value type for a result of this CEL type, or what is wrong with it and what to do."""
     words = re.findall(r"[\w.]+", name)
     keys = re.findall(r"MAP<([\w.]+)", name)
     if not _PLAIN.issuperset(words) or not {"STRING", "DYN"}.issuperset(keys):
@@ -215,7 +216,7 @@ def _result_type(name: str, kind: ValueType | None) -> ValueType | tuple[str, st
 
 
 def _json(value: Any) -> Json:
-    """The runtime's plain value as JSON. Raises TypeError, naming the type, for what is none."""
+    """Return the runtime's plain value as JSON. Raises TypeError, which names the type, if it is not JSON."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

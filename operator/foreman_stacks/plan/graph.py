@@ -1,4 +1,4 @@
-"""Small graphs of names: an order that respects what must come first, and the cycle by name when there is none."""
+"""Small graphs of names: an order in which each name follows those that it needs, or the cycle that prevents one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 
 def cycle(after: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """One cycle, first and last name the same (`a`, `b`, `a`: a needs b, b needs a); empty when there is none."""
+    """Return one cycle, whose first and last names are the same (`a`, `b`, `a`: a needs b, b needs a), or nothing."""
     try:
         TopologicalSorter({node: tuple(before) for node, before in after.items()}).prepare()
     except CycleError as error:
@@ -17,9 +17,9 @@ def cycle(after: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
 
 
 def order(nodes: Sequence[str], after: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """The nodes, each behind all it comes `after`; where that leaves a choice, as they are written.
+    """Return the nodes, each behind all nodes that it comes `after`; where that leaves a choice, in their given order.
 
-    Names in `after` that are no nodes are ignored. Raises `graphlib.CycleError` when there is no such order: ask
+    Names in `after` that are not nodes are ignored. Raises `graphlib.CycleError` when there is no such order: call
     `cycle` first.
     """
     position = {node: place for place, node in enumerate(nodes)}
@@ -37,7 +37,7 @@ def order(nodes: Sequence[str], after: Mapping[str, Iterable[str]]) -> tuple[str
 
 
 def ancestors(node: str, after: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    """All that must come before the node, through any number of others; the node itself only when it is in a cycle."""
+    """Return all names that must come before the node, directly or not; the node itself only if it is in a cycle."""
     found: set[str] = set()
     ahead = list(after.get(node, ()))
     while ahead:

@@ -1,4 +1,4 @@
-"""The parameters of a deployment: from what is written, what was read, and the Stack's defaults."""
+"""The parameters of a deployment: from its spec, from Secrets and ConfigMaps, and from the Stack's defaults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SAMPLES: Mapping[ValueType, Json] = {
 
 
 class Unread:
-    """Stands for a value that nobody tried to read (offline checks): of the declared type, and otherwise unknown."""
+    """Stands for a value that was not read (offline checks); it is assumed to have the declared type."""
 
 
 Given = Json | Secret | Missing | Unread
@@ -36,7 +36,11 @@ Given = Json | Secret | Missing | Unread
 
 @dataclass
 class Inputs:
-    """Each parameter that has a value, secrets wrapped; and what is wrong, missing, not there yet, or code for Foreman."""
+    """The values of all parameters that have one, secrets wrapped, and everything that is wrong.
+
+    `missing` are parameters without a value, `waiting` are problems of values that could not be read (yet), and
+    `evaluated` those of values that Foreman would evaluate as ERB.
+    """
 
     values: dict[str, Json | Secret] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -51,7 +55,7 @@ class Inputs:
 
 
 def read_parameters(stack: StackSpec, deployment: StackDeploymentSpec, given: Mapping[str, Given]) -> Inputs:
-    """All parameters of the Stack with the values of this deployment; `given` has those of `valueFrom`."""
+    """Return all parameters of the Stack with the values of this deployment; `given` has those of `valueFrom`."""
     inputs = Inputs()
     written = {entry.name: entry for entry in deployment.parameters}
     known = {entry.name for entry in stack.parameters}
@@ -102,6 +106,6 @@ def _take(parameter: StackParameter, entry: DeploymentParameter, given: Mapping[
 
 
 def _default(parameter: StackParameter, inputs: Inputs) -> None:
-    """The Stack's default, which was checked with the Stack."""
+    """Take the Stack's default, which was checked with the Stack."""
     value = cast_value(parameter.default, parameter.type, Place(f"spec.parameters[{parameter.name}].default"))
     inputs.values[parameter.name] = Secret(value) if parameter.sensitive else value

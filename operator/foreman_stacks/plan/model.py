@@ -1,4 +1,4 @@
-"""What compiling gives: a Stack with its expressions compiled, and a plan, which is that for one deployment."""
+"""What compiling returns: a template, which is a compiled Stack, and a plan, which is a template for one deployment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from foreman_stacks.steps.kind import StepKind
 
 @dataclass(frozen=True)
 class Value:
-    """One named value: a constant, cast already, or an expression. `path` is where it is written in the Stack."""
+    """One named value: a constant, already cast, or an expression. `path` says where it is written in the Stack."""
 
     name: str
     path: str
@@ -29,13 +29,13 @@ class Value:
 
     @property
     def references(self) -> frozenset[str]:
-        """The names it needs."""
+        """The names that its expression refers to."""
         return self.expression.references if self.expression else frozenset()
 
 
 @dataclass(frozen=True)
 class Class:
-    """A Puppet class of a hostgroup with its overrides."""
+    """A Puppet class of a hostgroup, with its overrides."""
 
     name: str
     overrides: tuple[Value, ...] = ()
@@ -43,8 +43,10 @@ class Class:
 
 @dataclass(frozen=True)
 class Group:
-    """A hostgroup of the Stack. `label` and `outer_parent` (a title in Foreman, may be empty) are the deployment's;
-    `outer_path` is where it is written there.
+    """A hostgroup of the Stack.
+
+    A plan adds `label`, its name in Foreman, `outer_parent`, the title of the Foreman hostgroup above its topmost
+    ancestor (may be empty), and `outer_path`, where the deployment names that.
     """
 
     name: str
@@ -59,7 +61,7 @@ class Group:
 
 @dataclass(frozen=True)
 class PlannedHost:
-    """A host that is wanted; `label` is its name without domain."""
+    """A host that the deployment wants; `label` is its name without the domain."""
 
     ref: HostRef
     label: str
@@ -68,7 +70,7 @@ class PlannedHost:
 
 @dataclass(frozen=True)
 class Role:
-    """A set of like hosts, by index; overrides are pairs of class and value."""
+    """A set of similar hosts, in order of their index; `overrides` are pairs of Puppet class and value."""
 
     name: str
     group: str
@@ -79,9 +81,11 @@ class Role:
 
 @dataclass(frozen=True)
 class Step:
-    """An ordered action. `after` has what is written and what follows from it: two runs on one role never overlap.
+    """An ordered action.
 
-    `kind` is the name of the action's kind; `update` the new value that it gives to the parameter `key`.
+    `after` has the steps that the Stack names, and those added so that two steps on one role never overlap. `kind` is
+    the name of the action's kind; `update` is the new value that the step gives to the parameter `key`. `timeout` is in
+    seconds.
     """
 
     name: str
@@ -94,7 +98,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """How expressions name the parameter that it updates; empty when it updates none."""
+        """The name, in expressions, of the parameter that the step updates; empty when it updates none."""
         new = self.action.new_value()
         return "" if new is None else parameter_key(new.hostgroup, new.parameter)
 
@@ -111,9 +115,10 @@ def _named(items: tuple[_Named, ...], name: str) -> _Named:
 
 @dataclass(frozen=True)
 class Template:
-    """What a Stack says by itself, compiled. Groups: parents first; steps and roles: as written.
+    """A compiled Stack, without any deployment. Groups are in order, parents first; steps and roles are as written.
 
-    `evaluated` are its values that Foreman would evaluate.
+    `order` has all steps, each behind those that it comes after; `evaluated` has the problems of values that Foreman
+    would evaluate as ERB.
     """
 
     groups: tuple[Group, ...] = ()
@@ -128,9 +133,10 @@ class Template:
 class Plan:
     """A Stack compiled for one deployment.
 
-    `hash` tells plans apart (16 hex of everything that matters), `config_digest` configurations, and `key_id` whose
-    digests they are. `parameters` has every parameter that has a value; `order` all steps, each behind what it comes
-    after. With values that Foreman would evaluate (`evaluated`, for preflight to tell) it must not be carried out.
+    `hash` tells plans apart (16 hex of everything that matters), `config_digest` tells deployments' specs apart, and
+    `key_id` says with which key both were made. `parameters` has every parameter that has a value; `order` has all
+    steps, each behind those that it comes after. A plan with values that Foreman would evaluate as ERB (`evaluated`,
+    which preflight reports) must not be carried out.
     """
 
     identity: Identity
@@ -149,7 +155,7 @@ class Plan:
     evaluated: tuple[Problem, ...] = ()
     key_id: str = ""
     memo: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
-    """What `bind` remembers of its last calls; no part of the plan."""
+    """The cache of `bind`; not part of the plan."""
 
     def group(self, name: str) -> Group:
         """The hostgroup of this name. Raises KeyError."""
@@ -157,8 +163,10 @@ class Plan:
 
     @property
     def id(self) -> str:
-        """What status and record call it. The second part tells an edited deployment from an edited Stack; the third is
-        another one when all digests are, since the key of the installation was lost.
+        """The name of the plan in the status and in the record.
+
+        Its second part tells an edited deployment from an edited Stack. Its third part differs when the installation's
+        key was lost and replaced, so that all digests differ.
         """
         return "-".join(filter(None, (self.hash[:12], self.config_digest[:8], self.key_id)))
 
@@ -171,7 +179,7 @@ class Plan:
         return _named(self.steps, name)
 
     def chain(self, group: str) -> tuple[Group, ...]:
-        """The group and its ancestors inside the Stack, the group first."""
+        """The hostgroup and its ancestors inside the Stack, starting with the hostgroup itself. Raises KeyError."""
         found = self.group(group)
         return (found,) if found.parent is None else (found, *self.chain(found.parent))
 
@@ -186,12 +194,12 @@ class Plan:
 
     @cached_property
     def places(self) -> frozenset[Place]:
-        """Where it sets values."""
+        """Where the plan sets values."""
         return frozenset(_places(self))
 
     @cached_property
     def updates(self) -> Mapping[str, tuple[Step, ...]]:
-        """The steps that update each hostgroup parameter, by its key, in the order of the steps."""
+        """The steps that update each hostgroup parameter, by the parameter's key, in the order of the steps."""
         found: dict[str, tuple[Step, ...]] = {}
         for name in self.order:
             step = self.step(name)
@@ -211,10 +219,10 @@ def _places(plan: Plan) -> Iterator[Place]:
 
 
 class InvalidPlan(InvalidSpec):
-    """A deployment cannot be compiled. `problems` has every reason.
+    """A deployment cannot be compiled; `problems` holds every reason.
 
-    Of these, `missing` names the parameters that nobody gave a value, and `waiting` are those whose Secret, ConfigMap or
-    key is not there (yet).
+    `missing` names the parameters that have no value; `waiting` are the problems of parameters whose Secret, ConfigMap
+    or key does not exist (yet).
     """
 
     def __init__(
@@ -226,7 +234,7 @@ class InvalidPlan(InvalidSpec):
 
     @property
     def only_waiting(self) -> bool:
-        """Whether nothing is wrong but a Secret or ConfigMap that may still come."""
+        """Whether the only problems are Secrets, ConfigMaps or keys that may still be created."""
         return bool(self.waiting) and len(self.waiting) == len(self.problems)
 
 
@@ -239,10 +247,10 @@ class Missing:
 
 
 def parameter_key(group: str, name: str) -> str:
-    """How expressions name a hostgroup parameter."""
+    """Return the name of a hostgroup parameter in expressions."""
     return f"hostgroups.{group}.parameters.{name}"
 
 
 def override_label(puppet_class: str, name: str) -> str:
-    """How `pending` names an override."""
+    """Return the name of an override in `pending`."""
     return f"{puppet_class}::{name}"

@@ -1,4 +1,4 @@
-"""Which names the expressions of a Stack may refer to, and of which types they are."""
+"""The names that the expressions of a Stack may refer to, and their types."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from foreman_stacks.plan.expressions import HOST_FIELDS, Environment, VariableTy
 from foreman_stacks.plan.model import parameter_key
 
 KEYWORDS = frozenset({"true", "false", "null", "in"})
-"""Names that CEL cannot say behind a dot."""
+"""Names that CEL does not allow after a dot."""
 
 _KEY = re.compile(r"\bhostgroups\.[a-z][a-z0-9_]*\.parameters\.[a-z][a-z0-9_]*")
 
 
 class Names:
-    """The typed names of a Stack: `group` for what concerns all hosts of a hostgroup, `host` for what is per host."""
+    """The typed names of a Stack: `group` for expressions of hostgroups, steps, outputs; `host` for per-host ones."""
 
     def __init__(self, spec: StackSpec) -> None:
         self.problems: list[Problem] = []
         self.types: dict[str, ValueType] = {}
-        """The type of each hostgroup parameter, by key: json where something is wrong, so that it is told only once."""
+        """The type of each hostgroup parameter, by key; json if its expression is invalid, to report that only once."""
         self.broken: set[str] = set()
-        """The hostgroup parameters whose expression is told in `problems` already."""
+        """The keys of hostgroup parameters whose expressions are already reported in `problems`."""
         self._base = _base(spec)
         self._declare(spec)
         self.group = Environment({**self._base, **self.types})
@@ -52,9 +52,9 @@ class Names:
         self._infer(untyped)
 
     def _infer(self, untyped: Mapping[str, tuple[str, str]]) -> None:
-        """Types of parameters that declare none, from their expressions: what they refer to comes first.
+        """Infer the types of parameters that declare none from their expressions, after those that these refer to.
 
-        Cycles are for `stack` to report, which also knows of updates.
+        Cycles are reported by `order`, which also considers updates.
         """
         after = {key: set(_KEY.findall(text)) & untyped.keys() for key, (text, _) in untyped.items()}
         if graph.cycle(after):
@@ -80,11 +80,11 @@ def _base(spec: StackSpec) -> dict[str, VariableType]:
 
 
 def _fields(host: str) -> dict[str, VariableType]:
-    """The fields of a host by name: `references` then tells `host.index` from `host.ip`, which is known much later."""
+    """Return each field of a host as a name: `references` then tells `host.index` from `host.ip`, known much later."""
     return {f"{host}.{name}": kind for name, kind in HOST_FIELDS.items()}
 
 
 def unknown(path: str, kind: str, name: str, known: Collection[str]) -> Problem:
-    """The problem of a reference to something that the Stack does not have."""
+    """Return the problem of a reference to something that the Stack does not have."""
     mend = f"this Stack has {', '.join(sorted(known))}" if known else f"declare the {kind}"
     return Problem(path, f"there is no {kind} `{name}`", mend)

@@ -1,4 +1,4 @@
-"""What the order of a Stack's steps and values must keep: known names, no cycles, one update of a parameter at a time."""
+"""Checks the order of a Stack's steps and values: known names, no cycles, and no unordered updates of a parameter."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from foreman_stacks.steps.kind import Reference
 
 
 def edges(spec: StackSpec) -> dict[str, list[str]]:
-    """What each step comes after: as written, and of two unordered ones on one role the first that is written.
+    """Return what each step comes after: the steps that it names, and earlier ones on its roles if nothing else orders
+    the two.
 
-    Unknown names are left out; a cycle that is written stays one.
+    Unknown names are left out. If the steps in `after` form a cycle, they are returned as they are.
     """
     names = {step.name for step in spec.steps}
     after = {step.name: [name for name in step.after if name in names] for step in spec.steps}
@@ -35,7 +36,7 @@ def _ordered(first: str, second: str, after: Mapping[str, Sequence[str]]) -> boo
 
 
 def check_order(spec: StackSpec, template: Template) -> Iterator[Problem]:
-    """What is wrong with references and order of steps, and with values that refer to one another."""
+    """Yield what is wrong with the references and the order of steps, and with values that refer to one another."""
     names = {step.name for step in spec.steps}
     for step in spec.steps:
         for name in step.after:
@@ -63,7 +64,7 @@ def _check_reference(reference: Reference, path: str, spec: StackSpec) -> Iterat
             known = set(groups)
         case "parameter":
             if reference.hostgroup not in groups:
-                return  # that is told already
+                return  # reported already
             known = {entry.name for entry in groups[reference.hostgroup].parameters}
             known |= {entry.name for entry in spec.parameters if reference.hostgroup in entry.hostgroups}
             kind = f"parameter of hostgroup {reference.hostgroup}"
@@ -84,7 +85,10 @@ def _unordered_updates(template: Template) -> Iterator[Problem]:
 
 
 def _value_cycle(template: Template) -> Iterator[Problem]:
-    """A reference reads the *current* value, so what refers to a parameter's update also counts."""
+    """Yield the problem of hostgroup parameters that refer to one another in a cycle.
+
+    A reference reads the *current* value, so the references of a parameter's updates count as well.
+    """
     values: dict[str, list[Value]] = {}
     for group in template.groups:
         for value in group.parameters:

@@ -1,4 +1,4 @@
-"""Values of single hosts: a few microseconds for each expression and host, there may be a thousand of them."""
+"""Binds the values of single hosts, in a few microseconds per expression and host: there may be a thousand hosts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from foreman_stacks.plan.model import PlannedHost, Role, Value, override_label
 
 
 class _PerHost:
-    """One value of a role. What it refers to beside the host is resolved once, and it fails once, not a thousand times."""
+    """One value of a role. What it refers to besides the host is resolved once, and a failure is reported once.
+
+    `alone` says whether it refers to nothing but the host itself and parameters.
+    """
 
     def __init__(self, puppet_class: str | None, value: Value, current: Current, problems: list[Problem]) -> None:
         self.puppet_class = puppet_class
@@ -31,7 +34,10 @@ class _PerHost:
             self._failed(invalid.problems)
 
     def evaluate(self, host: PlannedHost, current: Current, peers: Sequence[object] | Unknown) -> Json | Unknown:
-        """The value for one host, or why there is none; what fails is added to the problems, and absent from then on."""
+        """Return the value for one host, or why there is none.
+
+        A failure is added to the problems; from then on the value is absent for every host.
+        """
         if isinstance(self._data, Unknown):
             return self._data
         data = dict(self._data)
@@ -59,7 +65,7 @@ class _PerHost:
 
 
 def bind_hosts(role: Role, current: Current, problems: list[Problem]) -> Iterator[HostScope]:
-    """The hosts of a role with their values; what cannot be evaluated is added to `problems`."""
+    """Yield the hosts of a role with their values; failures are added to `problems`."""
     values = [_PerHost(name, value, current, problems) for name, value in role.overrides]
     values += [_PerHost(None, value, current, problems) for value in role.parameters]
     everybody = [current.message(host) for host in role.hosts] if any(value.peers for value in values) else []

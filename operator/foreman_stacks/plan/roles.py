@@ -1,4 +1,4 @@
-"""The hosts of a deployment: how many, what they are called, and where each comes from."""
+"""The hosts of a deployment: their number, their names, and the source of each."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from foreman_stacks.plan.erb import erb
 from foreman_stacks.plan.model import PlannedHost, Role
 
 LONGEST = 63
-"""Characters of a DNS label."""
+"""The most characters of a DNS label."""
 MOST_PAIRS = 100_000
-"""Hosts times listed hosts that the per-host expressions of a role may look at: 316 hosts that list one another."""
+"""The most hosts that a per-host expression may look at, summed over all hosts of its role: 316 hosts times 316."""
 
 
 def planned_hosts(
     stack: StackSpec, deployment: StackDeploymentSpec, identity: Identity
 ) -> tuple[dict[str, tuple[PlannedHost, ...]], list[Problem]]:
-    """The hosts of each role by index, and all that is wrong with the deployment's roles."""
+    """Return the hosts of each role, in order of their index, and all problems of the deployment's roles."""
     written = {role.name: role for role in deployment.roles}
     problems = list(_unknown(stack, written))
     hosts: dict[str, tuple[PlannedHost, ...]] = {}
@@ -53,7 +53,7 @@ def _unknown(stack: StackSpec, written: Mapping[str, DeploymentRole]) -> Iterato
 
 
 def _count(role: StackRole, entry: DeploymentRole | None, problems: list[Problem]) -> int:
-    """How many hosts are wanted; one out of bounds is a problem, and none is planned for it."""
+    """Return how many hosts the role has. A count out of bounds is added to the problems, and 0 returned."""
     low, high = role.count.min, role.count.max
     if entry is None or entry.count is None:
         return low if role.count.default is None else role.count.default
@@ -75,7 +75,7 @@ def _hosts(role: StackRole, entry: DeploymentRole, count: int, identity: Identit
 
 
 def _sources(sources: Sequence[Source], count: int) -> Iterator[ComputeSource]:
-    """The source of each index: in order, each up to its `max`. Fewer than `count` when they do not suffice."""
+    """Yield the source of each host: the sources in order, each up to its `max`; fewer than `count` if they run out."""
     left = count
     for source in sources:
         compute = source.compute_resource
@@ -104,7 +104,7 @@ def _check_sources(entry: DeploymentRole, count: int) -> Iterator[Problem]:
 
 
 def evaluated_attributes(deployment: StackDeploymentSpec) -> Iterator[Problem]:
-    """Attributes of machines that Foreman would evaluate."""
+    """Yield problems of compute attributes that Foreman would evaluate as ERB."""
     for role in deployment.roles:
         for source in role.sources:
             if source.compute_resource is not None:
@@ -115,7 +115,7 @@ def evaluated_attributes(deployment: StackDeploymentSpec) -> Iterator[Problem]:
 def _check_names(
     hosts: Mapping[str, Sequence[PlannedHost]], written: Mapping[str, DeploymentRole]
 ) -> Iterator[Problem]:
-    """Each name must be a DNS label of its own; the first bad one of a role stands for all of it."""
+    """Check that names are DNS labels and unique; each role reports at most its longest name and one duplicate."""
     seen: dict[str, str] = {}
     for role, found in hosts.items():
         path = f"spec.roles[{role}].hostname" if role in written and written[role].hostname else f"spec.roles[{role}]"
@@ -135,9 +135,9 @@ def _check_names(
 
 
 def check_lists(roles: Sequence[Role]) -> Iterator[Problem]:
-    """Per-host expressions that look at too many hosts.
+    """Yield a problem for each per-host expression that refers to too many hosts.
 
-    Every host looking at every host is quadratic: beyond `MOST_PAIRS` a pass would take many seconds.
+    The cost is quadratic if every host lists every host: beyond `MOST_PAIRS` a pass would take many seconds.
     """
     sizes = {f"roles.{role.name}.hosts": len(role.hosts) for role in roles}
     for role in roles:

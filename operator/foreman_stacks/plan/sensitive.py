@@ -1,4 +1,4 @@
-"""Which values are secret: those declared so, and all that is computed from them."""
+"""Marks values as sensitive: those that are declared so, and everything that is computed from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from foreman_stacks.plan.model import Template, Value, parameter_key
 
 
 def hide(template: Template, parameters: Iterable[str]) -> Template:
-    """The same with everything marked sensitive that refers, through any number of others, to a secret.
+    """Return the template with everything marked sensitive that refers to a secret, directly or through other values.
 
-    `parameters` are the Stack's parameters with secret values.
+    `parameters` names the Stack's parameters whose values are secret.
     """
     secret = _secret_names(template, {f"parameters.{name}" for name in parameters})
 
@@ -45,7 +45,7 @@ def hide(template: Template, parameters: Iterable[str]) -> Template:
 
 
 def _secret_names(template: Template, secret: set[str]) -> set[str]:
-    """All names with secret values: a parameter is secret for ever when its first value or any update is."""
+    """Return all names with secret values; a hostgroup parameter stays secret if its first value or any update is."""
     named = [(parameter_key(group.name, value.name), value) for group in template.groups for value in group.parameters]
     named += [(step.key, step.update) for step in template.steps if step.update is not None]
     found = secret | {key for key, value in named if value.sensitive}

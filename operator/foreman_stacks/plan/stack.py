@@ -1,4 +1,4 @@
-"""Everything that can be said of a Stack without a deployment: it is compiled, or refused with all its problems."""
+"""Compiles and checks a Stack without any deployment, and reports all its problems at once."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from foreman_stacks.plan.values import build
 
 _KEPT = 64
 _templates: OrderedDict[str, tuple[Template, tuple[Problem, ...]]] = OrderedDict()
-"""The Stacks compiled last, by digest: two hundred deployments of one Stack compile its expressions once."""
+"""A cache of compiled Stacks by digest, so that two hundred deployments of one Stack compile its expressions once."""
 
 
 def check_stack(stack: Stack) -> list[Problem]:
-    """All that is wrong with a Stack, each with the path as the user wrote it; empty for a good one."""
+    """Return all problems of a Stack, each with the path in its spec; empty for a valid one."""
     template, problems = compile_stack(stack)
     return [*problems, *template.evaluated]
 
 
 def compile_stack(stack: Stack) -> tuple[Template, tuple[Problem, ...]]:
-    """The Stack compiled, and what is wrong with it: with problems the template is not to be used.
+    """Return the compiled Stack and its problems. If there are any, the template must not be used.
 
-    Values that Foreman would evaluate are told by the template, and do not keep a plan from being made of it.
+    Values that Foreman would evaluate as ERB are not among the problems: the template lists them in `evaluated`, and
+    can still be made into a plan.
     """
     digest = _digest(stack)
     if digest in _templates:
@@ -51,7 +52,7 @@ def compile_stack(stack: Stack) -> tuple[Template, tuple[Problem, ...]]:
 
 
 def _digest(stack: Stack) -> str:
-    """What tells Stacks apart: 16 hex of the spec, without what equals a default."""
+    """Return the key of the cache: 16 hex of the spec, without fields that equal their default."""
     written = stack.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return hashlib.sha256(canonical(written).encode()).hexdigest()[:16]
 
@@ -117,7 +118,7 @@ def _evaluated_defaults(spec: StackSpec) -> Iterator[Problem]:
     for parameter in spec.parameters:
         if parameter.has_default:
             place = Place(f"spec.parameters[{parameter.name}].default", hidden=parameter.sensitive)
-            with suppress(Refused):  # which is told already
+            with suppress(Refused):  # reported already
                 yield from erb(cast_value(parameter.default, parameter.type, place), place, parameter.type)
 
 
@@ -140,7 +141,7 @@ def _check_role(role: StackRole, spec: StackSpec, groups: set[str]) -> Iterator[
 
 
 def _classes(group: str, spec: StackSpec) -> set[str]:
-    """The classes of a group and of those above it; a cycle of parents ends the walk."""
+    """Return the classes of a hostgroup and its ancestors; the walk ends at a cycle of parents."""
     groups = {entry.name: entry for entry in spec.hostgroups}
     found: set[str] = set()
     walked: set[str] = set()

@@ -1,4 +1,4 @@
-"""The values of a Stack: literals cast, expressions compiled, each problem with its path."""
+"""Builds the values of a Stack: casts literals, compiles expressions, and reports each problem with its path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from foreman_stacks.resources.puppet_class import PuppetClass
 
 
 def build(spec: StackSpec) -> tuple[Template, list[Problem]]:
-    """The Stack compiled as far as it can be, with the problems of its values."""
+    """Return the Stack compiled as far as possible, and the problems of its values."""
     names = Names(spec)
     builder = _Builder(spec, names, list(names.problems))
     after = edges(spec)
@@ -54,7 +54,10 @@ def _parents_first(groups: Sequence[Hostgroup]) -> list[Hostgroup]:
 
 @dataclass
 class _Builder:
-    """Collects problems while it builds; a value with a problem is left out."""
+    """Builds the parts of a template and collects problems; a value with a problem is left out.
+
+    `evaluated` has the problems of literals that Foreman would evaluate as ERB.
+    """
 
     spec: StackSpec
     names: Names
@@ -67,7 +70,7 @@ class _Builder:
     def expressed(
         self, name: str, path: str, kind: ValueType | None, text: str, *, sensitive: bool = False, host: bool = False
     ) -> Value | None:
-        """A value by an expression, which sees the host where it is per host."""
+        """Return the value of an expression, None if invalid; with `host`, it may refer to `host` and `peers`."""
         env: Environment = self.names.host if host else self.names.group
         try:
             expression = env.compile(text, f"{path}.expression", kind)
@@ -77,7 +80,7 @@ class _Builder:
         return Value(name, expression.path, expression.type, sensitive, expression=expression)
 
     def valued(self, name: str, path: str, kind: ValueType | None, entry: Valued, *, sensitive: bool) -> Value | None:
-        """A value by literal or expression."""
+        """Return the value of a literal or an expression; None if it is invalid."""
         if entry.expression is not None:
             return self.expressed(name, path, kind, entry.expression, sensitive=sensitive)
         place = Place(f"{path}.value", hidden=sensitive)
