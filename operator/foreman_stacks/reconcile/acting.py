@@ -1,4 +1,4 @@
-"""Reading until a decision can be made, and doing what it says."""
+"""Read from Foreman until a decision can be made, then carry out its changes."""
 
 from __future__ import annotations
 
@@ -21,24 +21,27 @@ from foreman_stacks.reconcile.memory import Memory
 from foreman_stacks.reconcile.world import Draft
 
 MAX_ROUNDS = 100
-"""Rounds of reading in one pass; a decision that asks for more asks in a circle, which is a defect of ours."""
+"""Rounds of reading in one pass. A decision that needs more asks in circles, which is a bug in the operator."""
 
 NOT_DONE = frozenset({404, 422})
-"""Answers by which we know that a write was not done: a 500 may come after the commit (foreman-measured §5)."""
+"""HTTP statuses that prove that a write was not done; a 500 may follow the commit (foreman-measured §5)."""
 _FINAL: Mapping[tuple[str, str], frozenset[int]] = {
     ("create", "host"): NOT_DONE,
-    ("delete", "hostgroup"): frozenset({409, 422}),  # hosts or hostgroups of others are in it (foreman-measured §3)
-    ("cancel", "job"): NOT_DONE,  # it has ended meanwhile, or is gone
+    ("delete", "hostgroup"): frozenset({409, 422}),  # it contains hosts or hostgroups of others (foreman-measured §3)
+    ("cancel", "job"): NOT_DONE,  # it has ended in the meantime, or is gone
 }
-"""Refusals that are an answer: asking again would be refused again."""
+"""HTTP statuses of final refusals, by verb and resource: the same request would be refused again."""
 
 Decide = Callable[[Snapshot], Draft]
 
 
 async def decided(decide: Decide, foreman: Foreman, memory: Memory, polled: MutableMapping[Query[Any], Any]) -> Draft:
-    """Decide with what is known; read what a decision lacks, all of it together, and decide again.
+    """Decide with what is known; read all that the decision lacks in one go, and decide again until nothing is lacking.
 
-    What was read here and is polled from now on is where the poller goes on from: it is not read again before.
+    Answers read here to queries that the decision wants polled are added to `polled`: the poller continues from them,
+    and the next pass does not read them again.
+
+    Raises `ForemanError` from reading, and RuntimeError when the decision still lacks something after `MAX_ROUNDS`.
     """
     answers: dict[Query[Any], Any] = {}
     for _ in range(MAX_ROUNDS):
@@ -57,7 +60,10 @@ async def decided(decide: Decide, foreman: Foreman, memory: Memory, polled: Muta
 
 
 async def do(waves: Sequence[Sequence[Change]], foreman: Foreman, memory: Memory, now: Callable[[], datetime]) -> None:
-    """Do wave after wave, each at once; the first error ends it after its wave."""
+    """Write the waves one after the other, the changes of each concurrently.
+
+    Raises the first error of a wave once the whole wave is answered; the waves after it are not written.
+    """
     for wave in waves:
         results = await asyncio.gather(*(_one(change, foreman, memory, now) for change in wave), return_exceptions=True)
         for result in results:
@@ -69,7 +75,7 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
     if not change.intent and memory.vain(change, now()):
         message = f"{change}: was written several times, and Foreman takes it and shows it otherwise: see there why"
         raise ForemanRefused(message, status=200)
-    repeatable = change.verb == "cancel"  # until it is answered it counts as not sent: a second one does no harm
+    repeatable = change.verb == "cancel"  # counts as not sent until it is answered: cancelling twice does no harm
     memory.sending(change, now())
     try:
         row = await foreman.write(change)
@@ -95,5 +101,5 @@ async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[
 
 
 def _words(error: ForemanError) -> str:
-    """Foreman's own words, without the request."""
+    """Return Foreman's own message, without the request that the error's text begins with."""
     return str(error).partition(": ")[2] or str(error)

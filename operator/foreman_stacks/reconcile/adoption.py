@@ -1,4 +1,4 @@
-"""The same identity made again: what bears our mark already is taken over."""
+"""Take over hosts that bear the deployment's mark, from an earlier deployment of the same namespace and name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from foreman_stacks.reconcile.world import World
 
 
 def adopt(world: World) -> Progress:
-    """Progress with the hosts that bear our mark and are not known as made: they are owned, and nothing is rebuilt."""
+    """Return progress that counts marked hosts of the plan as created, so that they are not built again.
+
+    The marks count only if they have been read: preflight reads them when the plan has hosts that are not yet created.
+    """
     progress, mine = world.progress, MarkedHosts(world.plan.identity)
     marked = {host.name for host in world.seen[mine]} if mine in world.seen else set()
     for role in world.plan.roles:

@@ -1,4 +1,4 @@
-"""From Accept to Ready: one pure decision, read from top to bottom."""
+"""The decision from Accept to Ready: one pure function, to be read from top to bottom."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from foreman_stacks.resources.groups import root_title, staging_title, wanted_gr
 
 
 def bring_up(world: World) -> Draft:
-    """What to do now. Raises `Unread` for what must be read first, `InvalidSpec` for values that cannot be bound."""
+    """Decide what to do now.
+
+    Raises `Unread` for what must be read first, and `InvalidSpec` for values that cannot be bound.
+    """
     draft = Draft(world.progress, paused=world.paused)
     if world.progress.plan != world.plan_id or world.plan.evaluated:
         _accept(world, draft)
@@ -30,7 +33,7 @@ def bring_up(world: World) -> Draft:
     if _lost(world, draft) or _scaled_down(world, draft) or creation.again(world, draft):
         return draft
     scope = draft.scope = world.scope()
-    if builtin.loud(draft.progress):  # they may be on again: quiet first, then what is theirs may change
+    if builtin.loud(draft.progress):  # hosts may run Puppet by themselves: quiesce them first
         builtin.run_quiesce(world, scope, draft, building.missing(world, scope, draft))
         return draft
     if _lacking(world, scope, draft):
@@ -51,9 +54,10 @@ def bring_up(world: World) -> Draft:
 
 
 def _accept(world: World, draft: Draft) -> None:
-    """A new plan: the act that runs ends first, then preflight, then it is the plan.
+    """Accept a new plan: finish the operation in progress, then run preflight, then make it the deployment's plan.
 
-    So does one that Foreman would evaluate values of, though it was the plan before that was found: preflight refuses it.
+    A plan with values that Foreman would evaluate comes here even if it was accepted before, so that preflight refuses
+    it: a default that the deployment does not use may become such a value without changing the plan's id.
     """
     if world.progress.busy:
         edits.finish(world, draft)
@@ -75,14 +79,17 @@ def _accept(world: World, draft: Draft) -> None:
 
 
 def _adopted(world: World, draft: Draft) -> bool:
-    """A status that knows nothing, but a record in Foreman: what it says is done counts as done."""
+    """Recover progress from the record in Foreman when the status has none; return whether that was done.
+
+    What the record says is done counts as done.
+    """
     title = root_title(world.plan)
     root = world.seen[HostgroupNamed(title)]
     if root is None or root.mark is None or root.mark.identity != str(world.plan.identity):
         return False
     found = record.read(root)
     if found is None or found.epoch <= world.progress.epoch:
-        return False  # there is nothing, or it is taken over already, and gone on from there
+        return False  # there is no record, or it was taken over before and progress has gone on from there
     if not found.roles and not found.settled_plan:
         return False
     draft.progress = record.restore(world.progress, found)
@@ -94,14 +101,20 @@ def _adopted(world: World, draft: Draft) -> bool:
 
 
 def _as_settled(world: World, progress: Progress) -> Scope | None:
-    """The hosts are read once, for what people are shown of them; with the settled plan its outputs are known again, too."""
+    """Return the scope if the plan is still the settled one, so that its outputs are known again.
+
+    In any case the hosts are read once, since DeployedHosts show them.
+    """
     world.facts(progress)
     return world.scope(progress) if settled.same(world.plan_id, progress.settled_plan) else None
 
 
 def _lost(world: World, draft: Draft) -> bool:
-    """Whether Foreman is older than our status: our first hostgroup is gone, or its record's epoch is below one that we
-    have read there before. The other way round, the status was restored: what the record says counts.
+    """Find out whether Foreman or the status was restored from a backup; return whether the decision ends here.
+
+    Foreman is older than the status when the first hostgroup is gone though hosts were created, or when its record has
+    a lower epoch than was read there before: the deployment stalls. The status is older when the record's epoch is
+    above its own: progress is taken from the record.
     """
     title = root_title(world.plan)
     root = world.seen[HostgroupNamed(title)]
@@ -117,7 +130,7 @@ def _lost(world: World, draft: Draft) -> bool:
         mend = "nothing is created or deleted; if Foreman was restored from a backup, tell which state is true"
         draft.stall(Reason.FOREMAN_REWOUND, Problem(title, what, mend))
         return True
-    if found is not None and epoch > world.progress.epoch:  # what is not in it is found by its marks
+    if found is not None and epoch > world.progress.epoch:  # hosts that the record lacks are found by their marks
         draft.progress = replace(record.restore(world.progress, found), plan="")
         draft.wait(Wait(Reason.ACCEPTED, "the status is older than the record: what the record says counts", after=0.0))
         return True
@@ -126,7 +139,7 @@ def _lost(world: World, draft: Draft) -> bool:
 
 
 def _scaled_down(world: World, draft: Draft) -> bool:
-    """Fewer hosts than there are is refused: which of them should go?"""
+    """Whether the plan has fewer hosts than exist; it is refused, since nobody has said which hosts should go."""
     problems = []
     for role in world.plan.roles:
         now = world.progress.role(role.name)
@@ -151,7 +164,7 @@ def _scaled_down(world: World, draft: Draft) -> bool:
 
 
 def _lacking(world: World, scope: Scope, draft: Draft) -> bool:
-    """Whether something that is still needed is no longer in Foreman: nothing goes on before it is back."""
+    """Whether Foreman lacks something that the plan still needs; the deployment stalls until it is there."""
     problems = lacking(world, scope, [host for host in scope.hosts if host.ref not in draft.progress.created()])
     if problems:
         draft.stall(Reason.PREFLIGHT_FAILED, *problems)
@@ -159,7 +172,7 @@ def _lacking(world: World, scope: Scope, draft: Draft) -> bool:
 
 
 def _differences(world: World, scope: Scope) -> list[Change]:
-    """What the first kind of resource that differs has to change; the kinds stand in the order of their needs."""
+    """Return the changes of the first kind of resource that has any; each kind depends on those before it."""
     for kind in KINDS:
         wanted = kind.wanted(scope)
         world.seen.need(kind.queries(wanted))
@@ -169,7 +182,7 @@ def _differences(world: World, scope: Scope) -> list[Change]:
 
 
 def _configure(world: World, draft: Draft, changes: Sequence[Change]) -> bool:
-    """Make these changes; whether there are any."""
+    """Do these changes, except for hostgroups that a POST in flight may still create; return whether there are any."""
     ripe = [change for change in changes if not _may_appear(world, change)]
     if ripe:
         draft.act(ripe, Reason.CONFIGURING)
@@ -180,8 +193,10 @@ def _configure(world: World, draft: Draft, changes: Sequence[Change]) -> bool:
 
 
 def _places(world: World, progress: Progress, lost: frozenset[str]) -> frozenset[Place]:
-    """Where values may be, now that nothing differs: the plan's, and those that edits took out and that are found later, of
-    hosts that are not in their place or not seen, and of hostgroups that the Stack does not have any more.
+    """Return where the deployment's values may be in Foreman, now that hostgroups and hosts no longer differ.
+
+    These are the plan's places and those that edits took out but that could not be cleared yet: places of roles with a
+    host that is not in its place or not visible (`lost`), and of hostgroups that the Stack no longer has.
     """
     groups = {group.name for group in world.plan.groups}
     open_ = {host.role for host in progress.created() - progress.configured()} | lost
@@ -194,7 +209,7 @@ def _places(world: World, progress: Progress, lost: frozenset[str]) -> frozenset
 
 
 def _may_appear(world: World, change: Change) -> bool:
-    """Whether it makes a hostgroup that an unanswered POST may still bring: this process's, or an earlier one's."""
+    """Whether the change creates a hostgroup that an unanswered POST of this or an earlier process may still create."""
     if (change.verb, change.resource) != ("create", "hostgroup"):
         return False
     until = world.memory.group_may_appear_until(world.plan_id, world.settings.host_create_timeout, change.key)
@@ -202,7 +217,7 @@ def _may_appear(world: World, change: Change) -> bool:
 
 
 def _staging(world: World, scope: Scope) -> dict[str, Hostgroup]:
-    """Our staging groups that are there, by title; it is read whether they are empty."""
+    """Return the deployment's existing staging hostgroups by title; the hosts in each (`HostsOf`) are read as well."""
     titles = [staging_title(scope, name) for name in sorted({group.group for group in wanted_groups(scope)})]
     world.seen.need([HostgroupNamed(title) for title in titles])
     left = [group for title in titles if (group := world.seen[HostgroupNamed(title)]) is not None]
@@ -225,9 +240,9 @@ def _unstaged(group: Hostgroup) -> Change:
 
 
 def _settle(world: World, scope: Scope, draft: Draft) -> None:
-    """All is done: empty staging groups go, the record says so, and then the status may say Ready.
+    """Once all is done: delete empty staging hostgroups, write the record, then settle, which makes it Ready.
 
-    One that Foreman refuses to delete stays: it does no harm, and people are told.
+    A staging hostgroup that Foreman refuses to delete stays and is noted: it does no harm.
     """
     roles = frozenset(role.name for role in world.plan.roles)
     there, staging = both(lambda: enc.in_place(world, scope, roles, draft), lambda: _staging(world, scope))
@@ -246,4 +261,4 @@ def _settle(world: World, scope: Scope, draft: Draft) -> None:
     if not draft.idle:
         return
     draft.progress = settled
-    draft.drift = ()  # all of it was just read: the first resync has nothing to add
+    draft.drift = ()  # everything was just read: nothing can have drifted yet

@@ -1,4 +1,4 @@
-"""Hosts from their creation until they are really built, and hosts that are gone."""
+"""Follow hosts from their creation until they are really built; notice hosts that are gone."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import staging_title, title_of
 
 GONE = frozenset({"HostMissing", "HostUnseen", "HostIncomplete"})
-"""Reasons of a failed host that a person may mend by having it made again."""
+"""Reasons in `failedHosts` for which a person may request that the host is created again."""
 FAILED = "its installation failed or its build token expired: build it again in Foreman"
 ENDLESS = "its installation did not finish within FOREMAN_STACKS_BUILD_TIMEOUT; check its console, then build it again in Foreman"
 HIDDEN = f"its row is hidden there; remove it (foreman-rake console) and its machine, then {REQUEST}"
 
 
 def staging_of(world: World, scope: Scope, host: HostScope) -> Hostgroup:
-    """The staging group that a host is made in."""
+    """Return the staging hostgroup in which the host is created."""
     group = world.seen[HostgroupNamed(staging_title(scope, host.group))]
     assert group is not None, "staging groups are made before hosts"
     return group
 
 
 def missing(world: World, scope: Scope, draft: Draft) -> frozenset[str]:
-    """The roles of which a host that was created cannot be seen: nothing of them goes on."""
+    """Return the roles with a created host that Foreman does not show; these roles must not go on."""
     created = [host for host in scope.hosts if host.ref in draft.progress.created()]
     world.seen.need([HostNamed(world.fqdn(host)) for host in created])
     return frozenset(host.ref.role for host in created if not _there(world, host, draft))
@@ -57,7 +57,10 @@ def _gone(draft: Draft, host: HostScope, name: str) -> None:
 
 
 def disowned(world: World, hosts: Iterable[HostScope]) -> dict[HostRef, Problem]:
-    """Those of these hosts that are there and no longer bear our mark: somebody has taken them, or made them anew."""
+    """Return a problem for each host that exists but no longer bears the deployment's mark.
+
+    People have taken such a host for something else, or created it anew.
+    """
     ours = {host.name for host in world.seen[MarkedHosts(world.plan.identity)]}
     return {
         host.ref: Problem(
@@ -71,7 +74,7 @@ def disowned(world: World, hosts: Iterable[HostScope]) -> dict[HostRef, Problem]
 
 
 def build(world: World, scope: Scope, draft: Draft) -> None:
-    """Watch the hosts that are created until they are really built."""
+    """Watch created hosts until they are really built: Foreman says so, and there is a machine with an address."""
     waiting = draft.progress.created() - draft.progress.built() - draft.progress.configured()
     if not waiting:
         return
@@ -104,7 +107,10 @@ def build(world: World, scope: Scope, draft: Draft) -> None:
 
 
 def _unseen(world: World, draft: Draft, host: HostScope, name: str) -> None:
-    """It was made, and no search shows it: gone, or a row without a type, which Foreman hides (foreman-measured §1.9)."""
+    """Report a created host that no search shows.
+
+    If a search has shown it before, it is gone; else its row has no type, and Foreman hides it (foreman-measured §1.9).
+    """
     if name in world.memory.sighted:
         _gone(draft, host, name)
     else:
@@ -114,13 +120,16 @@ def _unseen(world: World, draft: Draft, host: HostScope, name: str) -> None:
 
 
 def _overdue(world: World, name: str) -> bool:
-    """Whether the installation has taken too long, as far as this process has seen."""
+    """Whether the installation has taken too long, counted from when this process began to wait for it."""
     began = world.memory.building.setdefault(name, world.now)
     return world.now >= began + timedelta(seconds=world.settings.build_timeout)
 
 
 def _split(world: World, scope: Scope, present: Iterable[HostScope]) -> tuple[list[HostScope], list[HostScope]]:
-    """Hosts in staging, and those that are in their place already: taken over, so built and quiesced before."""
+    """Split hosts into those in staging and those already in their own hostgroup.
+
+    The latter were taken over, so they were built and quiesced before.
+    """
     staged: list[HostScope] = []
     placed: list[HostScope] = []
     for host in present:
@@ -132,7 +141,7 @@ def _split(world: World, scope: Scope, present: Iterable[HostScope]) -> tuple[li
 
 
 def _complete(world: World, host: HostScope, draft: Draft) -> bool:
-    """Whether there is a machine with an address behind the host."""
+    """Whether there is a machine with an address behind the host; a visible host without one has failed."""
     row, name = world.row(host), world.fqdn(host)
     if row is None:
         return False
@@ -152,7 +161,7 @@ def _complete(world: World, host: HostScope, draft: Draft) -> bool:
 
 
 def _patient(world: World, name: str) -> bool:
-    """Two looks, some seconds apart, before we believe that a host is gone."""
+    """Whether it is too early to call a host gone: it has been missing for less than two lookup intervals."""
     first = world.memory.missing.setdefault(name, world.now)
     return world.now < first + timedelta(seconds=2 * world.settings.lookup_every)
 

@@ -18,11 +18,14 @@ from foreman_stacks.resources.groups import root_title
 from foreman_stacks.steps import periodic_puppet, quiesce
 
 QUIET = "quiet"
-"""The digest of the built-in steps: they are done once for a host."""
+"""The digest of every host in the built-in steps; it never changes, so they are done once for each host."""
 
 
 def run_quiesce(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) -> frozenset[HostRef]:
-    """Quiesce the hosts of every role that is built to the last (and not `lost`); the hosts that are proven quiet."""
+    """Quiesce the hosts of every role whose hosts are all built; return the hosts that are proven quiet.
+
+    Roles in `lost` are left out. Hosts that are `loud`, and those of a Quiesce job in progress, always take part.
+    """
     built = draft.progress.built() | draft.progress.configured()
     ripe = {
         role.name
@@ -38,7 +41,10 @@ def run_quiesce(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) 
 
 
 def _quiesce(world: World, draft: Draft, progress: StepProgress, hosts: Sequence[HostScope]) -> None:
-    """One look at the step. Before a job of hosts that it is new to, it is asked whether they are ours."""
+    """Advance the step. Before a job that is no mere retry for a host, the host is checked for the deployment's mark.
+
+    Roles with a host that lacks it are left out, and the others go on.
+    """
     targets = targets_of(world, hosts, dict.fromkeys((host.ref.role for host in hosts), QUIET))
     advance = quiesce.advance(progress, targets, context_of(world, draft, quiesce.NAME))
     if advance.intends and advance.progress.run is not None:
@@ -54,18 +60,23 @@ def _quiesce(world: World, draft: Draft, progress: StepProgress, hosts: Sequence
 
 
 def loud(progress: Progress) -> frozenset[HostRef]:
-    """Hosts that are in their place and not known to be quiet: they were, and an edit came when they were on again."""
+    """Return hosts that are in their place but not known to be quiet.
+
+    They were quiesced before they were moved. Then an edit came when they might run Puppet by themselves again, and
+    Quiesce was reset (`edits.quieted_first`).
+    """
     return progress.configured() - progress.step(quiesce.NAME).done.keys()
 
 
 def run_periodic(world: World, scope: Scope, draft: Draft) -> bool:
-    """Switch periodic Puppet on again, if the Stack wants it; whether that is done."""
+    """Switch periodic Puppet on again unless the Stack says `Disabled`; return whether that is done."""
     if not world.plan.periodic_puppet:
         return True
     targets = targets_of(world, scope.hosts, {role.name: QUIET for role in world.plan.roles})
     progress = draft.progress.step(periodic_puppet.NAME)
     context = context_of(world, draft, periodic_puppet.NAME)
-    root = world.seen[HostgroupNamed(root_title(scope))]  # who comes after us must know that hosts may be on again
+    # the record is written first: a later process that has lost the status must know that hosts may run Puppet again
+    root = world.seen[HostgroupNamed(root_title(scope))]
     context = replace(context, before_run=record.before(root, draft.progress, draft.waves))
     managed = bool(world.managed())
     steps = [draft.progress.step(name) for name in world.plan.order]

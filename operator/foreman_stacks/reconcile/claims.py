@@ -1,6 +1,6 @@
-"""One table of host names per Foreman: two deployments that want one name are told apart before either writes.
+"""The table of host names per Foreman: decides which of two deployments gets a name before either writes.
 
-Foreman's own check of a host's name is a race (foreman-measured §1.9).
+Foreman's own check that a host's name is free is a race (foreman-measured §1.9).
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.reasons import Reason
 
 _MOST = 5
-"""Names that a message lists."""
+"""The most names that a message lists."""
 
 
 @dataclass(frozen=True, order=True)
 class Claimant:
-    """Who wants a name. What has been accepted keeps its names; else the older object wins, then namespace and name."""
+    """A deployment that wants a name; the least one gets it.
+
+    Accepted deployments come before pending ones, then older objects before newer ones, then namespace and name decide.
+    """
 
     pending: bool
     created: str
@@ -28,8 +31,10 @@ class Claimant:
 
 
 class Claims:
-    """The table, rebuilt from all compiled plans after `started`. For so long as `grace` from then on, and from a
-    deployment's creation on, somebody may still come who comes first.
+    """The table; after a start of the operator (`started`) it fills up again as plans are compiled.
+
+    Until `grace` has passed since the start, and since a deployment's own creation, another one that comes before it
+    may still appear.
     """
 
     def __init__(self, started: datetime, grace: timedelta) -> None:
@@ -38,14 +43,15 @@ class Claims:
         self._names: dict[tuple[str, str], dict[tuple[str, str], Claimant]] = {}
         self._held: dict[tuple[str, str], set[tuple[str, str]]] = {}
         self._waiting: dict[tuple[str, str], datetime] = {}
-        """Since when those wait that are not accepted yet."""
+        """When the grace period of each pending deployment began, by namespace and name."""
 
     def check(self, url: str, names: Mapping[str, str], who: Claimant, now: datetime) -> Stalled | Wait | None:
-        """Claim names and say why `who` must not go on; it must not before everybody who comes first must have been seen.
+        """Claim `names`, each with its role, and return why `who` must not go on, or None when it may.
 
-        Nothing of the server is needed for it: whoever was accepted has claimed before the server is found well. Two
-        ForemanServers of one URL are one Foreman. Names are claimed without their domain, which only Foreman knows; they
-        come with their roles.
+        A deployment that is not accepted yet waits until every deployment that comes before it must have been seen.
+
+        Claims need nothing from the server: accepted deployments have claimed their names before it is found Ready. Two
+        ForemanServers with the same URL are one Foreman. Names have no domain, which only Foreman knows.
         """
         lost = self.claim(url.rstrip("/").lower(), names, who)
         if lost:
@@ -60,15 +66,16 @@ class Claims:
         return Wait(Reason.ACCEPTED, "is accepted in a moment", after=left) if left > 0 else None
 
     def _since(self, who: Claimant, now: datetime) -> datetime:
-        """From when on the grace counts. What is told of the future counts from the first look on: clocks are set back."""
+        """Return when the grace period began. A time in the future counts as now: the clock may have been set back."""
         key = (who.namespace, who.name)
         begin = self._waiting.get(key, max(datetime.fromisoformat(who.created), self._started))
         self._waiting[key] = min(begin, now)
         return self._waiting[key]
 
     def claim(self, foreman: str, names: Iterable[str], who: Claimant) -> Mapping[str, Claimant]:
-        """Claim these names on the Foreman of this URL instead of what `who` claimed before; the ones that somebody else
-        comes first to.
+        """Replace the names that `who` claims by these, on the Foreman of this URL.
+
+        Return the names that another deployment gets, with that deployment.
         """
         key = (who.namespace, who.name)
         self._release(key)
@@ -83,12 +90,12 @@ class Claims:
         return lost
 
     def drop(self, namespace: str, name: str) -> None:
-        """A deployment is gone."""
+        """Forget a deployment that is gone."""
         self._waiting.pop((namespace, name), None)
         self._release((namespace, name))
 
     def _release(self, key: tuple[str, str]) -> None:
-        """Nothing is claimed by it."""
+        """Remove all claims of a deployment."""
         for place in self._held.pop(key, ()):
             claimants = self._names.get(place, {})
             claimants.pop(key, None)
@@ -97,7 +104,7 @@ class Claims:
 
 
 def _conflict(role: str, names: Sequence[str]) -> Problem:
-    """Says nothing of the other deployment: it may be one of a namespace that the reader knows nothing of."""
+    """Return the problem without naming the other deployment: the reader may have no access to its namespace."""
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     told = f"the name {names[0]} is" if len(names) == 1 else f"the names {', '.join(names[:_MOST])}{more} are"
     return Problem(

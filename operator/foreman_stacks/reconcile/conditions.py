@@ -1,4 +1,4 @@
-"""Conditions, by one function: sorted, times move only when the status does, equal content is an equal list."""
+"""Conditions, all made by `merge`, and the events that follow from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from foreman_stacks.model.reasons import ConditionType, Reason
 
 Truth = Literal["True", "False", "Unknown"]
 MAX_MESSAGE = 4096
-"""As the CRDs have it: room for some thirty problems at once."""
+"""Characters of a message, as the CRDs limit it: room for about thirty problems."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,10 @@ class Condition:
 def merge(
     old: Sequence[Mapping[str, Any]], new: Iterable[Condition], generation: int, now: datetime
 ) -> list[dict[str, Any]]:
-    """The list for the status; conditions that no longer apply are left out."""
+    """Return the list for the status: exactly the `new` conditions, sorted by type.
+
+    `lastTransitionTime` changes only when a condition's status does, so that equal content gives an equal list.
+    """
     before = {entry.get("type"): entry for entry in old}
     merged = []
     for condition in sorted(new, key=lambda condition: condition.type):
@@ -49,14 +52,14 @@ def merge(
 
 
 def cut(message: str) -> str:
-    """A message that fits, with a sign where it was cut."""
+    """Return the message; a longer one than `MAX_MESSAGE` is cut and ends with "…"."""
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
 
 def events(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """One event for each thing that begins: to be Ready, Stalled or deleted, another kind of work, drift.
+    """Return an event for each condition that has become True or has a new reason; `Deleting` also tells of False.
 
-    None for what goes on.
+    Conditions of single stages, and those whose status and reason stay the same, give none.
     """
     told = []
     before = {entry.get("type"): entry for entry in old}

@@ -1,4 +1,4 @@
-"""Hosts are created: intents in batches, POSTs that were intended, and what becomes of them."""
+"""Create hosts: write intents in batches, send the intended POSTs, and follow them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources import host as resource
 
 TAKEN = "has already been taken"
-"""Foreman's words for a name that exists, seen or unseen (foreman-measured §2)."""
+"""What Foreman says of a name that exists, whether we can see that host or not (foreman-measured §2)."""
 
 
 def again(world: World, draft: Draft) -> bool:
-    """Hosts that are gone and that a person wants to have again are no longer counted as created; whether there are any."""
+    """No longer count hosts as created that are gone and requested again; return whether there are any."""
     draft.looked = True
     hosts = [host for role in world.plan.roles for host in role.hosts if world.fqdn(host) in world.again]
     names = {host.ref: world.fqdn(host) for host in hosts if host.ref in draft.progress.created()}
@@ -36,9 +36,10 @@ def again(world: World, draft: Draft) -> bool:
 
 
 def create(world: World, scope: Scope, draft: Draft) -> None:
-    """Follow the POSTs that were intended: a name that was never sent is sent, without a look whether it is there.
+    """Send the intended POSTs, and follow those in flight.
 
-    What is not in flight is given up when another host of its role was refused.
+    A host that this process intended and never sent is POSTed without a lookup. When another host of its role was
+    refused, the intent for a host that is not in flight is withdrawn.
     """
     intended = [host for host in scope.hosts if host.ref in draft.progress.creating()]
     if not intended:
@@ -59,7 +60,7 @@ def create(world: World, scope: Scope, draft: Draft) -> None:
 
 
 def _due(world: World, host: HostScope, draft: Draft) -> bool:
-    """Whether the host is to be POSTed now: nobody has sent it yet, or what was sent cannot appear any more."""
+    """Whether to POST the host now: it was never sent, or what was sent can no longer appear."""
     fqdn = world.fqdn(host)
     if fqdn in world.memory.unsent:
         return True
@@ -79,7 +80,10 @@ def _due(world: World, host: HostScope, draft: Draft) -> bool:
 
 
 def finish(world: World, draft: Draft) -> None:
-    """Follow what was POSTed to its end, whatever a new plan calls it: the marks tell what has come. Nothing is sent."""
+    """Follow POSTs in flight to their end after the plan has changed; send nothing.
+
+    Hosts are recognized by their marks, since the new plan may give them other names.
+    """
     creating = draft.progress.creating()
     there = marked(world, creating) if creating else {}
     for ref in sorted(creating):
@@ -98,7 +102,10 @@ def finish(world: World, draft: Draft) -> None:
 
 
 def marked(world: World, hosts: frozenset[HostRef]) -> dict[HostRef, str]:
-    """The names of those of these hosts that bear our marks; rows are read only where the plan does not tell the name."""
+    """Return the FQDN of each of these hosts that exists and bears the deployment's mark.
+
+    Single hosts are read only where the plan's names do not account for all of them.
+    """
     ours = world.seen[MarkedHosts(world.plan.identity)]
     planned = {world.fqdn(host): host.ref for role in world.plan.roles for host in role.hosts}
     found = {planned[host.name]: host.name for host in ours if planned.get(host.name) in hosts}
@@ -111,7 +118,7 @@ def marked(world: World, hosts: frozenset[HostRef]) -> dict[HostRef, str]:
 
 
 def _withdrawn(progress: Progress, host: HostRef) -> Progress:
-    """The same without the intent to create this host."""
+    """Return progress without the intent to create this host."""
     role = progress.role(host.role)
     assert role.creating is not None
     left = role.creating.indices - {host.index}
@@ -119,14 +126,14 @@ def _withdrawn(progress: Progress, host: HostRef) -> Progress:
 
 
 def _arrived(progress: Progress, host: HostRef) -> Progress:
-    """The same with this host created."""
+    """Return progress with this host created."""
     progress = _withdrawn(progress, host)
     role = progress.role(host.role)
     return progress.with_role(host.role, replace(role, created=role.created | {host.index}))
 
 
 def _refused(host: HostScope, fqdn: str, message: str, draft: Draft) -> None:
-    """Foreman said no. A name that is taken though nobody can be seen with it belongs to a host that is hidden from us."""
+    """Report that Foreman refused the host. A name that no visible host has taken belongs to a hidden one."""
     if TAKEN in message:
         what = f"the name {fqdn} is taken by a host that we cannot see (another organization, or a discovered host)"
         mend = "choose another hostname or deployment name, or have that host removed"
@@ -142,7 +149,7 @@ def _settled_at(world: World, fqdn: str, creating: Creating) -> datetime:
 
 
 def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
-    """A host of this name is there: ours by its own mark, or somebody else's."""
+    """Count an existing host of this name as created if its own mark says that it is this one; otherwise stall."""
     detail = row if row.parameters is not None else world.seen[HostDetail(row.id)]
     mark = detail.mark if detail else None
     if mark is None or mark.identity != str(world.plan.identity) or mark.ref != host.ref:
@@ -160,9 +167,9 @@ def _seen(world: World, host: HostScope, row: HostRow, draft: Draft) -> None:
 
 
 def intend(world: World, scope: Scope, draft: Draft) -> None:
-    """While a batch is sent, write the next one into the status; it is POSTed in a later pass.
+    """While one batch is sent, write the intents of the next one into the status; a later pass POSTs it.
 
-    A role with a host that failed gets no more of them; other roles go on.
+    Nothing is intended while a POST is unanswered. A role with a failed host gets no further hosts; other roles go on.
     """
     creating, memory = draft.progress.creating(), world.memory
     names = {host.ref: world.fqdn(host) for host in scope.hosts if host.ref in creating}

@@ -1,4 +1,4 @@
-"""A defect of ours, told where its victim looks: in conditions of the object whose pass it broke off."""
+"""Report a bug in the operator where its victim looks: in the conditions of the object whose pass it aborted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def tell(cluster: Cluster, key: Key, error: BaseException, now: datetime) -> None:
-    """Say in the object's status that its pass failed, and where. The rest of its status stays as it is."""
+    """Say in the object's status that its pass failed, and where in the code. The rest of the status stays as it is."""
     try:
         seen = await cluster.get(key)
         if seen is None:
@@ -33,7 +33,10 @@ async def tell(cluster: Cluster, key: Key, error: BaseException, now: datetime) 
 
 
 def _with_defect(old: Mapping[str, Any], generation: int, place: str, now: datetime) -> dict[str, Any]:
-    """An object that is Ready for this generation stays so: what it made works, it only cannot be looked at."""
+    """Return the status with the bug in its conditions.
+
+    An object that is Ready in this generation stays Ready: what is deployed works, only the operator cannot check it.
+    """
     before = list(old.get("conditions") or ())
     message = (
         f"a defect of the operator: {place}; it is tried again with growing pauses; report it, with the operator's log"

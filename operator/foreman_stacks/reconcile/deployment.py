@@ -1,4 +1,4 @@
-"""One pass over a StackDeployment: what its status says, what is remembered of it, and which kind of pass it is."""
+"""One pass over a StackDeployment: reads status, memory and requests, and chooses between `living` and `ending`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from foreman_stacks.reconcile.steps import retried
 from foreman_stacks.settings import Settings
 
 MAX_REQUEST = 255
-"""Characters of a request (an annotation's value) that are remembered."""
+"""Characters of a request (the value of the annotation) that are remembered and compared."""
 
 
 class Deployments:
@@ -40,7 +40,10 @@ class Deployments:
         self._ending = Ending(servers, settings, now, reporter=reporter, ledger=self.ledger)
 
     async def reconcile(self, key: Key) -> Next:
-        """One pass. Errors of Foreman become conditions; errors of Kubernetes are raised."""
+        """Run one pass. Errors of Foreman become conditions.
+
+        Raises `ClusterError`, except for a conflict, after which the next pass follows at once.
+        """
         seen = await self._cluster.get(key)
         if seen is None:
             self._forget(key)
@@ -59,7 +62,7 @@ class Deployments:
         except ClusterError:
             raise
         except Exception:
-            self._living.unfollowed(run)  # a defect of ours: the engine tells of it
+            self._living.unfollowed(run)  # a bug in the operator: the engine reports it
             raise
         if found.ended:
             self._forget(key)
@@ -75,10 +78,9 @@ class Deployments:
         asked = bool(request) and request != progress.handled
         edited = (seen.get("status") or {}).get("observedGeneration", -1) not in {-1, meta["generation"]}
         again = _gone(progress, memory) if asked else frozenset()
-        if (
-            edited or asked
-        ) and "deletionTimestamp" not in meta:  # deletion raises the generation too, and edits nothing
-            # what failed stays told until a pass has looked: by it the next pass knows which hosts are asked for
+        if (edited or asked) and "deletionTimestamp" not in meta:  # deletion raises the generation, too, but is no edit
+            # failed hosts stay in the status until a pass has looked for them: until then, `_gone` finds by them which
+            # hosts the request means
             opened = replace(retried(progress), failed_hosts=progress.failed_hosts)
             progress = progress if progress.settled_plan else opened
             if edited or memory.request != request:
@@ -94,7 +96,10 @@ class Deployments:
 
 
 def _gone(progress: Progress, memory: Memory) -> frozenset[str]:
-    """Hosts that are told as gone; where the status has no room for more of them, also those that we know to be missing."""
+    """Return the FQDNs of hosts that the status lists as gone.
+
+    If its list is full, there may be more: then also those that this process cannot see.
+    """
     told = {host.name for host in progress.failed_hosts if host.reason in building.GONE}
     full = len(progress.failed_hosts) == MAX_FAILED_HOSTS
     missing = {name.removeprefix("unseen ") for name in memory.missing} if told and full else set()

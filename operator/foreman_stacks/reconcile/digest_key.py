@@ -1,4 +1,4 @@
-"""The key of digests of values: values may be secret, and an unkeyed digest of a short secret gives it away."""
+"""The key of digests: values may be secret, and a plain digest of a short secret gives it away."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class NoDigestKey(ClusterError):
 
 
 class DigestKey:
-    """A Secret in the operator's namespace, made once for the installation.
+    """The key, from a Secret in the operator's namespace that is created once per installation.
 
-    When it is lost, another one is made: digests that were made before then tell nothing any more.
+    When the Secret is lost, another one is created, and earlier digests can no longer be compared.
     """
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
@@ -29,7 +29,10 @@ class DigestKey:
         self._known = b""
 
     async def __call__(self) -> bytes:
-        """The key itself; raises `NoDigestKey`, or another `ClusterError` when Kubernetes cannot be asked."""
+        """Return the key, and create its Secret if there is none.
+
+        Raises `NoDigestKey`, or another `ClusterError` when Kubernetes cannot be asked.
+        """
         if not self._known:
             place = (self._namespace, KEY_SECRET)
             found = await self._cluster.secret(*place)

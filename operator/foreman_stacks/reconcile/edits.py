@@ -1,4 +1,4 @@
-"""An edit before Ready: the act that runs ends first, and hosts that are there keep their names and places."""
+"""Edits before Ready: the operation in progress is finished first, and existing hosts keep their names and places."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from foreman_stacks.steps import periodic_puppet, quiesce
 
 
 def finish(world: World, draft: Draft) -> None:
-    """The plan changed while an act runs: follow that act to its end, and start nothing new."""
+    """Follow the operation in progress to its end after the plan has changed; start nothing new."""
     draft.finishing = True
     scope = world.scope()
     creation.finish(world, draft)
@@ -46,8 +46,9 @@ def finish(world: World, draft: Draft) -> None:
 
 
 def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
-    """A job that belongs to no step of the new plan: it ends, is cancelled at its time-out, or proves never to have begun;
-    nobody judges it.
+    """Wait for the end of a job that no step of the new plan follows, without judging its results.
+
+    The job is cancelled at its time-out. It is also over once it can no longer appear.
     """
     sent = run.token not in world.memory.unsent
     found = world.seen[JobWithToken(run.token)] if run.job is None and sent else None
@@ -63,22 +64,25 @@ def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
     elif job is None and sent and world.now < settled_at(world, run):
         draft.wait(Wait(Reason.FINISHING_STEP, f"looks for the job {run.token}", after=world.settings.lookup_every))
     else:
-        # periodic Puppet may be on again by its job: it counts as begun, and the hosts are quieted anew
+        # the job may have switched periodic Puppet on: PeriodicPuppet counts as begun, and hosts are quiesced once more
         state = step.state if step.name == periodic_puppet.NAME else StepState.PENDING
         draft.progress = draft.progress.with_step(replace(step, run=None, state=state))
         draft.wait(Wait(Reason.FINISHING_STEP, f"the job of step {step.name} is over", after=0.0))
 
 
 def followed(progress: Progress, plan: tuple[str, ...]) -> Progress:
-    """Progress under another plan: what failed is open again, and steps that are no more are forgotten."""
+    """Return progress under a plan with these steps: failed steps are open again; steps that are gone are dropped."""
     progress = steps.retried(progress)
     known = {*plan, quiesce.NAME, periodic_puppet.NAME}
     return replace(progress, steps={name: step for name, step in progress.steps.items() if name in known})
 
 
 def quieted_first(world: World, scope: Scope, draft: Draft, changes: Sequence[Change]) -> bool:
-    """Whether something is to be done first on hosts that may run Puppet by themselves: these changes, or a step. They
-    are made quiet before it, once what is under way has ended. That periodic Puppet is no longer wanted is such a thing.
+    """Quiesce hosts once more if something is left to do while they may run Puppet by themselves; return whether it is.
+
+    Left to do may be `changes` other than PeriodicPuppet's own, a step, a host that is not in its place, or to keep
+    Puppet off, if the Stack now says `Disabled`. The operation in progress is finished first; then both built-in steps
+    start anew.
     """
     if draft.paused or not periodic_puppet.begun(draft.progress.step(periodic_puppet.NAME)):
         return False
@@ -88,7 +92,7 @@ def quieted_first(world: World, scope: Scope, draft: Draft, changes: Sequence[Ch
     if draft.progress.busy:
         finish(world, draft)
         return True
-    if building.missing(world, scope, draft):  # that alone changes values of the others: people are asked first
+    if building.missing(world, scope, draft):  # its absence alone changes the others' values: a person must act first
         return True
     for name in (periodic_puppet.NAME, quiesce.NAME):
         draft.progress = draft.progress.with_step(StepProgress(name))
@@ -97,7 +101,7 @@ def quieted_first(world: World, scope: Scope, draft: Draft, changes: Sequence[Ch
 
 
 def misplaced(world: World) -> list[Problem]:
-    """Hosts that are there and that the new plan would put under other hostgroups."""
+    """Return a problem for each existing host that the new plan would put into another hostgroup."""
     created = world.progress.created()
     return list(_elsewhere(world, world.scope(), creation.marked(world, created))) if created else []
 

@@ -1,7 +1,7 @@
-"""Before the first run of a role: what Puppet would really be given, read from the ENC of its hosts.
+"""Check before a role's first run what Puppet would really be given, as the ENC of its hosts says.
 
-A site's stronger override shadows ours and nothing says so (foreman-measured §1.11); a host without an environment
-gets no classes at all, and every run of it succeeds (§1.2).
+Foreman does not say that a site's stronger override shadows ours (foreman-measured §1.11), nor that a host without an
+environment gets no classes at all: every run on it succeeds (§1.2).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from foreman_stacks.reconcile.world import Draft, World
 from foreman_stacks.resources.groups import PUPPET, RUNMODE, environment_of, title_of
 
 MAX_VALUE = 80
-"""Characters of a value in a message."""
+"""The most characters of a value in a message."""
 
 
 def verify(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> bool:
-    """Whether Puppet would be given what it must on the hosts of these roles; problems go to the draft."""
+    """Whether Puppet would be given what the plan says on the hosts of these roles; problems go to the draft."""
     asked = sorted(roles - world.memory.verified)
     there, told = both(
         lambda: in_place(world, scope, roles, draft), lambda: together(partial(_role, world, scope), asked)
@@ -42,8 +42,9 @@ def verify(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> b
 
 
 def in_place(world: World, scope: Scope, roles: frozenset[str], draft: Draft) -> bool:
-    """Whether every host is in its hostgroup with its environment *now*, and still ours: elsewhere it is given no class of
-    ours, and every run of it succeeds.
+    """Whether every host of these roles is *now* in its hostgroup, with its environment and the deployment's mark.
+
+    Elsewhere a host would be given none of the Stack's classes, and every run on it would succeed.
     """
     groups = dict.fromkeys(host.group for host in scope.hosts if host.ref.role in roles)
     problems = [problem for found in together(partial(_outside, world, scope, roles), groups) for problem in found]
@@ -53,7 +54,7 @@ def in_place(world: World, scope: Scope, roles: frozenset[str], draft: Draft) ->
 
 
 def _outside(world: World, scope: Scope, roles: frozenset[str], name: str) -> list[Problem]:
-    """The hosts of a hostgroup that are not in it with its environment."""
+    """Return a problem for each host of this hostgroup that is not in it, lacks its environment, or lacks the mark."""
     group = world.seen[HostgroupNamed(title_of(scope, name))]
     assert group is not None, "hosts were placed in it"
     environment = environment_of(scope.chain(name)[-1].outer_parent, scope.environment, world.seen) or ""
@@ -71,7 +72,10 @@ def _outside(world: World, scope: Scope, roles: frozenset[str], name: str) -> li
 
 
 def _role(world: World, scope: Scope, role: str) -> tuple[list[Problem], list[Problem]]:
-    """Classes that would be missing, and values that are shadowed: on its first host, and on those with matches of their own."""
+    """Return problems with classes that the role's hosts would lack, and with values that are shadowed.
+
+    The ENC is read for the first host, and for each host for which one of the class parameters has a match of its own.
+    """
     hosts = [host for host in scope.hosts if host.ref.role == role]
     if not hosts:
         return [], []
@@ -100,27 +104,27 @@ def _role(world: World, scope: Scope, role: str) -> tuple[list[Problem], list[Pr
 
 @dataclass(frozen=True)
 class _Key:
-    """What is known of a class parameter that we set on a hostgroup."""
+    """A class parameter that a hostgroup of the Stack sets: its matches in Foreman, and whether values are hidden."""
 
     matches: frozenset[str] = frozenset()
     hidden: bool = False
 
 
 def _values(scope: Scope, host: HostScope) -> dict[tuple[str, str], Bound]:
-    """What should reach the host: nearer groups win, its own values over all."""
+    """Return the values that should reach the host, by class and parameter: its own win, then nearer groups."""
     chain = scope.chain(host.group)
     held = chain[-1].outer_parent in scope.held
     wanted: dict[tuple[str, str], Bound] = {(PUPPET, RUNMODE.name): RUNMODE} if held else {}
     for group in reversed(chain):
         own = {(entry.name, bound.name): bound for entry in group.classes for bound in entry.overrides}
         if held and group.parent is None:
-            own.pop((PUPPET, RUNMODE.name), None)  # the Stack's own comes at the end
+            own.pop((PUPPET, RUNMODE.name), None)  # while held, RUNMODE takes the place of the Stack's value
         wanted |= own
     return wanted | {(name, bound.name): bound for name, bound in host.overrides}
 
 
 def _keys(world: World, scope: Scope, host: HostScope, environment: str) -> dict[tuple[str, str], _Key]:
-    """The parameters that we set on the hostgroup, with all matches that they have."""
+    """Return the class parameters that the host's hostgroups set and the host itself does not, with all matches."""
     own = {(name, bound.name) for name, bound in host.overrides}
     names = [name for name in _values(scope, host) if name not in own]
     world.seen.need([ClassKeys(environment, name) for name, _ in names])
@@ -152,7 +156,7 @@ def _shadowed(
 
 
 def _match(fqdn: str, matches: frozenset[str]) -> str:
-    """The match that is stronger than our hostgroup's, as far as it can be told from outside."""
+    """Name the match that is stronger than our hostgroup's, as far as the matches alone tell."""
     if f"fqdn={fqdn}" in matches:
         return f"fqdn={fqdn}"
     others = sorted(match for match in matches if not match.startswith(("fqdn=", "hostgroup=")))

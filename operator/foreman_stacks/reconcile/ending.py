@@ -1,4 +1,4 @@
-"""The pass over a StackDeployment that is being deleted: what `teardown` decides is done, until our finalizer can go."""
+"""The pass over a StackDeployment that is being deleted: does what `teardown` decides, then removes the finalizer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Ending:
-    """Ends deployments."""
+    """Passes over deployments that are being deleted."""
 
     def __init__(
         self, servers: Servers, settings: Settings, now: Callable[[], datetime], *,
@@ -38,7 +38,7 @@ class Ending:
         self._ledger = ledger
 
     async def end(self, run: Pass) -> Next:
-        """Deletion was asked for. Without our finalizer there is nothing to do."""
+        """Bring the deletion one step further. Without the operator's finalizer there is nothing to do."""
         if FINALIZER not in run.finalizers:
             return Next()
         meta, spec = run.seen["metadata"], run.seen.get("spec") or {}
@@ -57,7 +57,7 @@ class Ending:
         try:
             if connection is None:
                 draft = decide(Snapshot())
-            else:  # what a poller saw some time ago is no ground to remove anything
+            else:  # without the poller's answers: nothing is removed because of what was true some time ago
                 draft = await decided(decide, connection.foreman, run.memory, {})
             if draft.waves or draft.waits:
                 await self._tell(run, draft)
@@ -73,7 +73,7 @@ class Ending:
         return await self._let_go(run)
 
     def _decision(self, run: Pass, *, keep: bool, alone: bool) -> Callable[[Snapshot], Draft]:
-        """What `teardown` says of this deployment; `alone`: its server cannot be asked."""
+        """Return the decision that `teardown` makes for this deployment; `alone`: its server cannot be asked."""
         identity = Identity(self._settings.installation, run.key.namespace, run.key.name)
         paused = bool((run.seen.get("spec") or {}).get("paused"))
 
@@ -81,14 +81,14 @@ class Ending:
             at = Moment(seen, run.memory, self._settings, self._now())
             if keep:
                 return teardown.retain(run.progress, at, None if alone else identity)
-            if not teardown.open_jobs(run.progress, at):  # whatever the rest of the end waits for
+            if not teardown.open_jobs(run.progress, at):  # whatever else the teardown waits for
                 self._ledger.free(run.who)
             return teardown.delete(run.progress, identity, at, paused=paused)
 
         return decide
 
     async def _failed(self, run: Pass, error: ForemanError) -> Next:
-        """Foreman could not be asked, or refused: say so, doubt what we remember, and come again with back-off."""
+        """Foreman could not be asked, or refused: report it, doubt what is remembered, and try again with back-off."""
         run.memory.doubt()
         match error:
             case ForemanStale():
@@ -107,7 +107,7 @@ class Ending:
         return Next(ended=True)
 
     async def _tell(self, run: Pass, draft: Draft) -> None:
-        """What the teardown does or waits for."""
+        """Report what the teardown does or waits for."""
         message = draft.waits[0].message
         held = next((wait for wait in draft.waits if wait.reason is Reason.PAUSED), None)
         if held is None:
@@ -119,7 +119,7 @@ class Ending:
             await self._deleting(run, stop, Condition(ConditionType.PAUSED, "True", Reason.PAUSED, held.message))
 
     async def _blocked(self, run: Pass, reason: Reason, message: str) -> Next:
-        """It cannot go on, and what a person can do."""
+        """Report that the deletion cannot go on, and what a person can do."""
         way_out = f'it goes on when that is mended; annotation {ABANDON_ANNOTATION}: "true" gives up what is in Foreman'
         await self._deleting(run, Condition(ConditionType.DELETING, "False", reason, f"{message}; {way_out}"))
         return Next(after=self._settings.server_probe)

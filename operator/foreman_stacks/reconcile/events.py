@@ -1,4 +1,4 @@
-"""Events for people. They are a courtesy: one that Kubernetes does not take (a terminating namespace takes none) fails nothing."""
+"""Events for people. They are a courtesy: nothing fails when Kubernetes rejects one, as in a terminating namespace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 async def post(cluster: Cluster, about: Object, *events: Event) -> None:
-    """Post these, as far as they are taken."""
+    """Post these events; those that Kubernetes rejects are only logged."""
     for event in events:
         try:
             await cluster.post_event(about, event)
@@ -25,5 +25,5 @@ async def post(cluster: Cluster, about: Object, *events: Event) -> None:
 async def transitions(
     cluster: Cluster, about: Object, old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Post what changed between these conditions."""
+    """Post the events that follow from the change of conditions from `old` to `new`."""
     await post(cluster, about, *conditions.events(old, new))

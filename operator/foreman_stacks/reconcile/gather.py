@@ -1,4 +1,4 @@
-"""What a pass over a deployment needs from Kubernetes: Stack, server, tenancy, values from Secrets and ConfigMaps."""
+"""What a pass over a deployment needs from Kubernetes: Stack, server, tenancy, and values in Secrets and ConfigMaps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Read = TypeVar("_Read")
 
 @dataclass
 class Gathered:
-    """A plan, or why there is none."""
+    """A plan, or why there is none; `missing` has the parameters without a value, as the status shows them."""
 
     plan: Plan | None = None
     stalls: list[Stalled] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Gathered:
 async def plan_of(
     deployment: StackDeployment, cluster: Cluster, memory: Memory, identity: Identity, key: bytes
 ) -> Gathered:
-    """Resolve the Stack and all values, and compile. The plan of equal inputs is compiled once."""
+    """Resolve the Stack and all values, and compile them; equal inputs are compiled only once."""
     place = deployment.metadata.namespace
     name = deployment.spec.stack_ref.name
     found = await cluster.get(Key("stacks", place, name))
@@ -90,7 +90,7 @@ def _compile(
 
 
 WAIT_FOR_SECRET = 15.0
-"""Seconds between two looks for a Secret or ConfigMap: they are not watched, so that not all of them must be readable."""
+"""Seconds between two looks for a Secret or ConfigMap. To watch them, the operator would need to read all of them."""
 
 
 def _missing(stack: Stack, names: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
@@ -103,7 +103,7 @@ def _missing(stack: Stack, names: tuple[str, ...]) -> tuple[Mapping[str, Any], .
 
 
 def _shown(given: Mapping[str, Given]) -> Json:
-    """The values as inputs of the cache's key, which is a digest and stays in this process."""
+    """Return the values in the clear, to be hashed into the key of the cached plan; the hash stays in this process."""
     return {name: [type(value).__name__, _plain(value)] for name, value in given.items()}
 
 
@@ -118,7 +118,7 @@ def _plain(value: Given) -> Json:
 
 
 async def _given(deployment: StackDeployment, cluster: Cluster) -> dict[str, Given]:
-    """The values that are in Secrets and ConfigMaps of the deployment's own namespace."""
+    """Read the values that come from Secrets and ConfigMaps of the deployment's own namespace, each object once."""
     namespace = deployment.metadata.namespace
     found: dict[str, Given] = {}
     secrets: dict[str, Mapping[str, bytes] | Missing | None] = {}
@@ -145,7 +145,7 @@ async def _given(deployment: StackDeployment, cluster: Cluster) -> dict[str, Giv
 
 
 async def _permitted(kind: str, ref: KeyRef, reading: Awaitable[_Read]) -> _Read | Missing:
-    """What was read; where RBAC does not let us, what is missing is the permission."""
+    """Return what was read; where RBAC forbids it, return the permission as what is missing."""
     try:
         return await reading
     except ClusterForbidden:
@@ -170,7 +170,10 @@ def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | Missing | None) -> M
 
 
 async def server_of(deployment: StackDeployment, cluster: Cluster) -> tuple[ForemanServer, Tenant] | Stalled:
-    """The server, and as whom this namespace may use it; nothing about it is told to one that may not."""
+    """Return the server and the tenant as which this namespace may use it.
+
+    A namespace that may not use it learns only that it exists or is being deleted, not even whether its spec is valid.
+    """
     name = deployment.spec.server_ref.name
     found = await cluster.get(Key("foremanservers", "", name))
     if found is None:
@@ -199,7 +202,7 @@ def _no_server(what: str) -> Stalled:
 
 
 def tenant_of(server: ForemanServer, labels: Mapping[str, str]) -> Tenant | None:
-    """The first tenant whose selector permits a namespace with these labels; None: it may not use the server."""
+    """Return the first tenant that permits a namespace with these labels, or None if it may not use the server."""
     return next((tenant for tenant in server.spec.tenants if _selects(tenant.namespace_selector, labels)), None)
 
 
