@@ -172,7 +172,7 @@ def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | Missing | None) -> M
 async def server_of(deployment: StackDeployment, cluster: Cluster) -> tuple[ForemanServer, Tenant] | Stalled:
     """Return the server and the tenant as which this namespace may use it.
 
-    A namespace that may not use it learns only that it exists or is being deleted, not even whether its spec is valid.
+    A namespace that may not use it learns only that it exists, not even whether its spec is valid.
     """
     name = deployment.spec.server_ref.name
     found = await cluster.get(Key("foremanservers", "", name))
