@@ -1,4 +1,4 @@
-"""Whether a Foreman is one that we can work with, and what to do when it is not."""
+"""Judges whether the operator can use a Foreman server, and says what to do when it cannot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.reconcile.conditions import Condition
 
 MINIMUM = (3, 12)
-"""Foreman 3.12 brought the bulk move and bulk build (foreman-api §17)."""
+"""Foreman 3.12 introduced the bulk move and bulk build (foreman-api §17)."""
 PLUGINS = ("foreman_puppet", "foreman_remote_execution")
 FEATURES = ("run_script", "puppet_run_host")
 PERMISSIONS = frozenset(
@@ -52,18 +52,19 @@ PERMISSIONS = frozenset(
     for thing in things
     for verb in verbs
 )
-"""The measured role (foreman-measured §7), without seeing settings and tasks: no call of ours does."""
+"""The measured role (foreman-measured §7) without viewing settings and tasks, which no call of the operator needs."""
 
 
 def judge(info: Server) -> Condition:
-    """Whether this Foreman is one that we can work with, and what is missing."""
+    """Return the Ready condition of a server that answered: True, or False with what is missing."""
     parts = info.version.split(".")
     version = tuple(int("".join(filter(str.isdigit, part)) or 0) for part in parts[:2])
     if version < MINIMUM:
         return bad(Reason.VERSION_NOT_SUPPORTED, f"Foreman {info.version} is too old; upgrade it to 3.12 or later")
     lacking = [] if info.admin else sorted(PERMISSIONS - info.permissions)
     plugins = [name for name in PLUGINS if name not in info.plugins]
-    if plugins and "view_plugins" not in lacking:  # permissions come with their plugin
+    # Missing plugins come first, since their permissions come with them; without view_plugins none can be seen.
+    if plugins and "view_plugins" not in lacking:
         return bad(Reason.PLUGIN_MISSING, f"plugins are missing: {', '.join(plugins)}; install them in Foreman")
     if lacking:
         return bad(
@@ -80,7 +81,7 @@ def judge(info: Server) -> Condition:
 
 
 def failure(error: ForemanError) -> Condition:
-    """Why a server could not be asked, and what to do."""
+    """Return the Ready condition of a server that could not be asked: why, and what to do."""
     match error:
         case ForemanUnauthorized():
             return bad(
@@ -102,5 +103,5 @@ def failure(error: ForemanError) -> Condition:
 
 
 def bad(reason: Reason, message: str) -> Condition:
-    """A server that is not Ready, and why."""
+    """Return the condition of a server that is not Ready."""
     return Condition(ConditionType.READY, "False", reason, message)

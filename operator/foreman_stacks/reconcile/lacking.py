@@ -1,4 +1,4 @@
-"""What Foreman lacks for a plan: parents, taxonomies, environments, compute resources, classes; reads only."""
+"""Finds what Foreman lacks for a plan: parents, taxonomies, environments, compute resources, classes. Only reads."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from foreman_stacks.resources.groups import environment_of, root_title, wanted_g
 
 
 def lacking(world: World, scope: Scope, fresh: Sequence[HostScope]) -> list[Problem]:
-    """What Foreman lacks for the hostgroups, all values, and these hosts.
+    """Return what Foreman lacks for the hostgroups, for all values, and for creating the `fresh` hosts.
 
-    Asked in every pass, of hosts that are still to be made: what was there when the plan was accepted may be gone.
+    Preflight asks for all hosts, later passes for those not yet created: what was there when the plan was accepted
+    may be gone.
     """
     named = [EnvironmentNamed(scope.environment)] if scope.environment else []
     world.seen.need([*hosts.queries((host.source for host in fresh), scope.organization, scope.location), *named])
@@ -40,7 +41,7 @@ def lacking(world: World, scope: Scope, fresh: Sequence[HostScope]) -> list[Prob
 
 
 def first_questions(world: World) -> list[Query[Any]]:
-    """What every plan is asked about, before any of it is known: asked one after the other it takes a while."""
+    """Return the queries that every plan needs, so that they are read together: one after the other takes a while."""
     titles = dict.fromkeys(group.outer_parent for group in world.plan.groups if group.outer_parent)
     sources = (host.source for role in world.plan.roles for host in role.hosts)
     named = [EnvironmentNamed(world.plan.environment)] if world.plan.environment else []
@@ -52,7 +53,7 @@ def first_questions(world: World) -> list[Query[Any]]:
 
 
 def _parents(world: World) -> Iterator[Problem]:
-    """What is wrong with the hostgroups that ours stand under."""
+    """Yield what is wrong with the hostgroups above those of the Stack."""
     outer = {group.outer_parent: group.outer_path for group in reversed(world.plan.groups) if group.outer_parent}
     world.seen.need([HostgroupNamed(title) for title in outer])
     for title, path in sorted(outer.items()):
@@ -147,7 +148,7 @@ def _source(world: World, of: tuple[str, str], source: ComputeSource) -> Iterato
 
 
 def _environment(world: World, scope: Scope, outer: str) -> str | None:
-    """The Puppet environment under an outer parent, None where there is none: then nothing can be said of classes."""
+    """Return the Puppet environment under an outer parent. Without one (None), classes cannot be checked."""
     if scope.environment and world.seen[EnvironmentNamed(scope.environment)] is None:
         return None
     return environment_of(outer, scope.environment, world.seen)
@@ -180,7 +181,10 @@ def _classes(world: World, scope: Scope) -> Iterator[Problem]:
 
 
 def _pending(world: World, scope: Scope) -> dict[tuple[str, str, str], Bound]:
-    """The class parameters, as `wanted_keys` names them, whose values still wait for hosts: their types are known."""
+    """Return the class parameters whose values still wait for hosts, keyed as in `wanted_keys`.
+
+    Their types are known, so they can be checked already.
+    """
     waiting: dict[str, set[str]] = {}
     for host in scope.hosts:
         waiting.setdefault(host.ref.role, set()).update(host.pending)
@@ -205,7 +209,7 @@ def _pending(world: World, scope: Scope) -> dict[tuple[str, str, str], Bound]:
 
 
 def _keys(world: World, asked: Mapping[tuple[str, str, str], tuple[ClassKeys, Bound]]) -> Iterator[Problem]:
-    """Class parameters that are not there, and those whose shared settings do not fit ours."""
+    """Yield class parameters that do not exist, or whose server-wide settings do not fit the Stack's."""
     for key, (query, bound) in asked.items():
         found = world.seen[query].get(key[2])
         path = f"override {key[1]}::{key[2]}"

@@ -1,8 +1,8 @@
-"""Puppet runs under way on each smart proxy, of all deployments of a server together: `limits.puppetRunsPerProxy`.
+"""Counts Puppet runs in progress per smart proxy, over all deployments of a server, for `limits.puppetRunsPerProxy`.
 
-Kept in this process, booked in the same instant in which a run is decided, and rebuilt from all statuses at the start:
-a run is an intent in some status before it is started. Whether anybody follows it or not, its room comes back at the
-latest when it must be over.
+The ledger lives in this process. A run is booked the moment it is decided, and a new process loads all runs from the
+statuses, since each run is an intent in a status before it starts. Even if no pass follows a run any more, it stops
+counting when it must be over.
 """
 
 from __future__ import annotations
@@ -21,31 +21,32 @@ from foreman_stacks.reconcile import status
 from foreman_stacks.steps import periodic_puppet, quiesce
 
 Proxy: TypeAlias = int | None
-"""The id of a smart proxy; None: not known."""
+"""The id of a smart proxy; None if it is not known."""
 Place: TypeAlias = tuple[str, Proxy]
 """A server's smart proxy."""
 Who: TypeAlias = tuple[str, str]
 """A deployment: namespace and name."""
 Ends: TypeAlias = Callable[[str, Run], datetime]
-"""When a run of a step must be over."""
+"""Returns when a run of the named step must be over."""
 
 TIMEOUT = 7200
-"""Seconds: the time-out of a run whose step is not known."""
+"""The time-out of a run whose step is not known, in seconds."""
 
 
 @dataclass
 class Wish:
-    """A deployment that wants to run Puppet, since when, and when it said so last. Who waits longer comes first."""
+    """A deployment's wish to run Puppet on `count` hosts. The deployment that waits longest comes first."""
 
     since: datetime
     asked: datetime
+    """When the deployment last repeated the wish."""
     count: int
 
 
 class Ledger:
-    """All runs, and who waits for a turn: `wake` is called for whoever may find room now.
+    """All runs, and the deployments that wait for a turn. `wake` is called for a deployment that may find room now.
 
-    A wish that is not repeated within `patience` is over: its deployment cannot be looked at.
+    A wish that is not repeated within `patience` lapses: no pass can decide for its deployment at the moment.
     """
 
     def __init__(self, patience: timedelta, lost_after: float = 0.0) -> None:
@@ -58,7 +59,7 @@ class Ledger:
         self._loaded = False
 
     async def load(self, cluster: Cluster, now: datetime) -> None:
-        """Once in a process, before anything is granted: the runs of all statuses. Raises `ClusterError`."""
+        """Book the runs of all statuses, once per process, before anything is granted. Raises `ClusterError`."""
         async with self._turn:
             if self._loaded:
                 return
@@ -73,8 +74,10 @@ class Ledger:
         self, who: Who, server: str, runs: Mapping[Proxy, int], now: datetime | None = None,
         until: datetime | None = None,
     ) -> None:  # fmt: skip
-        """What a deployment has under way after a look at it, instead of what it had; what it did not wish in that look,
-        at `now`, it does not wish any more. `until`: when all of it must be over, though nobody should look again.
+        """Book the runs that a deployment has in progress after the pass at `now`, in place of those booked before.
+
+        Its wishes end where runs have begun, and where this pass did not repeat them. `until` is when all these runs
+        must be over, even if no pass books them again.
         """
         where, before, _ = self._runs.pop(who, (server, {}, None))
         if runs:
@@ -89,16 +92,16 @@ class Ledger:
                 self._freed(where, proxy, count - left)
 
     def drop(self, who: Who) -> None:
-        """A deployment is gone, or cannot be looked at: it wishes nothing, and its jobs may run until they must be over."""
+        """Drop the wishes of a deployment that is gone or not followed; its runs count until they must be over."""
         server, runs, until = self._runs.get(who, ("", {}, None))
         self.book(who, server, {} if until is None else runs, until=until)
 
     def free(self, who: Who) -> None:
-        """No job of a deployment runs any more."""
+        """Drop the wishes and runs of a deployment of which no job runs any more."""
         self.book(who, "", {})
 
     def _freed(self, server: str, proxy: Proxy, count: int) -> None:
-        """Wake those whose turn it is, for so many runs."""
+        """Wake the deployments that are next in line for `count` runs."""
         for (where, at), waiting in self._wishes.items():
             if where != server or not _may_be_one(at, proxy):
                 continue
@@ -110,7 +113,7 @@ class Ledger:
                 self.wake(who)
 
     def left(self, place: Place, who: Who, wanted: int, room: int, now: datetime) -> int:
-        """How many of `wanted` runs may start on a server's proxy; `room` is the limit less what `who` runs there."""
+        """Return how many of `wanted` runs may start at `place`; `room` is the limit minus what `who` runs there."""
         waiting = self._wishes.setdefault(place, {})
         for name in [name for name, wish in waiting.items() if now > wish.asked + self._patience]:
             del waiting[name]
@@ -121,14 +124,17 @@ class Ledger:
         return max(0, min(wanted, room - self._others(who, *place) - ahead))
 
     def grant(self, place: Place, who: Who, wanted: int, room: int, now: datetime) -> int:
-        """So many runs are kept for `who` until its next `book`; if there are none, it has its place in the queue."""
+        """Return what `left` returns and reserve it for `who` until its next `book`.
+
+        If nothing is left, `who` has its place in the queue.
+        """
         granted = self.left(place, who, wanted, room, now)
         waiting = self._wishes[place]
         waiting[who] = Wish(_since(waiting, who, now), now, max(0, min(wanted, room)))
         return granted
 
     def _others(self, who: Who, server: str, proxy: Proxy) -> int:
-        """Runs of other deployments there; those whose proxy is not known count everywhere."""
+        """Return the number of other deployments' runs there. Runs whose proxy is not known count for every proxy."""
         return sum(
             count
             for name, (where, runs, _) in self._runs.items()
@@ -139,18 +145,18 @@ class Ledger:
 
 
 def _since(waiting: Mapping[Who, Wish], who: Who, now: datetime) -> datetime:
-    """Since when a deployment waits; from now on, if it has not waited."""
+    """Return since when a deployment has been waiting: `now` if it has only just begun to."""
     return waiting[who].since if who in waiting else now
 
 
 def _may_be_one(one: Proxy, other: Proxy) -> bool:
-    """Whether these are the same proxy, as far as it is known."""
+    """Whether these may be the same proxy; one that is not known may be any."""
     return one is None or other is None or one == other
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one deployment may take of a server's limit."""
+    """One deployment's access to the limit of a server."""
 
     ledger: Ledger
     server: str
@@ -158,16 +164,19 @@ class Share:
     limit: int
 
     def left(self, proxy: Proxy, wanted: int, own: int, now: datetime) -> int:
-        """How many of `wanted` runs may start on a proxy, where `own` ones are under way."""
+        """Return how many of `wanted` runs may start on a proxy where this deployment has `own` runs in progress."""
         return self.ledger.left((self.server, proxy), self.who, wanted, self.limit - own, now)
 
     def grant(self, proxy: Proxy, wanted: int, own: int, now: datetime) -> int:
-        """The same, and they are kept until they start."""
+        """Return the same and reserve these runs until the deployment's next `book`."""
         return self.ledger.grant((self.server, proxy), self.who, wanted, self.limit - own, now)
 
 
 def ends(timeouts: Mapping[str, float], lost_after: float) -> Ends:
-    """By the time-outs of steps: at its time-out a run is cancelled, and some time later it is given up."""
+    """Return when runs must be over, from the time-outs of steps by name.
+
+    A run is cancelled at its time-out, and given up `lost_after` seconds later.
+    """
     return lambda step, run: run.since + timedelta(seconds=timeouts.get(step, TIMEOUT) + lost_after)
 
 
@@ -178,10 +187,9 @@ def under_way(
     proxy_of: Callable[[str], Proxy] = lambda _: None,
     hosts: Collection[HostRef] | None = None,
 ) -> tuple[Counter[Proxy], datetime | None]:
-    """The Puppet runs that a deployment's progress holds, by the proxy of the host's role, and when all of them must be
-    over. Scripts are none, nor is what must be over by now.
+    """Return the Puppet runs in a deployment's progress, counted by smart proxy, and when all of them must be over.
 
-    With `hosts` only those count: a status can name any.
+    Scripts do not count, nor do runs that must be over by now. With `hosts`, only these count: a status may name any.
     """
     found: Counter[Proxy] = Counter()
     until: datetime | None = None

@@ -1,4 +1,4 @@
-"""The pass over a StackDeployment that lives: accept, gather, decide, intend, act, report."""
+"""The pass over a StackDeployment that is not being deleted: accept, gather, decide, intend, act, report."""
 
 from __future__ import annotations
 
@@ -66,16 +66,16 @@ class Living:
         self._key = DigestKey(cluster, settings.namespace)
 
     def forget(self, namespace: str, name: str) -> None:
-        """A deployment is gone, or going: the names of its hosts are free."""
+        """Give up the claims on host names of a deployment that is gone or being deleted."""
         self._claims.drop(namespace, name)
 
     def gone(self, namespace: str, name: str) -> None:
-        """Nothing of a deployment is left to care for."""
+        """Forget a deployment of which nothing is left to take care of."""
         self.forget(namespace, name)
         self._ledger.drop((namespace, name))
 
     def unfollowed(self, run: Pass) -> None:
-        """Nobody follows a deployment's Puppet runs for the time being: they count until they must be over."""
+        """Note that no pass follows the deployment's Puppet runs for now: they count until they must be over."""
         self._ledger.drop(run.who)
 
     async def without_key(self, run: Pass, error: NoDigestKey) -> Next:
@@ -96,7 +96,7 @@ class Living:
             return await self._stalled(run, Stalled(Reason.INVALID_SPEC, tuple(error.problems)))
         if run.progress.settled_plan and run.deployment.spec.deletion_policy == "Delete":
             await self._hold(run, run.deployment.spec.server_ref.name)
-            await self._reporter.hold(run)  # whatever else is wrong with it or its server: its end has work to do
+            await self._reporter.hold(run)  # even if it or its server is broken: its deletion has work to do
         permitted = await server_of(run.deployment, self._cluster)
         if isinstance(permitted, Stalled):
             return await self._stalled(run, permitted)
@@ -105,7 +105,7 @@ class Living:
         key = await self._key()
         gathered = await plan_of(run.deployment, self._cluster, run.memory, identity, key)
         plan, ignored = gathered.plan, False
-        if gathered.stalls:  # a settled one fitted its Stack as that was, which is not followed any more
+        if gathered.stalls:  # a settled deployment fitted its Stack as it was then, and no longer follows it
             digest, last = config_digest(run.deployment, key), run.memory.plan
             ignored = settled.unedited(run.progress, run.generation, digest)
             plan = last if ignored and last is not None and last.config_digest == digest else None
@@ -115,7 +115,7 @@ class Living:
         if isinstance(early, Stalled):
             return await self._stalled(run, early, plan)
         if early is not None:
-            if not _refused(run):  # what a process before us refused stands until we know better
+            if not _refused(run):  # a refusal of an earlier process stands until this one knows better
                 await self._reporter.write(run, replace(self._findings(run, plan), waits=(early,)))
             return Next(after=early.after)
         connection = self._servers.ready(server.metadata.name)
@@ -126,7 +126,10 @@ class Living:
         return await self._decide(run, plan, connection, tenant)
 
     async def _as_it_was(self, run: Pass, deletion_policy: str) -> Next:
-        """A settled deployment whose Stack this process has never seen whole: it stays what it is, and nothing is looked at."""
+        """Leave a settled deployment as it is, without comparing anything.
+
+        Its Stack does not compile with it now, and this process has no plan from before.
+        """
         handled = run.request or run.progress.handled
         progress = replace(run.progress, settled_generation=run.generation, handled=handled)
         await self._reporter.write(run, replace(self._findings(run, None), progress=progress, settled=True))
@@ -139,10 +142,10 @@ class Living:
         found = self._findings(run, None, gathered=gathered)
         await self._reporter.write(run, found)
         later = [wait.after for wait in found.waits if wait.after is not None]
-        return Next(after=min([_jittered(self._settings.recheck), *later]))  # nobody tells us of Secrets and ConfigMaps
+        return Next(after=min([_jittered(self._settings.recheck), *later]))  # Secrets and ConfigMaps are not watched
 
     async def _waiting(self, run: Pass, plan: Plan | None, server: str) -> Next:
-        later = _jittered(self._settings.server_probe)  # the engine wakes us sooner, when a probe has found it well
+        later = _jittered(self._settings.server_probe)  # the engine wakes it sooner, once a probe finds the server well
         if not self._servers.known(server):
             return Next(after=later)
         found = self._findings(run, plan)
@@ -154,7 +157,7 @@ class Living:
     async def _decide(self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant) -> Next:
         run.memory.meet(connection.met)
         if run.progress.settled_plan:
-            run.memory.doubt()  # a resync looks anew
+            run.memory.doubt()  # a resync reads everything anew
             run.memory.resyncs += 1
         make_world = await self._world(run, plan, connection, tenant)
         last: list[World] = []
@@ -162,14 +165,14 @@ class Living:
         def decide(seen: Snapshot) -> Draft:
             last[:] = [make_world(seen)]
             draft = _choose(last[0])
-            last[0].domain()  # what follows the decision names hosts, too
+            last[0].domain()  # has it read: what follows the decision needs the names of hosts, too
             return draft
 
         await self._ledger.load(self._cluster, self._now())
         try:
             draft = await decided(decide, connection.foreman, run.memory, connection.answers)
             runs, until = puppet_runs(last[0], draft.progress)
-            # at once: nobody else decides in between
+            # Without an await since the decision: no other deployment can decide in between.
             self._ledger.book(run.who, connection.server.metadata.name, runs, last[0].now, until)
         except ForemanError as error:
             return await self._foreman_failed(run, plan, connection, error)
@@ -207,11 +210,12 @@ class Living:
             paused=spec.paused,
             drifted=_drifted(run),
             again=run.again,
-            share=None if spec.paused else share,  # what is paused begins nothing, and must not keep room
+            share=None if spec.paused else share,  # a paused deployment starts nothing and must not reserve room
         )
 
     async def _carry_out(self, run: Pass, draft: Draft, world: World, connection: Connection) -> Next:
-        if run.again and not (draft.looked or run.progress.settled_plan):  # the next pass must know which
+        # A pass that has not looked for the hosts to create again must leave their names to the next one.
+        if run.again and not (draft.looked or run.progress.settled_plan):
             draft.progress = replace(draft.progress, failed_hosts=run.progress.failed_hosts)
         elif run.request:
             draft.progress = replace(draft.progress, handled=run.request)
@@ -219,7 +223,7 @@ class Living:
         settled_now = found.settled
         if (draft.waves or draft.intents) and not await self._hold(run, connection.server.metadata.name):
             return Next(after=0.0)
-        # before the write, whose reply may get lost: only what is read back from the status is ever sent
+        # Before the write, whose reply may get lost. This is safe: only intents read back from the status are sent.
         run.memory.unsent |= draft.intents
         if draft.progress.plan != run.progress.plan:
             run.memory.accept(run.progress.plan, draft.progress.plan)
@@ -229,7 +233,7 @@ class Living:
         try:
             await do(draft.waves, connection.foreman, run.memory, self._now)
         except ForemanError as error:
-            run.progress = status.parse(run.seen.get("status"))  # as it was just written, intents and all
+            run.progress = status.parse(run.seen.get("status"))  # as just written, with the new intents
             return await self._foreman_failed(run, world.plan, connection, error)
         run.memory.rebuffed = False
         if any(stall.reason in _MENDED_IN_FOREMAN for stall in found.stalls):
@@ -249,13 +253,16 @@ class Living:
         )
 
     async def _show(self, run: Pass, world: World, found: Findings, connection: Connection) -> float | None:
-        """The DeployedHosts are for people alone: where they cannot be written, the deployment goes on without."""
+        """Write the DeployedHosts; return in how many seconds the rest is due, if there is any.
+
+        They are only for people to look at, so a deployment goes on when they cannot be written.
+        """
         ports, before = (self._cluster, connection.foreman), bool(run.progress.settled_plan)
         try:
             return await projection.show(world, found, run.seen, ports, settled_before=before)
         except (ClusterError, ForemanError) as error:
             _log.warning("%s: its DeployedHosts are not shown as they are: %s", run.key, error)
-            run.memory.shown = monotonic()  # not in each pass
+            run.memory.shown = monotonic()  # so that not every pass tries again
             return self._settings.recheck
 
     def _after(self, draft: Draft, settled_now: bool) -> float | None:
@@ -265,7 +272,10 @@ class Living:
         return _jittered(self._settings.resync if settled_now else self._settings.recheck)
 
     async def _hold(self, run: Pass, server: str) -> bool:
-        """Finalizers before the first write: the server's, then ours; False: the server goes, and nothing was made."""
+        """Set the finalizers before the first write: on the server, then on the deployment.
+
+        False means that the server is gone or being deleted, and that nothing has been created yet.
+        """
         first = FINALIZER not in run.finalizers
         if run.memory.anchored and not first:
             return True
@@ -275,7 +285,7 @@ class Living:
         return run.memory.anchored or not first
 
     async def _release(self, run: Pass, connection: Connection) -> None:
-        """Settled and Retain: no finalizer, so that prune and uninstall never hang."""
+        """Remove the finalizer of a settled deployment with `Retain`, so that prune and uninstall never hang."""
         assert run.deployment is not None
         if run.deployment.spec.deletion_policy == "Retain":
             await self._reporter.release(run)
@@ -312,12 +322,12 @@ class Living:
         return Next(after=_jittered(self._settings.recheck))
 
     async def _foreman_failed(self, run: Pass, plan: Plan, connection: Connection, error: ForemanError) -> Next:
-        """Foreman could not be asked or refused: say so, doubt what we remember, and come again with back-off."""
+        """Report that Foreman could not be asked or refused, doubt what is remembered, and retry with back-off."""
         run.memory.doubt(hosts=not isinstance(error, ForemanUnreachable))
         if isinstance(error, ForemanUnauthorized):
             connection.ready, connection.reason = False, Reason.UNAUTHORIZED
         elif isinstance(error, ForemanForbidden):
-            connection.info = None  # so that the probe asks for our permissions, too
+            connection.info = None  # so that the next probe reads the user's permissions, too
         told = trouble(error, run.memory)
         found = self._findings(run, plan)
         found = replace(found, waits=(told,)) if isinstance(told, Wait) else replace(found, stalls=(told,))
@@ -327,12 +337,12 @@ class Living:
 
 
 def _jittered(seconds: float) -> float:
-    """± 20 %: what one fault has stopped at the same time must not ask in step ever after."""
+    """Return the seconds ± 20 %, so that deployments stopped by one fault do not retry in step from then on."""
     return seconds * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
 
 
 def _refused(run: Pass) -> bool:
-    """Whether it is Stalled as it is now."""
+    """Whether the deployment is Stalled in its current generation."""
     stalled = _condition(run, ConditionType.STALLED)
     return stalled.get("status") == "True" and stalled.get("observedGeneration") == run.generation
 
@@ -347,5 +357,5 @@ def _condition(run: Pass, kind: ConditionType) -> Object:
 
 
 def _choose(world: World) -> Draft:
-    """Bring up, or watch over what is settled."""
+    """Bring the deployment up, or watch over it once it is settled."""
     return settled.watch_over(world) if world.progress.settled_plan else bring_up(world)

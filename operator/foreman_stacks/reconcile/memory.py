@@ -1,4 +1,4 @@
-"""What one process remembers of a deployment between passes: hints, never truth. Lost at a restart, and that is well."""
+"""What one process remembers of a deployment between passes: hints, never the truth. Losing it at a restart is safe."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ _KEPT: tuple[type[Query[Any]], ...] = (
     port.NewestReport,
     port.Written,
 )
-"""Answers that stay true until we write or an error makes us doubt; "there is none" is asked anew in every pass."""
+"""Queries whose answers are kept, as true until the operator writes or an error raises doubt. None is never kept."""
 
 
 OFTEN = 3
-"""Times that one and the same is written before it counts as written in vain."""
+"""How many times the very same write succeeds before it counts as in vain."""
 VAIN_FOR = timedelta(minutes=30)
-"""How long that counts: somebody may have mended it unasked, and who changes a value back now and then is no such case."""
+"""How long a write then counts as in vain. After that it is tried again: the cause may have been fixed without a
+request, and a value that a person changes back now and then is not written in vain.
+"""
 
 
 def _content(change: Change) -> tuple[str, int]:
@@ -50,61 +52,63 @@ class Memory:
     """The memory of one deployment."""
 
     started: datetime
-    kept: dict[Query[Any], Any] = field(default_factory=dict, repr=False)  # values in the clear, secret ones too
+    kept: dict[Query[Any], Any] = field(default_factory=dict, repr=False)  # holds secrets in plain text
     unsent: set[str] = field(default_factory=set)
-    """Keys (FQDNs, tokens) whose intent this process wrote and whose change it has not sent."""
+    """Keys (FQDNs, tokens) of intents written by this process whose change was not sent, or not carried out."""
     names: dict[HostRef, str] = field(default_factory=dict)
-    """FQDNs of the hosts whose creation this process has intended."""
+    """FQDNs of the hosts whose creation this process intended."""
     met: object = None
-    """Since when our Foreman has been well (`Connection.met`), when it was last asked."""
+    """The server's `Connection.met` when it was last asked."""
     sent: dict[str, datetime] = field(default_factory=dict)
-    """When this process last sent a change that is sent once, by its key; cancellings by the job's id, once answered."""
+    """When this process last sent the change of each intent, by its key. A cancellation that got no answer (its key is
+    the job's id) is in `unsent`, too.
+    """
     secrets: dict[str, tuple[Json, ...]] = field(default_factory=dict, repr=False)
-    """The secret values of the plans that this process has seen accepted."""
+    """The secret values of the plans that this process has seen accepted, by plan id."""
     accepted: set[str] = field(default_factory=set)
-    """Plans that this process accepted: no earlier one can have posted hostgroups of them."""
+    """Plans that this process accepted, as all before them: no earlier process can have POSTed hostgroups for them."""
     posting: dict[str, datetime] = field(default_factory=dict)
-    """Titles of hostgroups that this process posted without an answer."""
+    """When this process POSTed each hostgroup, by title, for which it has no answer."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Why Foreman refused a key for good."""
+    """Why Foreman refused a change for good, by its key."""
     written: dict[tuple[str, int], tuple[int, datetime]] = field(default_factory=dict)
-    """How often a write succeeded, and when the last time, by what it is and a hash of its body."""
+    """How many times a write succeeded, and when it last did, by its text and a hash of its body."""
     anchored: bool = False
-    """Whether this process has seen our finalizer on the server: without it the server may go before its deployments."""
+    """Whether this process has seen the operator's finalizer on the server, which must outlive its deployments."""
     request: str = ""
-    """What a person asks for, and no pass has decided on yet."""
+    """A person's request (the annotation's value) that no pass has acted upon yet."""
     rebuffed: bool = False
-    """Whether Foreman refused something in the last pass."""
+    """Whether Foreman refused a call in the last pass."""
     missing: dict[str, datetime] = field(default_factory=dict)
-    """Since when a host that was there cannot be seen."""
+    """Since when a created host cannot be seen, by FQDN; with the prefix `unseen `, since when no search shows it."""
     sighted: set[str] = field(default_factory=set)
-    """Hosts that a search has shown to this process."""
+    """FQDNs of the hosts that a search has shown to this process."""
     building: dict[str, datetime] = field(default_factory=dict)
-    """Since when this process has waited for a host's installation."""
+    """Since when this process has waited for a host's installation, by FQDN."""
     verified: set[str] = field(default_factory=set)
-    """Roles whose ENC was seen to hold what it must."""
+    """Roles whose ENC was seen to give Puppet what the plan says."""
     plan: Plan | None = None
     plan_inputs: str = ""
     unplanned: tuple[str, Any] = ("", None)
-    """Other inputs of which no plan could be made, and why: to find that out may take long."""
+    """The last inputs that did not compile to a plan, and the result, since finding that out may take long."""
     resyncs: int = 0
     value_drift: tuple[str, ...] | None = None
-    """What the last look at values found: they are not looked at in every resync. None: this process has not looked."""
+    """Drift of values as last found, since not every resync compares them. None: this process has not compared them."""
     projected: dict[HostRef, object] = field(default_factory=dict)
-    """What was last written of each DeployedHost."""
+    """What this process last wrote into each DeployedHost."""
     shown: float = 0.0
-    """When DeployedHosts were last written, by the monotonic clock."""
+    """When DeployedHosts were last written, on the monotonic clock."""
     ours: set[HostRef] = field(default_factory=set)
-    """Hosts whose DeployedHost was looked at before its first write: it is not another deployment's."""
+    """Hosts whose DeployedHost was checked before its first write and does not belong to another deployment."""
 
     def clock(self, now: datetime) -> None:
-        """What happened in the future happened now: who waits for it would wait for as long as the clock was set back."""
+        """Move times in the future to `now`: after the clock was set back, waits would take that much longer."""
         self.started = min(self.started, now)
         for times in (self.sent, self.posting, self.missing, self.building):
             times.update({key: now for key, time in times.items() if time > now})
 
     def learn(self, answers: Mapping[Query[Any], Any]) -> None:
-        """Keep what stays true."""
+        """Keep those of the answers that stay true."""
         for query, answer in answers.items():
             if isinstance(query, _KEPT) and answer is not None:
                 self.kept[query] = answer
@@ -112,13 +116,16 @@ class Memory:
                 self._reported(answer[-1].id)
 
     def _reported(self, newest: int) -> None:
-        """A baseline need not be the newest report of all: it must be above those that our hosts had sent before."""
+        """Raise the remembered newest report id to `newest`.
+
+        A baseline need not be the newest report of the server, only no older than what the deployment's hosts had sent.
+        """
         known = self.kept.get(port.NewestReport())
         if known is not None:
             self.kept[port.NewestReport()] = max(known, newest)
 
     def sending(self, change: Change, now: datetime) -> None:
-        """A change is about to be sent: from here on it may have been done."""
+        """Note that a change is about to be sent: from here on it may have been carried out."""
         if change.intent:
             self.unsent.discard(change.key)
             self.sent[change.key] = now
@@ -130,66 +137,79 @@ class Memory:
             self.kept.pop(query, None)
 
     def unanswered(self, change: Change, now: datetime) -> None:
-        """No answer came, up to now: from now on it is waited for."""
+        """Note that no answer came, so that the wait for what may still appear begins `now`, not at the sending."""
         for sent in (self.sent, self.posting):
             if change.key in sent:
                 sent[change.key] = now
 
     def never_sent(self, change: Change) -> None:
-        """It was not done: no byte of it can have arrived, or Foreman said so. Or it does no harm to send it again."""
+        """Note that a change was not carried out, since it cannot have arrived or Foreman said so.
+
+        A change that can be sent again without harm is treated in the same way.
+        """
         self.posting.pop(change.key, None)
         if change.intent:
             self.unsent.add(change.key)
 
     def done(self, change: Change, row: Any, now: datetime) -> None:
-        """A change succeeded."""
+        """Note that a change succeeded; `row` is what Foreman answered."""
         self.posting.pop(change.key, None)
         content = _content(change)
         self.written[content] = (self.written.get(content, (0, now))[0] + 1, now)
         if change.resource == "override_value" or "lookup_values_attributes" in change.body:
-            self.verified.clear()  # a value that the site shadows may have been equal to ours by chance
+            self.verified.clear()  # a stronger value of the site may by chance have equalled the one before
         self.kept.update(change.settles)
         if change.answers is not None and row is not None:
             self.kept[change.answers] = row
 
     def vain(self, change: Change, now: datetime) -> bool:
-        """Whether just this was written often enough already: Foreman takes it and shows something else."""
+        """Whether this very write has succeeded too often: Foreman takes it and goes on showing something else."""
         times, last = self.written.get(_content(change), (0, now))
         return times >= OFTEN and last <= now < last + VAIN_FOR
 
     def forgive(self) -> None:
-        """A person has mended something: what was refused, in vain or too slow may be tried again."""
+        """Forget what was refused, in vain or too slow, so that it is tried again: the cause may have been fixed."""
         self.refused.clear()
         self.written.clear()
         self.building.clear()
 
     def sight(self, names: Iterable[str]) -> None:
-        """A search shows these hosts."""
+        """Note that a search shows these hosts."""
         self.sighted.update(names)
         for name in names:
             self.missing.pop(f"unseen {name}", None)
 
     def may_appear(self, host: HostRef) -> bool:
-        """Whether a host whose creation was intended may be on its way: but for what this process never sent, or knows."""
+        """Whether a host whose creation was intended may still appear.
+
+        It may unless this process knows that its POST was not sent or was refused, or that the host exists.
+        """
         name = self.names.get(host)
         known = name is not None and (name in self.unsent or name in self.refused or port.HostNamed(name) in self.kept)
         return not known
 
     def settled_at(self, key: str, since: datetime, timeout: float) -> datetime:
-        """When a key that is not found can no longer appear: after the latest of intent, our start, and last send."""
+        """Return when a key that is not found can no longer appear.
+
+        That is `timeout` seconds after the latest of its intent (`since`), this process's start, and its last send.
+        """
         latest = max(since, self.started, self.sent.get(key, since))
         return latest + timedelta(seconds=timeout)
 
     def accept(self, before: str, plan: str) -> None:
-        """This process has accepted a plan, instead of the one before, if there was any: Puppet is given other things now."""
+        """Note that this process accepted `plan` in place of the plan `before`, if there was one.
+
+        Puppet is given other things from now on, so every role's ENC has to be verified again.
+        """
         self.verified.clear()
         if not before or before in self.accepted:
             self.accepted.add(plan)
 
     def group_may_appear_until(self, plan: str, timeout: float, title: str = "") -> datetime | None:
-        """Until when a hostgroup (any one, or this) may appear that was posted and not answered; None: none is on its way.
+        """Return until when a hostgroup that was POSTed without an answer may appear: any, or the one with this title.
 
-        Two posts of one title make two hostgroups (foreman-measured §1.9), and a process that is gone may have posted.
+        None means that none can. Two POSTs of one title make two hostgroups (foreman-measured §1.9), and an earlier
+        process may have POSTed as well.
         """
         times = [time for name, time in self.posting.items() if title in {"", name}]
         if plan and plan not in self.accepted:
@@ -197,24 +217,27 @@ class Memory:
         return max(times) + timedelta(seconds=timeout) if times else None
 
     def meet(self, met: object) -> None:
-        """Our Foreman is asked: one that was away meanwhile may have been restored, or be another one."""
+        """Note which `Connection.met` the server has when it is asked, and doubt everything if it is another one.
+
+        A Foreman that was away meanwhile may have been restored from a backup or replaced.
+        """
         if met is not self.met and self.met is not None:
             self.doubt()
         self.met = met
 
     def doubt(self, *, hosts: bool = True) -> None:
-        """Something went wrong: ask everything anew, but for what only this process can know.
+        """Forget all answers except those that only this process can know, so that everything else is read anew.
 
-        Rows of hosts are dear (foreman-measured §1.3): an outage is no reason to doubt them, a refusal is.
+        Rows of hosts are expensive to read (foreman-measured §1.3), so an outage keeps them (`hosts=False`).
         """
         sure: tuple[type[Query[Any]], ...] = (port.Written,) if hosts else (port.Written, port.HostNamed)
         self.kept = {query: answer for query, answer in self.kept.items() if isinstance(query, sure)}
         self.verified.clear()
 
     def rest(self) -> None:
-        """The deployment is settled: what brought it here is needed no more, and a resync looks anew at everything.
+        """Forget what a settled deployment no longer needs, since there may be thousands of them.
 
-        There may be thousands of such deployments.
+        A resync reads everything anew.
         """
         self.doubt()
         self.refused.clear()

@@ -1,4 +1,4 @@
-"""What one pass over a StackDeployment carries along, what it says at its end, and how it tells Kubernetes."""
+"""What one pass over a StackDeployment carries along, what it returns, and how it reports to Kubernetes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from foreman_stacks.reconcile.report import Findings, report
 
 @dataclass(frozen=True)
 class Next:
-    """When to look again: after so many seconds (None: only when something happens), or when a polled answer changes.
+    """When to make the next pass: `after` so many seconds (None: only on an event), or when a polled answer changes.
 
-    `names` are the hosts whose answers matter. `error` asks for the queue's back-off instead, `probe` for a look at the
-    server; `ended`: nothing of the deployment is left to care for.
+    `names` are the FQDNs of the hosts whose answers matter. `error` asks for the queue's back-off instead, `probe` for
+    a probe of the server. `ended` means that nothing of the deployment is left to take care of.
     """
 
     after: float | None = None
@@ -45,9 +45,9 @@ class Pass:
     progress: Progress
     generation: int
     request: str = ""
-    """What a person asks for, until a pass has decided on it."""
+    """A person's request (the annotation's value), until a pass has acted upon it."""
     again: frozenset[str] = frozenset()
-    """Hosts that a person asks us to make again, if they are gone."""
+    """FQDNs of the hosts that a person asks to have created again if they are gone."""
     deployment: StackDeployment | None = None
 
     @property
@@ -57,23 +57,23 @@ class Pass:
 
     @property
     def finalizers(self) -> list[str]:
-        """The finalizers that the object has."""
+        """The finalizers of the object."""
         return list(self.seen["metadata"].get("finalizers") or ())
 
 
 class Reporter:
-    """Tells Kubernetes about passes: status, events, and the finalizer of a deployment."""
+    """Writes what a pass has to tell Kubernetes: status, events, and the finalizer of a deployment."""
 
     def __init__(self, cluster: Cluster, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._now = now
 
     async def write(self, run: Pass, found: Findings) -> None:
-        """The status as these findings make it."""
+        """Write the status that follows from these findings."""
         await self.patch(run, report(run.seen.get("status") or {}, found, self._now(), run.memory.secrets))
 
     async def patch(self, run: Pass, new: Mapping[str, Any]) -> None:
-        """Write the status when it differs, then tell what changed."""
+        """Write the status if it differs, then post events about the conditions that changed."""
         old = run.seen.get("status") or {}
         if old == new:
             return
@@ -81,17 +81,17 @@ class Reporter:
         await events.transitions(self._cluster, run.seen, old.get("conditions") or (), new.get("conditions") or ())
 
     async def notes(self, run: Pass, notes: Iterable[str]) -> None:
-        """What people should know, though nothing is wrong."""
+        """Post events about what people should know although nothing is wrong."""
         await events.post(self._cluster, run.seen, *(Event("Normal", Reason.RETAINED, note) for note in notes))
 
     async def hold(self, run: Pass) -> None:
-        """Our finalizer: from here on the object stays until its end is done."""
+        """Set the operator's finalizer: from here on the object stays until its deletion has been carried out."""
         if FINALIZER not in run.finalizers:
             held = [*run.finalizers, FINALIZER]
             run.seen = await self._cluster.set_finalizers(run.seen, "stackdeployments", held)
 
     async def release(self, run: Pass) -> None:
-        """No finalizer of ours: prune and uninstall never hang."""
+        """Remove the operator's finalizer, so that prune and uninstall never hang."""
         if FINALIZER in run.finalizers:
             left = [name for name in run.finalizers if name != FINALIZER]
             run.seen = await self._cluster.set_finalizers(run.seen, "stackdeployments", left)

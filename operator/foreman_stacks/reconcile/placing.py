@@ -1,4 +1,4 @@
-"""Hosts into their place: moved into their hostgroup once they are quiet, with all their own values, which are kept up."""
+"""Moves quiet hosts into their hostgroup, writes all their own values, and keeps these up to date."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from foreman_stacks.resources import host as resource
 from foreman_stacks.resources.groups import environment_of, title_of
 
 VALUES_AT_ONCE = 50
-"""Hosts whose own values are written in one pass: the status follows in such portions."""
+"""Hosts whose own values are written in one pass, after which the status can report them."""
 
 
 def place(world: World, scope: Scope, quiesced: frozenset[HostRef], draft: Draft) -> None:
     """Move quiesced hosts into their role hostgroup, prove it, and set the values that needed their address.
 
-    They go together: by themselves they would only wait there for the others.
+    The hosts of a hostgroup move together, or once they fill a bulk move: one alone would only wait for the others.
     """
     ripe: list[Sequence[HostScope]] = []
     for group_name in dict.fromkeys(host.group for host in scope.hosts):
@@ -100,10 +100,11 @@ def _values(world: World, scope: Scope, portion: Sequence[HostScope], environmen
 
 
 def renewed(world: World, scope: Scope, draft: Draft) -> list[Change]:
-    """What has to change on hosts in their place whose own values are others by now: a parameter was updated, a peer has
-    come, or the Stack was edited. A portion of hosts at once; it comes before any step.
+    """Return what has to change on placed hosts whose own values have changed, for a portion of the hosts at a time.
 
-    The status has a digest of what they were last seen to have: where it is the same, nothing is read.
+    Values change when a parameter is updated, a peer is added, or the Stack is edited; they are written before any
+    step. The status has a digest of the values that a role's hosts were last seen to have: while it is the same,
+    nothing is read.
     """
     hosts: dict[str, list[HostScope]] = {role.name: [] for role in world.plan.roles}
     for host in scope.hosts:
@@ -121,7 +122,7 @@ def renewed(world: World, scope: Scope, draft: Draft) -> list[Change]:
 
 
 def _of_role(world: World, scope: Scope, hosts: Sequence[HostScope]) -> list[Sequence[Change]]:
-    """What has to change on the hosts of one role, host by host."""
+    """Return what has to change on the hosts of one role, one list per host that differs."""
     there = [(host, row) for host in hosts if (row := world.row(host)) is not None]
     if not there:
         return []
@@ -133,13 +134,14 @@ def _of_role(world: World, scope: Scope, hosts: Sequence[HostScope]) -> list[Seq
 
 
 def _gone(scope: Scope, role: str) -> list[Place]:
-    """Which values of their own the hosts of a role must not have any more."""
+    """Return which own values the hosts of a role must no longer have."""
     return sorted(place for place in scope.gone if (place.kind, place.owner) == ("role", role))
 
 
 def _digest(world: World, hosts: Sequence[HostScope], gone: Sequence[Place]) -> str:
-    """16 hex of the values that these hosts have as their own, keyed, since they may be secret, and of which ones they must
-    not have any more; none of no values.
+    """Return a digest (16 hex digits) of these hosts' own values, and of which ones they must no longer have.
+
+    It is keyed, since values may be secret, and empty when there is nothing to digest.
     """
     values: list[Json] = [
         {

@@ -1,4 +1,4 @@
-"""Preflight: reads only, before anything is written for a plan; every problem at once, each with what to do."""
+"""Preflight, before anything is written for a plan: only reads, and reports every problem at once with what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from foreman_stacks.resources.groups import wanted_groups
 
 
 def preflight(world: World) -> list[Stalled]:
-    """What stands in the way of the plan, in the order in which it must be mended."""
+    """Return what stands in the way of the plan, in the order in which it must be fixed."""
     scope = world.scope()
     lacks, conflicts = both(lambda: lacking(world, scope, scope.hosts), lambda: _conflicts(world, scope))
     problems = [*world.plan.evaluated, *lacks]
@@ -48,7 +48,7 @@ def _groups(world: World, scope: Scope) -> Iterator[Problem]:
 
 
 def _names(world: World, scope: Scope) -> Iterator[Problem]:
-    """Names of hosts that we have not made yet must be free, or bear our own mark (then they are taken over)."""
+    """Yield names of hosts still to be created that are taken; hosts with the deployment's own mark are taken over."""
     known = world.progress.created() | world.progress.creating()
     fresh = [host for host in scope.hosts if host.ref not in known]
     if not fresh:
@@ -66,7 +66,10 @@ def _names(world: World, scope: Scope) -> Iterator[Problem]:
 
 
 def _renamed(world: World, scope: Scope) -> Iterator[Problem]:
-    """Hosts are not renamed. One that is not there may be gone; when none of its role is, the names are others now."""
+    """Yield roles whose hosts the plan would rename, which the operator does not do.
+
+    A single host that is not found may be gone. If none of a role's hosts is found, their names have changed.
+    """
     created = world.progress.created()
     for role in world.plan.roles:
         known = [host for host in scope.hosts if host.ref.role == role.name and host.ref in created]
