@@ -1,1 +1,1 @@
-"""One pass over one object: read, gather, decide, intend, act, report."""
+"""The passes over objects: read, gather, decide, intend, act, report."""

@@ -1,4 +1,4 @@
-"""DeployedHosts: one object per host for people to look at. A projection, never truth: deleted ones are made again."""
+"""DeployedHosts: one object per host for people to look at, never a source of truth. Deleted ones are created again."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from foreman_stacks.reconcile.world import World
 _log = logging.getLogger(__name__)
 
 Told: TypeAlias = Mapping[str, Any]
-"""The status of an object as it is."""
+"""The status that a DeployedHost has in Kubernetes."""
 SIDE_BY_SIDE = 8
-"""Objects written at the same time: one takes 10 ms, eight take not much more."""
+"""Objects written concurrently: one takes 10 ms, and eight do not take much longer."""
 FAILED: HostState = "Failed"
 _KNOWN = ("foremanID", "url", "ip")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What an object shows: as much as tells whether it has to be written again."""
+    """What a DeployedHost shows, as far as needed to tell whether it has to be written again."""
 
     state: HostState
     message: str
@@ -41,7 +41,7 @@ class Shown:
 
 
 def wanted(world: World, found: Findings) -> Iterator[tuple[PlannedHost, Shown]]:
-    """What the objects of all hosts that are there should show: it follows from the deployment alone."""
+    """Yield every created host with what its object should show; this follows from the deployment alone."""
     progress = found.progress
     created, failed = progress.created(), {host.name: host.cause for host in progress.failed_hosts}
     for role in world.plan.roles:
@@ -86,9 +86,10 @@ def _body(world: World, found: Findings, owner: Object, host: PlannedHost, shown
 
 
 def name_of(deployment: str, host: HostRef) -> str:
-    """The object's name, one for each host of a namespace.
+    """Return the name of a host's object, unique in its namespace.
 
-    Both names may hold a `-` once `_` has become one: then a dot, which neither has, tells where the role begins.
+    A role's `_` becomes `-`, which the deployment's name may have, too. Before such a role stands a dot, which neither
+    name has, to show where the role begins.
     """
     between = "." if "_" in host.role else "-"
     return f"{deployment}{between}{host.role.replace('_', '-')}-{host.index}"
@@ -120,10 +121,11 @@ def _state(ref: HostRef, found: Findings, failed: bool) -> HostState:
 async def show(
     world: World, found: Findings, owner: Object, ports: tuple[Cluster, Foreman], *, settled_before: bool
 ) -> float | None:
-    """Write what is to be seen now; seconds until it is time for the rest, if there is any.
+    """Write the objects that are due now; return in how many seconds the rest is due, if there is any.
 
-    Of a deployment that was settled before this pass only those that are not as they should be. While it is worked on, not
-    more often than the settings say: what passes within seconds concerns nobody, and there may be a thousand of them.
+    Of a deployment that was settled before this pass, only objects that are not as they should be are written. While a
+    deployment is in progress, objects are written no more often than the settings say: states that last for seconds
+    interest nobody, and there may be a thousand objects.
     """
     cluster, foreman = ports
     only = None
@@ -132,7 +134,7 @@ async def show(
         hosts = [host for role in world.plan.roles for host in role.hosts]
         lost = [HostNamed(world.fqdn(host)) for host in hosts if only.get(host.ref) == {}]
         world.memory.learn(await foreman.read(lost) if lost else {})
-        if not same(world.plan_id, found.progress.settled_plan):  # the Stack may call hosts otherwise now
+        if not same(world.plan_id, found.progress.settled_plan):  # the Stack may give hosts other names now
             kept = world.memory.kept
             only = {host.ref: {} for host in hosts if only.get(host.ref) == {} and HostNamed(world.fqdn(host)) in kept}
     changed = _changed(world, found, only)
@@ -147,7 +149,7 @@ async def show(
 
 
 def _changed(world: World, found: Findings, only: Mapping[HostRef, Told] | None) -> list[tuple[PlannedHost, Shown]]:
-    """What differs from what this process wrote last; or `only` these."""
+    """Return the hosts for which this process wrote something else last; with `only`, return those hosts instead."""
     projected = world.memory.projected
     return [
         (host, shown)
@@ -163,7 +165,10 @@ async def _write(
     bodies: Sequence[dict[str, Any]],
     told: Mapping[HostRef, Told],
 ) -> None:
-    """Some at a time. What their objects `told` of Foreman stays where this process knows nothing of it."""
+    """Write the objects, some at a time.
+
+    Where this process does not know a host's row, what its object `told` of Foreman stays.
+    """
     for (host, shown), body in zip(changed, bodies, strict=True):
         if shown.id is None:
             old = told.get(host.ref, {})
@@ -172,14 +177,14 @@ async def _write(
         end = start + SIDE_BY_SIDE
         part = zip(changed[start:end], bodies[start:end], strict=True)
         writing = (_apply(world, host.ref, cluster, body) for (host, _), body in part)
-        for result in await asyncio.gather(*writing, return_exceptions=True):  # none goes on when the pass has ended
+        for result in await asyncio.gather(*writing, return_exceptions=True):  # no write may outlast the pass
             if isinstance(result, BaseException):
                 raise result
         world.memory.projected |= {host.ref: shown for host, shown in changed[start:end]}
 
 
 async def _apply(world: World, host: HostRef, cluster: Cluster, body: dict[str, Any]) -> None:
-    """Write an object, but not over another deployment's, whoever gave it this name."""
+    """Write an object, unless one of this name belongs to another deployment."""
     identity, ours = world.plan.identity, world.memory.ours
     key = Key("deployedhosts", identity.namespace, body["metadata"]["name"])
     if host not in ours and _of_another(await cluster.get(key), identity.name):
@@ -190,7 +195,7 @@ async def _apply(world: World, host: HostRef, cluster: Cluster, body: dict[str, 
 
 
 def _of_another(found: Object | None, deployment: str) -> bool:
-    """Whether an object names another deployment as its own, by label or owner."""
+    """Whether an object belongs to another deployment, by its label or owner."""
     meta = found["metadata"] if found else {}
     owners = {ref["name"] for ref in meta.get("ownerReferences") or () if ref.get("kind") == "StackDeployment"}
     label = (meta.get("labels") or {}).get(DEPLOYMENT_LABEL, deployment)
@@ -198,9 +203,9 @@ def _of_another(found: Object | None, deployment: str) -> bool:
 
 
 async def _stale(world: World, found: Findings, owner: Object, cluster: Cluster) -> dict[HostRef, Told]:
-    """The hosts whose objects somebody deleted, or were not written to the end: of a settled deployment all are `Ready`.
+    """Return the hosts whose objects are gone, or do not show the state that they should.
 
-    With each what its object tells now; nothing for one that is gone.
+    With each comes the status of its object, empty for one that is gone.
     """
     identity = world.plan.identity
     told: dict[tuple[str, int], Told] = {

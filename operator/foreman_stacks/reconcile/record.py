@@ -1,7 +1,7 @@
-"""The record: what is done, kept in Foreman beside the hosts, for the day on which the status is lost.
+"""The record: what is done, kept in Foreman beside the hosts in case the status is lost.
 
-A parameter `foreman_stacks_record` on the deployment's first hostgroup; written before each job that may let
-hosts run Puppet (a puppetRun's, PeriodicPuppet's) and before Ready, nowhere else. What it says is done counts as done.
+It is the parameter `foreman_stacks_record` of the deployment's first hostgroup. It is written only before each job that
+may let hosts run Puppet (a puppetRun's, PeriodicPuppet's) and before Ready. What it says is done counts as done.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Intent(Reported):
     number: PositiveInt
 
     def run(self) -> Run:
-        """As progress has it."""
+        """Return the run as progress has it."""
         return Run(self.token, spread(self.hosts), self.baseline, self.since, self.number)
 
 
 class Record(Reported):
-    """What it says: hosts in their place by role, steps with the hosts they were done for by digest, and runs."""
+    """The content of the record: placed hosts by role, the hosts that each step is done for by digest, and runs."""
 
     epoch: NonNegativeInt
     settled_plan: str = ""
@@ -53,7 +53,7 @@ class Record(Reported):
 
 
 def text(progress: Progress) -> str:
-    """The record of this progress."""
+    """Return the text of the record for this progress."""
     return json.dumps(
         {
             "epoch": progress.epoch,
@@ -72,14 +72,14 @@ def text(progress: Progress) -> str:
 
 
 def _intent(run: Run) -> dict[str, Any]:
-    """The intent of the run that is about to start: whoever comes after us finds it by its token, done or not."""
+    """Return a run that is about to start as JSON. A later process finds its job by the token, if it was started."""
     hosts = [[role, ranges(found), digest] for role, digest, found in grouped(run.hosts)]
     since = run.since.isoformat()
     return {"token": run.token, "hosts": hosts, "baseline": run.baseline, "since": since, "number": run.number}
 
 
 def grouped(done: Mapping[HostRef, str]) -> list[tuple[str, str, list[int]]]:
-    """Hosts by role and digest, as status and record write them."""
+    """Return hosts grouped by role and digest, as status and record write them."""
     found: dict[tuple[str, str], list[int]] = {}
     for ref, digest in sorted(done.items()):
         found.setdefault((ref.role, digest), []).append(ref.index)
@@ -87,12 +87,12 @@ def grouped(done: Mapping[HostRef, str]) -> list[tuple[str, str, list[int]]]:
 
 
 def spread(entries: Iterable[tuple[str, str, str]]) -> dict[HostRef, str]:
-    """The inverse: role, index ranges, digest."""
+    """Return the digest of each host from entries of role, index ranges and digest: the inverse of `grouped`."""
     return {HostRef(role, index): digest for role, found, digest in entries for index in indices(found)}
 
 
 def change(root: Hostgroup, progress: Progress) -> Change:
-    """The write of the record."""
+    """Return the change that writes the record."""
     body: dict[str, Any] = {"value": text(progress), "parameter_type": "string"}
     key, settles = f"{root.title} {RECORD_PARAMETER}", ((HostgroupNamed(root.title), _with(root, body["value"])),)
     if root.record is None:
@@ -102,9 +102,9 @@ def change(root: Hostgroup, progress: Progress) -> Change:
 
 
 def before(root: Hostgroup | None, progress: Progress, waves: Iterable[Sequence[Change]]) -> tuple[Change, ...]:
-    """What is written in front of a run: nothing when the record says it already, or will after these waves.
+    """Return the change to make before a run starts: none if the record is up to date, or will be after these waves.
 
-    A pass may start several runs. All of them were intended in a pass before, so one record has them all.
+    A pass may start several runs. All of them were intended in an earlier pass, so one record has them all.
     """
     if root is None:
         return ()
@@ -114,13 +114,13 @@ def before(root: Hostgroup | None, progress: Progress, waves: Iterable[Sequence[
 
 
 def _with(root: Hostgroup, value: str) -> Hostgroup:
-    """The hostgroup as it is once the record is written: it need not be read again."""
+    """Return the hostgroup as it will be once the record is written, so that it need not be read again."""
     others = tuple(entry for entry in root.parameters if entry.name != RECORD_PARAMETER)
     return replace(root, parameters=(*others, Parameter(RECORD_PARAMETER, value, "string")))
 
 
 def read(root: Hostgroup) -> Record | None:
-    """What the record says; None when there is none, or none that we understand: others can write to it."""
+    """Return the record; None if there is none, or if it cannot be parsed: others can write to the parameter."""
     try:
         return Record.model_validate_json(root.record) if isinstance(root.record, str) else None
     except ValueError:
@@ -128,7 +128,7 @@ def read(root: Hostgroup) -> Record | None:
 
 
 def restore(progress: Progress, found: Record) -> Progress:
-    """Progress as the record has it, for a status that knows of nothing."""
+    """Return progress as the record has it, for a status that was lost or is older."""
     there = {name: indices(text) for name, text in found.roles.items()}
     steps = {name: StepProgress(name, state=StepState.DONE, done=spread(rows)) for name, rows in found.steps.items()}
     for name, intent in found.runs.items():

@@ -1,4 +1,4 @@
-"""The status of a deployment from what a pass found out; pure, so the same findings are the same status."""
+"""Derives the status of a deployment from what a pass found out. It is pure: the same findings give the same status."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from foreman_stacks.reconcile.secrecy import redactor
 from foreman_stacks.steps import periodic_puppet
 
 MAX_OUTPUTS = 10 * 1024
-"""Bytes of all outputs' values as JSON: a status of a few hundred bytes a step stays below 32 KiB with them."""
+"""Bytes that all output values may have as JSON: with a few hundred bytes a step, the status stays below 32 KiB."""
 
 MAX_DRIFT = 10
-"""Differences that a condition lists one by one."""
+"""Differences that the condition lists one by one."""
 
 _STANDING = frozenset(
     {
@@ -41,7 +41,7 @@ _STANDING = frozenset(
 
 @dataclass(frozen=True)
 class Findings:
-    """What one pass found out. `stack` and `server` are names; Ready is said only of a `settled` one."""
+    """What one pass found out. `stack` and `server` are names; only with `settled` the deployment is reported Ready."""
 
     generation: int
     progress: Progress
@@ -60,7 +60,7 @@ class Findings:
 
     @property
     def kept(self) -> bool:
-        """Whether a settled deployment stays as it is though the plan is another one now, or there is none."""
+        """Whether the deployment is settled and stays so although its plan is another one now, or there is none."""
         same = self.plan is not None and self.plan.id == self.progress.settled_plan
         return bool(self.progress.settled_plan) and not same
 
@@ -68,7 +68,7 @@ class Findings:
 def report(
     old: Mapping[str, Any], found: Findings, now: datetime, secrets: Mapping[str, Sequence[Json]] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """The whole status. `secrets` are those that are known of earlier plans, too."""
+    """Return the whole status. `secrets` are the known secret values by plan, including those of earlier plans."""
     blot = redactor(found.plan, found.scope, secrets)
     progress = _blotted(_failures(found), blot)
     shown = None if found.kept else found.plan
@@ -88,7 +88,7 @@ def report(
 
 
 def _standing(old: Mapping[str, Any], told: Iterable[Condition]) -> list[Condition]:
-    """What was said of the settled plan and still holds."""
+    """Return the old conditions about the settled plan that still hold, as this pass says nothing new about them."""
     new = {entry.type for entry in told}
     return [
         Condition(ConditionType(entry["type"]), entry["status"], Reason(entry["reason"]), entry.get("message", ""))
@@ -111,7 +111,10 @@ def _desired(old: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _failures(found: Findings) -> Progress:
-    """Failed hosts: the new ones, and the old ones that are still failed. A pass that has not looked knows no better."""
+    """Return progress with its failed hosts: the new ones, and the old ones that are still failed.
+
+    A pass that has not looked leaves them as they are.
+    """
     if found.scope is None and not found.failures:
         return found.progress
     kept = {host.name: host for host in found.progress.failed_hosts if _given_up(host, found)}
@@ -120,7 +123,10 @@ def _failures(found: Findings) -> Progress:
 
 
 def _given_up(host: FailedHost, found: Findings) -> bool:
-    """Whether a step has given up on it and nobody has asked to try again; what failed before is told anew each time."""
+    """Whether a step has given up on the host and nobody has asked to try again.
+
+    Failures outside of steps are found anew by each pass.
+    """
     label = host.name.partition(".")[0]
     refs = {entry.label: entry.ref for role in found.plan.roles for entry in role.hosts} if found.plan else {}
     return host.step is not None and refs.get(label) in found.progress.step(host.step).failed
@@ -141,7 +147,7 @@ def _conditions(found: Findings, desired: Mapping[str, int]) -> Iterator[Conditi
 
 
 def _overall(found: Findings) -> Iterator[Condition]:
-    """kstatus' grammar: Ready is the answer, Reconciling is still trying, Stalled needs a person."""
+    """Yield Ready, Reconciling and Stalled as kstatus reads them: the answer, still trying, a person must act."""
     stall = found.stalls[0] if found.stalls else None
     message = "\n".join(entry.message for entry in found.stalls)
     working = [wait for wait in found.waits if not (stall and wait.after == 0.0 and not wait.message)]
@@ -192,7 +198,7 @@ def _stage(kind: ConditionType, done: bool, busy: Reason, message: str) -> Condi
 def _summary(
     merged: Iterable[Mapping[str, Any]], found: Findings, progress: Progress, desired: Mapping[str, int]
 ) -> dict[str, str]:
-    """Ready-made texts, since columns cannot compute."""
+    """Return the texts for the columns of `kubectl get`, which cannot compute anything."""
     ready = next((entry for entry in merged if entry["type"] == ConditionType.READY), None)
     built = len(progress.built() | progress.configured())
     text = {
@@ -215,7 +221,7 @@ def _summary(
 
 
 def _outputs(scope: Scope) -> list[dict[str, Any]]:
-    """All outputs by name, with their values as far as there is room."""
+    """Return all outputs, with their values as far as there is room."""
     shown: list[dict[str, Any]] = []
     left = MAX_OUTPUTS
     for bound in scope.outputs:
@@ -234,7 +240,7 @@ def _outputs(scope: Scope) -> list[dict[str, Any]]:
 
 
 def _blotted(progress: Progress, blot: Redactor) -> Progress:
-    """No secret in what hosts and jobs printed."""
+    """Return progress with the secrets blotted out of what hosts and jobs printed."""
     return replace(
         progress,
         steps={name: replace(step, message=blot(step.message)) for name, step in progress.steps.items()},

@@ -1,4 +1,4 @@
-"""Which values of a deployment must not be seen in what other programs say about it."""
+"""Which values of a deployment are secret, and must not be seen in what other programs print."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from foreman_stacks.plan.model import Plan, Value
 
 
 def redactor(plan: Plan | None, scope: Scope | None, known: Mapping[str, Sequence[Json]]) -> Redactor:
-    """Blots out the secrets of a plan, and those that are known of plans before it: hosts still tell them."""
+    """Return a redactor of the secrets of a plan and of all known earlier ones, which hosts may still print."""
     now = plan.id if plan and scope else None
     before = (value for name, values in known.items() if name != now for value in values)
     return Redactor([*secret_values(plan, scope), *before])
 
 
 def secret_values(plan: Plan | None, scope: Scope | None) -> tuple[Json, ...]:
-    """The secret parameters and constants of a plan, and every secret value that was computed from them."""
+    """Return the secret parameters and constants of a plan, and every secret value computed from them."""
     return (*_of_plan(plan), *_of_scope(scope))
 
 

@@ -1,4 +1,4 @@
-"""ForemanServers: probing them, and the connections that deployments use."""
+"""ForemanServers: probes them, and holds the connections that deployments use."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from foreman_stacks.settings import Settings
 T = TypeVar("T")
 
 LOOKS = 10
-"""Of so many probes one asks for plugins, permissions and features: five requests instead of one."""
+"""One in so many probes also reads plugins, permissions and features, which takes five requests instead of one."""
 
 
 @dataclass
 class Connection:
-    """A server that answers: its spec, its adapter, and the answers that its poller has seen."""
+    """The connection to a server: its spec, its adapter, and the answers that its poller got last."""
 
     server: ForemanServer
     foreman: Foreman
@@ -39,18 +39,18 @@ class Connection:
     answers: dict[Query[Any], Any] = field(default_factory=dict)
     ready: bool = False
     reason: Reason | None = None
-    """What the last probe has found; None before the first."""
+    """What the last probe found; None before the first."""
     info: Server | None = None
     looks: int = 0
     answered: datetime | None = None
-    """When the poller was answered last."""
+    """When the poller last got an answer."""
     met: object = field(default_factory=object)
-    """Stands for the time from which on the server has been well: what was read before may be of a past that a Foreman
-    which was restored meanwhile does not have.
+    """Identifies the current period in which the server is well, and is replaced when a new one begins: if Foreman was
+    restored from a backup meanwhile, what was read before no longer holds.
     """
 
     def judged(self, condition: Condition) -> None:
-        """What a probe has found."""
+        """Take over what a probe found."""
         well = condition.status == "True"
         if well and not self.ready:
             self.met = object()
@@ -59,7 +59,7 @@ class Connection:
 
 
 class _NotForeman(Exception):
-    """What answers has not the fields that Foreman's answers have."""
+    """The answer lacks fields that Foreman's answers have."""
 
 
 async def _answer(connection: Connection, query: Query[T]) -> T:
@@ -74,7 +74,7 @@ Connect = Callable[[ForemanServer, tuple[str, str]], Foreman]
 
 
 class Servers:
-    """All connections by name. `reconcile` is one pass over a ForemanServer; it alone makes and ends connections."""
+    """All connections by server name. `reconcile`, one pass over a ForemanServer, alone opens and closes them."""
 
     def __init__(self, cluster: Cluster, settings: Settings, connect: Connect, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
@@ -86,29 +86,30 @@ class Servers:
         self.connections: dict[str, Connection] = {}
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for connection in self.connections.values():
             await connection.foreman.close()
 
     def ready(self, name: str) -> Connection | None:
-        """The connection, if the server is known to be well."""
+        """Return the connection if the server is known to be well."""
         found = self.connections.get(name)
         return found if found is not None and found.ready else None
 
     def trouble(self, name: str) -> Reason:
-        """Why the end of a deployment cannot go on: the server cannot be reached, or something that its conditions tell."""
+        """Return why a deletion cannot go on: the server cannot be reached, or its conditions tell what is wrong."""
         found = self.connections.get(name)
         away = found is None or found.reason in {Reason.UNREACHABLE, None}
         return Reason.UNREACHABLE if away else Reason.SERVER_NOT_READY
 
     def known(self, name: str) -> bool:
-        """Whether this process has probed the server: before, nothing can be said of it, good or bad."""
+        """Whether this process has probed the server; until then nothing can be said of it, good or bad."""
         return name in self._probed
 
     async def reconcile(self, key: Key, held: bool) -> float | None:
-        """Probe the server and report; seconds until the next probe, None when it is gone.
+        """Probe the server and report; return the seconds until the next probe, None when the server is gone.
 
-        `held`: some deployment that holds ours refers to it; until that ends, a finalizer keeps it.
+        `held`: whether some deployment with the operator's finalizer refers to the server. As long as one does, the
+        server keeps that finalizer, too.
         """
         seen = await self._cluster.get(key)
         if seen is None:
@@ -126,15 +127,16 @@ class Servers:
         try:
             condition, version = await self._probe(seen)
         finally:
-            self._probed.add(key.name)  # whatever comes in between: who waits for a first probe must not wait for ever
+            self._probed.add(key.name)  # even after an error: deployments must not wait for a first probe for ever
         await self._report(seen, condition, version)
         return self._settings.server_probe
 
     @asynccontextmanager
     async def holding(self, name: str) -> AsyncIterator[bool]:
-        """Our finalizer is on the server, and inside nobody takes it off again; False: the server goes, or is gone.
+        """Set the operator's finalizer on the server, and keep it there at least until the context ends.
 
-        Inside, a deployment gets its own finalizer: from then on a list shows that the server is used.
+        Yield False if the server is gone, or is being deleted without it. Inside the context a deployment gets its own
+        finalizer, from which on a list of deployments shows that the server is used.
         """
         async with self._finalizers[name]:
             seen = await self._cluster.get(Key("foremanservers", "", name))
@@ -144,7 +146,10 @@ class Servers:
             yield seen is not None and FINALIZER in (seen["metadata"].get("finalizers") or ())
 
     async def _release(self, seen: Object) -> Object:
-        """Our finalizer off, unless some deployment holds ours on this server: watches may not have told of it."""
+        """Remove the operator's finalizer, unless a deployment that refers to the server has it.
+
+        Deployments are listed for this, since their watch may lag behind.
+        """
         name = seen["metadata"]["name"]
         async with self._finalizers[name]:
             used = any(
@@ -193,8 +198,11 @@ class Servers:
         return condition, None
 
     async def _look(self, connection: Connection) -> Server:
-        """What the server is: all of it at first, after trouble and from time to time, else only whether it answers."""
-        info = connection.info  # a deployment may take it away while we wait
+        """Return what the server is. It is read in full at first, after trouble, and in one of `LOOKS` probes.
+
+        Otherwise only its version is read, and not even that if the poller has just had an answer.
+        """
+        info = connection.info  # a deployment may set it to None during an await
         if connection.ready and info is not None and connection.looks < LOOKS:
             connection.looks += 1
             heard = connection.answered
@@ -234,7 +242,7 @@ class Servers:
         return f"spec.credentialsSecretRef: Secret {name!r} in namespace {namespace!r}"
 
     def _placed(self, server: ForemanServer, condition: Condition) -> Condition:
-        """The same, told with the field that is at fault, where it is one of the server's."""
+        """Return the condition with the field at fault in its message, if it is a field of the ForemanServer."""
         match condition.reason:
             case Reason.UNAUTHORIZED:
                 where = self._secret(server)
@@ -245,7 +253,7 @@ class Servers:
         return replace(condition, message=f"{where}: {condition.message}")
 
     async def _connection(self, server: ForemanServer, auth: tuple[str, str]) -> Connection | Condition:
-        """The connection that there is, or a new one when address, trust, limits or credentials changed."""
+        """Return the existing connection, or a new one if address, CA bundle, limits or credentials changed."""
         name = server.metadata.name
         text = "\0".join((server.spec.url, server.spec.ca_bundle or "", str(server.spec.limits), *auth))
         fingerprint = hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""After Ready: edits that are not supported yet are refused, and a resync looks for drift; neither writes to Foreman."""
+"""After Ready: refuses edits, which are not supported yet, and looks for drift at resyncs. Never writes to Foreman."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from foreman_stacks.resources.parameter_override import WantedOverride, values_o
 
 
 def watch_over(world: World) -> Draft:
-    """A settled deployment: refuse what is not supported yet, else look for drift."""
+    """Decide for a settled deployment: refuse an edit that is not supported yet, otherwise look for drift."""
     draft = refused(world)
     if draft is None:
         draft = Draft(_taken_over(world))
@@ -43,28 +43,33 @@ def watch_over(world: World) -> Draft:
 
 
 def same(plan_id: str, settled_plan: str) -> bool:
-    """Whether a plan is the settled one, however the deployment is written now. It counts as that one, too, when the key is
-    lost with which the settled one was named: what was edited since cannot be told, and is reported as drift.
+    """Whether a plan is the settled one, however the deployment is worded now.
+
+    If the key of digests was lost since, plans cannot be compared, and every plan counts as the settled one: what was
+    edited is then reported as drift.
     """
     now, then = _parts(plan_id), _parts(settled_plan)
     return now[0] == then[0] or bool(now[2] and then[2] and now[2] != then[2])
 
 
 def unedited(progress: Progress, generation: int, config_digest: str) -> bool:
-    """Whether a settled deployment says what it said then: if something does not fit any more, it is its Stack."""
+    """Whether a settled deployment's own spec still says what it said when it settled.
+
+    If it does not compile any more, the cause is then its Stack.
+    """
     if progress.settled_generation == generation:
         return bool(progress.settled_plan)
     return bool(config_digest) and _parts(progress.settled_plan)[1] == config_digest[:8]
 
 
 def _parts(plan_id: str) -> tuple[str, str, str]:
-    """Digest of the plan, digest of the deployment's spec, and whose digests they are."""
+    """Return the parts of a plan id: digest of the plan, digest of the deployment's configuration, id of the key."""
     plan, configuration, key, *_ = [*plan_id.split("-"), "", ""]
     return plan, configuration, key
 
 
 def _taken_over(world: World) -> Progress:
-    """A new generation that says the same in other words is settled as it is."""
+    """Return progress in which the current generation, which does not change the plan, counts as settled."""
     progress = replace(world.progress, settled_generation=world.generation)
     if not same(world.plan_id, progress.settled_plan):
         return progress
@@ -72,7 +77,7 @@ def _taken_over(world: World) -> Progress:
 
 
 def refused(world: World) -> Draft | None:
-    """A draft that says no, when this edit of the deployment would change the settled plan."""
+    """Return a stalled draft if an edit of the deployment would change the settled plan, otherwise None."""
     plan_id, settled_plan = world.plan_id, world.progress.settled_plan
     if same(plan_id, settled_plan) or _parts(plan_id)[1] == _parts(settled_plan)[1]:
         return None
@@ -90,9 +95,9 @@ def refused(world: World) -> Draft | None:
 
 
 def drift(world: World) -> list[str]:
-    """How Foreman differs from what was settled: one line each. Thin searches, one GET for each hostgroup.
+    """Return how Foreman differs from what was settled, one line each, from thin searches and one GET per hostgroup.
 
-    Values that only a search for each tells are looked at less often, and what was found then counts meanwhile.
+    Values that cost a search each are compared less often; in between, what was found last still counts.
     """
     known = [host for role in world.plan.roles for host in role.hosts]
     found = [*_groups(world), *_hosts(world, {host.ref: world.fqdn(host) for host in known})]
@@ -104,8 +109,9 @@ def drift(world: World) -> list[str]:
 
 
 def _gone(world: World) -> Iterator[str]:
-    """Of a deployment whose Stack was edited since, we only know which hosts there were, and find them by their marks: the
-    Stack may call them otherwise now.
+    """Yield hosts that are gone, for a deployment that is no longer compared because its Stack or a value was edited.
+
+    Hosts are found by their marks, since the Stack may give them other names now; while it does not, also by name.
     """
     configured = world.progress.configured()
     if len(world.seen[MarkedHosts(world.plan.identity)]) >= len(configured):
@@ -122,7 +128,7 @@ def _gone(world: World) -> Iterator[str]:
 
 
 def _groups(world: World) -> Iterator[str]:
-    """The Stack's hostgroups by name and mark, their classes and their plain parameters."""
+    """Yield how the Stack's hostgroups differ: existence, mark, classes, and parameters with a constant value."""
     groups = [(group, title_of(world.plan, group.name)) for group in world.plan.groups]
     world.seen.need([HostgroupNamed(title) for _, title in groups])
     for group, title in groups:
@@ -146,7 +152,7 @@ def _groups(world: World) -> Iterator[str]:
 
 
 def _hosts(world: World, names: dict[HostRef, str]) -> Iterator[str]:
-    """Every host in its hostgroup with its environment: one thin search for each hostgroup of a role."""
+    """Yield hosts that are not in their hostgroup with its environment: one thin search per hostgroup of a role."""
 
     def look(group_name: str) -> tuple[str, Hostgroup, str, frozenset[str]] | None:
         group = world.seen[HostgroupNamed(title_of(world.plan, group_name))]
@@ -168,7 +174,7 @@ def _hosts(world: World, names: dict[HostRef, str]) -> Iterator[str]:
 
 
 def _values(world: World, scope: Scope) -> Iterator[str]:
-    """Parameters whose value depends on hosts, and all override values, those of each host too: one list for each key."""
+    """Yield how computed parameters and all override values differ, those of single hosts too: one list per key."""
     yield from _computed(world, scope)
     wanted = [*_overrides(world, scope)]
     world.seen.need(dict.fromkeys(ClassKeys(environment, entry.puppet_class) for entry, environment in wanted))
@@ -187,7 +193,7 @@ def _values(world: World, scope: Scope) -> Iterator[str]:
 
 
 def _overrides(world: World, scope: Scope) -> Iterator[tuple[WantedOverride, str]]:
-    """The override values of the Stack's hostgroups and of the hosts in them, with their environment."""
+    """Yield the override values of the Stack's hostgroups and of the hosts in them, each with its environment."""
     groups = [group for group in wanted_groups(scope) if not group.staging]
     asked = together(lambda group: environment_of(group.outer, group.environment, world.seen) or "", groups)
     environments = {group.group: environment for group, environment in zip(groups, asked, strict=True)}

@@ -1,4 +1,4 @@
-"""One pass over a Stack: compiled without any deployment, so that its author sees every problem at once."""
+"""The pass over a Stack: compiles it without any deployment, so that its author sees every problem at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Stacks:
         self._now = now
 
     async def reconcile(self, key: Key) -> None:
-        """Check the Stack and say so in its conditions."""
+        """Check the Stack and report the result in its conditions."""
         seen = await self._cluster.get(key)
         if seen is None or seen["metadata"].get("deletionTimestamp"):
             return

@@ -1,4 +1,4 @@
-"""A deployment's progress as its status holds it, and back; what cannot be read counts as "nothing known"."""
+"""Converts a deployment's progress to its status and back. A status that cannot be parsed counts as "nothing known"."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 
 def parse(status: Mapping[str, Any] | None, now: datetime | None = None) -> Progress:
-    """Progress from the status of an object. What it says of the future counts from `now`: no clock is trusted for long."""
+    """Return progress from the status of an object.
+
+    Times in the future become `now`, and a retry is at most `LONGEST_PAUSE` after it: the clock may have been set back.
+    """
     progress = _parsed(status)
     if now is None:
         return progress
@@ -128,7 +131,7 @@ def _hosts(entries: Iterable[api.DoneHosts]) -> dict[HostRef, str]:
 
 
 def render(progress: Progress, desired: Mapping[str, int], order: Iterable[str]) -> dict[str, Any]:
-    """The part of the status that holds progress; steps in the order of the plan."""
+    """Return the part of the status that holds progress; steps are in the order of the plan (`order`)."""
     names = _named(desired, [name for name, role in progress.roles.items() if role != RoleProgress()], api.MAX_ROLES)
     steps = _named(order, [name for name, step in progress.steps.items() if step != StepProgress(name)], api.MAX_STEPS)
     status = api.StackDeploymentStatus(
@@ -160,9 +163,10 @@ def render(progress: Progress, desired: Mapping[str, int], order: Iterable[str])
 
 
 def _named(wanted: Iterable[str], telling: Sequence[str], room: int) -> list[str]:
-    """The names of the plan, and others only while they tell something: plans that were never accepted leave none.
+    """Return the names of the plan (`wanted`), then others with progress (`telling`).
 
-    Where there is no room for both, those of the plan that tell nothing yet stay out.
+    Names of a plan that was never accepted thus leave no trace. Where there is no room for all, names without progress
+    are left out.
     """
     names = list(dict.fromkeys([*wanted, *telling]))
     silent = [name for name in names if name not in telling]

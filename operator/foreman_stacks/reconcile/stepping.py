@@ -1,4 +1,4 @@
-"""What a look at a step needs, and how what it says is taken over."""
+"""Gives a step what it needs to advance, and takes over what it says."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from foreman_stacks.steps.kind import Advance, Context, Target
 
 
 def puppet_runs(world: World, progress: Progress) -> tuple[Counter[Proxy], datetime | None]:
-    """The Puppet runs of the plan's hosts that may be under way, by proxy, and when all of them must be over."""
+    """Return the Puppet runs of the plan's hosts that may be in progress, by proxy, and when all must be over."""
     over = ends({step.name: step.timeout for step in world.plan.steps}, world.settings.job_lost_after)
     ours = {host.ref for role in world.plan.roles for host in role.hosts}
     return under_way(progress, over, world.now, world.proxy_of, ours)
 
 
 def targets_of(world: World, hosts: Iterable[HostScope], digests: dict[str, str]) -> tuple[Target, ...]:
-    """Those of the hosts that Foreman shows and whose role has a digest, in order."""
+    """Return the targets for those hosts that Foreman shows and whose role has a digest, sorted."""
     leaders = leaders_of(world)
     found = []
     for host in hosts:
@@ -41,12 +41,12 @@ def targets_of(world: World, hosts: Iterable[HostScope], digests: dict[str, str]
 
 
 def leaders_of(world: World) -> dict[str, int]:
-    """The index of each role's leader: the lowest."""
+    """Return the index of each role's leader, the lowest one."""
     return {role.name: min((host.ref.index for host in role.hosts), default=0) for role in world.plan.roles}
 
 
 def context_of(world: World, draft: Draft, name: str, step: Step | None = None) -> Context:
-    """What the step of that name may know; a built-in one is no step of the plan."""
+    """Return what the step of that name sees; a built-in step has no `step` of the plan."""
     identity = world.plan.identity
     return Context(
         seen=world.seen,
@@ -67,7 +67,7 @@ def context_of(world: World, draft: Draft, name: str, step: Step | None = None) 
 
 
 def _room(world: World, progress: Progress, batch: Sequence[Target]) -> Sequence[Target]:
-    """Those of the batch that may run Puppet now: of each smart proxy's hosts as many as there is room for."""
+    """Return those of the batch that may run Puppet now: for each smart proxy, as many hosts as it has room for."""
     if world.share is None:
         return batch
     own, kept = puppet_runs(world, progress)[0], set[HostRef]()
@@ -78,23 +78,24 @@ def _room(world: World, progress: Progress, batch: Sequence[Target]) -> Sequence
 
 
 def _redacted(world: World, text: str) -> str:
-    return world.redact(text)  # made only when a host has something to say
+    return world.redact(text)  # not bound directly: the redactor is made only when a host printed something
 
 
 def times_out_at(world: World, name: str, run: Run) -> datetime:
-    """When the job of a step is cancelled that the plan may not have any more."""
+    """Return when the job of a step is cancelled, also of a step that the plan no longer has."""
     return ends({step.name: step.timeout for step in world.plan.steps}, 0.0)(name, run)
 
 
 def settled_at(world: World, run: Run) -> datetime:
-    """When a job that is not found can no longer appear."""
+    """Return when a job that is not found can no longer appear."""
     return world.memory.settled_at(run.token, run.since, world.settings.host_create_timeout)
 
 
 def book(draft: Draft, advance: Advance, reason: Reason, *, begin: bool = True) -> None:
-    """Take over what a step says, unless it is a new intent and the deployment is paused.
+    """Take over what a step says, unless it has a new intent while nothing new may be started.
 
-    An intent whose job surely is not there, and must not begin now either, is given up: it would keep room for nothing.
+    An intent whose job was not started and must not start now is given up, since it would reserve room for nothing.
+    `begin` tells whether the step may start a job now.
     """
     before = draft.progress.step(advance.progress.name)
     draft.failures |= advance.failures
@@ -119,7 +120,7 @@ def book(draft: Draft, advance: Advance, reason: Reason, *, begin: bool = True) 
         draft.intents.add(advance.progress.run.token)
     draft.progress = progress
     draft.polls += advance.polls
-    for change in advance.changes:  # in this order: the record before the job
+    for change in advance.changes:  # one wave each, in this order: the record before the job
         draft.act([change], reason, f"step {before.name}: {change}")
     match advance.outcome:
         case Wait() as wait:

@@ -1,4 +1,4 @@
-"""The steps of a plan in order, each asked for one advance; branches that do not depend on a failed step go on."""
+"""Advances the steps of a plan in order. Branches that do not depend on a failed step go on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from foreman_stacks.steps.kind import Advance, Target, pending
 
 
 def outstanding(world: World, scope: Scope, progress: Progress) -> bool:
-    """Whether anything is to be done before hosts may run Puppet by themselves: on hosts, or by a step."""
+    """Whether anything is left to do before hosts may run Puppet by themselves: placing hosts, or a step."""
     if any(host.ref not in progress.configured() for host in scope.hosts):
         return True
     steps = [world.plan.step(name) for name in world.plan.order]
@@ -34,8 +34,10 @@ def outstanding(world: World, scope: Scope, progress: Progress) -> bool:
 
 
 def follows(world: World, scope: Scope, name: str, run: Run) -> bool:
-    """Whether the plan has a step that runs jobs on the hosts of a run under way, and one of them is there: of hosts that
-    are gone nothing is told.
+    """Whether the plan has a step of that name that can follow a run in progress.
+
+    A step of the plan must act on all hosts of the run, and one of these must exist in Foreman: there is nothing to
+    learn about hosts that are gone.
     """
     if name == periodic_puppet.NAME:
         return world.plan.periodic_puppet
@@ -52,9 +54,9 @@ def follows(world: World, scope: Scope, name: str, run: Run) -> bool:
 
 
 def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) -> bool:
-    """Advance every step whose turn has come, but none on a role that has lost a host; whether all are done.
+    """Advance every step whose turn has come, except on roles with a `lost` host; return whether all steps are done.
 
-    What single steps lack is asked for together: one after the other they would cost a round of reading each.
+    What the steps lack is read together: one after the other, each would cost a round of reading.
     """
     placed = draft.progress.configured()
     whole = {role.name for role in world.plan.roles if all(host.ref in placed for host in role.hosts)} - lost
@@ -66,10 +68,10 @@ def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) ->
         run = draft.progress.step(name).run
         try:
             if (draft.finishing or not turn) and (run is None or not follows(world, scope, name, run)):
-                continue  # what was started is followed to its end, whatever has been edited meanwhile
+                continue  # a run in progress, though, is followed to its end, whatever was edited meanwhile
             advance = _advance(world, scope, draft, step)
         except Unread as unread:
-            missing |= dict.fromkeys(unread.queries)  # all of this is decided again
+            missing |= dict.fromkeys(unread.queries)  # the loop goes on only to collect these: all is decided again
             continue
         if advance is None:
             continue
@@ -77,14 +79,14 @@ def run_steps(world: World, scope: Scope, draft: Draft, lost: frozenset[str]) ->
         if isinstance(advance.outcome, Done) and turn:
             done.add(name)
         elif advance.begins:
-            break  # a value that is not in Foreman yet: what follows would be judged by the old one
+            break  # its new value is not in Foreman yet: later steps would be judged by the old one
     if missing:
         raise Unread(missing)
     return len(done) == len(world.plan.order)
 
 
 def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | None:
-    """One look at the step; None when the ENC says that it must not run."""
+    """Return the step's advance; None if Puppet must not run, since the ENC would not give hosts what it should."""
     progress, action = draft.progress.step(step.name), step.action
     context = replace(context_of(world, draft, step.name, step), unbound=_unbound(scope, step))
     chosen = _chosen(world, scope, draft.progress, step)
@@ -98,7 +100,7 @@ def _advance(world: World, scope: Scope, draft: Draft, step: Step) -> Advance | 
 
 
 def _chosen(world: World, scope: Scope, progress: Progress, step: Step) -> tuple[Target, ...]:
-    """The hosts that the step is for, each with the digest of what it would do to it now."""
+    """Return the hosts that the step is for, each with the digest of what the step would do to it now."""
     roles = step.action.acts_on()
     if not roles:
         return ()
@@ -113,7 +115,7 @@ def _unbound(scope: Scope, step: Step) -> bool:
 
 
 def _begins(world: World, draft: Draft, progress: StepProgress, chosen: Sequence[Target]) -> bool:
-    """Whether some host would run Puppet now: only then it is worth asking what Puppet would be given."""
+    """Whether a run could begin on some host now: only then it is worth reading what Puppet would be given."""
     due = progress.retry_at is None or world.now >= progress.retry_at
     if progress.run is not None or not due:
         return False
@@ -126,7 +128,7 @@ def _begins(world: World, draft: Draft, progress: StepProgress, chosen: Sequence
 
 
 def retried(progress: Progress) -> Progress:
-    """Progress with every failed step open again: a new generation, or a person's request."""
+    """Return progress with every failed step open again, after an edit or a person's request."""
     steps = {
         name: replace(
             step,

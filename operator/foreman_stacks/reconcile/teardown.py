@@ -1,8 +1,9 @@
-"""The end of a deployment. Under `Delete` it removes exactly what is ours, from marks alone: it needs no Stack.
+"""Decides what to do next at the end of a deployment. `Delete` removes exactly what bears the deployment's own mark.
 
-Delete needs the own mark `Created` of the very object, read again just before (`guard`). Order: our jobs, then for
-each host its machine and its row, then hostgroups, children before parents. A VM outlives its host otherwise
-(foreman-api §4.5), and a running agent would bring a deleted host back.
+It goes by marks alone and needs no Stack. An object is deleted only if it has its own mark with `Created`, which is
+read again just before (`guard`). The order is: cancel the deployment's jobs; then each host's machine, then its row;
+then hostgroups, children before parents. Otherwise a VM would outlive its host (foreman-api §4.5), and a running agent
+would bring a deleted host back.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ HOSTS_AT_ONCE = 4
 
 
 def retain(progress: Progress, at: Moment, identity: Identity | None) -> Draft:
-    """Start nothing more, wait until nothing can appear any more, and leave everything as it is, jobs too.
+    """Wait until nothing more can appear, and leave everything as it is, jobs too.
 
-    Without an `identity` nobody is asked: the server cannot be.
+    Without an `identity` nothing is read from Foreman: its server cannot be used.
     """
     draft = Draft(progress)
     _await_posts(progress, at, draft, identity)
@@ -46,7 +47,7 @@ def retain(progress: Progress, at: Moment, identity: Identity | None) -> Draft:
 
 
 def delete(progress: Progress, identity: Identity, at: Moment, *, paused: bool) -> Draft:
-    """The next thing to remove; an idle draft: nothing of ours is left that can be removed."""
+    """Return a draft with what to remove next. An idle draft means that nothing is left that can be removed."""
     draft = Draft(progress, paused=paused)
     _await_posts(progress, at, draft, identity)
     _end_jobs(progress, at, draft)
@@ -65,32 +66,32 @@ def delete(progress: Progress, identity: Identity, at: Moment, *, paused: bool) 
 
 
 def _next(identity: Identity, seen: Snapshot) -> list[HostRow]:
-    """The hosts to remove next. No more details are read than that takes: a thousand of them may be half an hour."""
+    """Return the hosts to remove next. Read no more details than needed: those of a thousand may take half an hour."""
     marked, ours, size = seen[MarkedHosts(identity)], list[HostRow](), HOSTS_AT_ONCE
-    while marked and not ours:  # where none of them is ours to remove, ever more at once are looked at
+    while marked and not ours:  # as long as none of them is to be removed, look at twice as many
         ours = [row for row in _rows(marked[:size], seen) if _created(row, identity)]
         marked, size = marked[size:], 2 * size
     return ours[:HOSTS_AT_ONCE]
 
 
 def _rows(hosts: Sequence[ThinHost], seen: Snapshot) -> list[HostRow]:
-    """Hosts with all that proves whose they are."""
+    """Return the full rows of hosts, which prove whose they are."""
     seen.need([HostDetail(host.id) for host in hosts])
     return [row for host in hosts if (row := seen[HostDetail(host.id)]) is not None]
 
 
 def _await_posts(progress: Progress, at: Moment, draft: Draft, identity: Identity | None) -> None:
-    """Wait for what was POSTed, by us or by a process before us, until it is there or cannot come any more."""
+    """Wait for what this or an earlier process POSTed until it is there or can no longer appear."""
     open_ = {ref for ref in progress.creating() if at.memory.may_appear(ref)}
     if open_ and identity is not None:
-        newest = at.seen[MarkedHosts(identity)][-len(open_) - HOSTS_AT_ONCE :]  # by id: these are among the last
+        newest = at.seen[MarkedHosts(identity)][-len(open_) - HOSTS_AT_ONCE :]  # sorted by id: new hosts come last
         open_ -= {row.mark.ref for row in _rows(newest, at.seen) if row.mark is not None}
     deadlines = [
         at.memory.settled_at(at.memory.names.get(ref, ""), creating.since, at.settings.host_create_timeout)
         for ref in open_
         if (creating := progress.role(ref.role).creating) is not None
     ]
-    # an edit makes hostgroups when hosts are there, too; of a settled plan all of them were seen
+    # An edit may create hostgroups even when hosts exist already; those of a settled plan have all been seen.
     plan = "" if progress.settled_plan else progress.plan
     group = at.memory.group_may_appear_until(plan, at.settings.host_create_timeout)
     deadlines += [] if group is None else [group]
@@ -102,7 +103,7 @@ def _await_posts(progress: Progress, at: Moment, draft: Draft, identity: Identit
 
 
 def open_jobs(progress: Progress, at: Moment) -> list[tuple[Run, Job | None]]:
-    """Our jobs that may run: those that are not over, and None for one that may still appear."""
+    """Return the runs whose jobs may be in progress, each with its job, or None for a job that may still appear."""
     found: list[tuple[Run, Job | None]] = []
     for run in [step.run for step in progress.steps.values() if step.run is not None]:
         job = _job(run, at)
@@ -117,7 +118,7 @@ def open_jobs(progress: Progress, at: Moment) -> list[tuple[Run, Job | None]]:
 
 
 def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
-    """Cancel our jobs and wait until they are over: a script or a run under way would bring back what we remove."""
+    """Cancel the deployment's jobs and wait until they are over, since they would bring back what is removed."""
     for _, job in open_jobs(progress, at):
         if job is None:
             message = "a job that was being started may still appear"
@@ -129,7 +130,7 @@ def _end_jobs(progress: Progress, at: Moment, draft: Draft) -> None:
 
 
 def _job(run: Run, at: Moment) -> Job | None:
-    """The job as it is now: its id is known from the run or from its token, what it does only by asking."""
+    """Return the job of a run as Foreman shows it now, by its id, or by the run's token while that is not known."""
     if run.job is not None:
         return at.seen[JobCounts(run.job)]
     if run.token in at.memory.unsent:
@@ -143,7 +144,7 @@ def _created(row: HostRow, identity: Identity) -> bool:
 
 
 def _remove_hosts(rows: Sequence[HostRow], seen: Snapshot, draft: Draft) -> None:
-    """Machines first, then rows; each guard proves again that it is the same host with our own mark."""
+    """Delete machines first, then rows. Each guard proves again that this is the same host with its own mark."""
     machines = {
         row.id: VmPresent(row.compute_resource_id, row.uuid) for row in rows if row.uuid and row.compute_resource_id
     }
@@ -174,7 +175,10 @@ def _remove_hosts(rows: Sequence[HostRow], seen: Snapshot, draft: Draft) -> None
 
 
 def _remove_groups(groups: Sequence[Hostgroup], at: Moment, draft: Draft) -> None:
-    """Leaves first. A group stays that has hosts or hostgroups of others (Foreman refuses then), and what is above it."""
+    """Delete hostgroups, leaves first.
+
+    A hostgroup with hosts or hostgroups of others (which Foreman refuses to delete) stays, and so do those above it.
+    """
     at.seen.need([HostsOf(group.id) for group in groups])
     stay = [group for group in groups if group.title in at.memory.refused or at.seen[HostsOf(group.id)]]
     kept = {group.id for group in stay} | {above for group in stay for above in group.ancestors}

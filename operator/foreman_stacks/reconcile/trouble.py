@@ -1,4 +1,4 @@
-"""What a deployment says when Foreman could not be asked, or refused."""
+"""What a deployment reports when Foreman could not be asked, or refused."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ _SERVER_ERROR = 500
 
 
 def trouble(error: ForemanError, memory: Memory) -> Wait | Stalled:
-    """Whether it may pass by itself, or a person must act. It is tried again with growing pauses in either case."""
+    """Return a `Wait` if the error may pass by itself, a `Stalled` if a person must act.
+
+    In either case the pass is tried again with growing pauses.
+    """
     text = str(error)
     match error:
         case ForemanUnauthorized():
             return Wait(Reason.SERVER_NOT_READY, text)
-        case ForemanForbidden():  # for one object or for all: the server's probe tells
+        case ForemanForbidden():  # perhaps for one object only: the server's probe tells whether for all
             return Stalled(Reason.FORBIDDEN, (Problem("", text, permit(error)),))
         case ForemanUnreachable():
             return Wait(Reason.FOREMAN_UNREACHABLE, text)
@@ -31,7 +34,7 @@ def trouble(error: ForemanError, memory: Memory) -> Wait | Stalled:
             return Wait(Reason.RETRYING, text)
     if error.status >= _SERVER_ERROR:
         return Wait(Reason.FOREMAN_UNREACHABLE, text)
-    if not memory.rebuffed:  # a write of our own, sent before a crash, may have come first: look again
+    if not memory.rebuffed:  # an earlier write of the operator, sent before a crash, may be the cause: look once more
         memory.rebuffed = True
         return Wait(Reason.RETRYING, text)
     mend = "correct in Foreman what it names; it is tried again with growing pauses"
@@ -39,6 +42,6 @@ def trouble(error: ForemanError, memory: Memory) -> Wait | Stalled:
 
 
 def permit(error: ForemanForbidden) -> str:
-    """What to do about a 403."""
+    """Return what a person has to do about a 403."""
     needs = ", ".join(error.permissions) or "what this call needs"
     return f"give the Foreman user {needs} (docs/foreman.md)"

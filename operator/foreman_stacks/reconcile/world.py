@@ -1,4 +1,4 @@
-"""All that one decision sees, and all that it says; both are values of one pass."""
+"""All that a decision sees (`World`) and all that it says (`Draft`); both live for one pass."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from foreman_stacks.steps import periodic_puppet
 
 @dataclass(frozen=True)
 class Moment:
-    """What even a teardown, which has no plan, sees."""
+    """What every decision sees, even a teardown, which has no plan."""
 
     seen: Snapshot
     memory: Memory
@@ -38,11 +38,11 @@ class Moment:
     now: datetime
 
     def sent(self, key: str) -> datetime | None:
-        """When this process has last sent a change of that key."""
+        """Return when this process last sent the change with that key, None if it counts as not sent."""
         return None if key in self.memory.unsent else self.memory.sent.get(key)
 
     def over(self, run: Run, job: Job) -> bool:
-        """Whether a job is not waited for any more: it has ended, nothing ever took it up, or no cancelling ends it."""
+        """Whether a job is no longer waited for: it ended, nothing ever took it up, or cancelling it did not end it."""
         patience = timedelta(seconds=self.settings.job_lost_after)
         return (
             job.ended
@@ -53,7 +53,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class World(Moment):
-    """What is known in one pass. `plan_id` is what status and record call the plan."""
+    """All that is known in a pass over a deployment that is not being deleted."""
 
     plan: Plan
     progress: Progress
@@ -63,22 +63,22 @@ class World(Moment):
     generation: int = 0
     provisioning: int = 4
     share: Share | None = None
-    """What it may take of the server's limit of Puppet runs; None: no limit."""
+    """The deployment's access to the server's limit of Puppet runs; None: no limit applies."""
     organization: str | None = None
     location: str | None = None
     paused: bool = False
     drifted: bool = False
-    """Whether the status says so."""
+    """Whether the status says that the deployment has drifted."""
     again: frozenset[str] = frozenset()
-    """Hosts that a person asks us to make again, if they are gone."""
+    """FQDNs of the hosts that a person asks to have created again if they are gone."""
 
     @property
     def plan_id(self) -> str:
-        """What status and record call the plan."""
+        """The name of the plan in status and record."""
         return self.plan.id
 
     def facts(self, progress: Progress | None = None) -> Facts:
-        """What expressions may see. Raises `Unread` for hosts that are there and not read."""
+        """Return what expressions may refer to. Raises `Unread` for created hosts that have not been read."""
         progress = progress or self.progress
         updates = frozenset(
             step.name
@@ -88,7 +88,7 @@ class World(Moment):
         return Facts(self._known(progress.created()), updates, self.domain())
 
     def _known(self, created: frozenset[HostRef]) -> Mapping[HostRef, HostFacts]:
-        """What Foreman told of these hosts; asked several times in a pass, and for a thousand hosts not cheap."""
+        """Return what Foreman told of these hosts. Cached, since a pass asks several times, for up to a thousand."""
         if created not in self._facts:
             names = [(host.ref, HostNamed(self.fqdn(host))) for host in self._hosts if host.ref in created]
             self.seen.need([query for _, query in names])
@@ -105,7 +105,7 @@ class World(Moment):
         return (host for role in self.plan.roles for host in role.hosts)
 
     def domain(self) -> str | None:
-        """The domain of the hosts: their outer parent's."""
+        """Return the domain of the hosts, which is their outer parent's."""
         return self._domain
 
     @cached_property
@@ -115,7 +115,7 @@ class World(Moment):
         return group.domain if group else None
 
     def scope(self, progress: Progress | None = None) -> Scope:
-        """The plan bound to what is known."""
+        """Return the plan bound to what is known."""
         progress = progress or self.progress
         bound = bind(self.plan, self.facts(progress))
         open_ = {host.group for host in bound.hosts if host.ref not in progress.configured()}
@@ -131,32 +131,33 @@ class World(Moment):
 
     @cached_property
     def redact(self) -> Redactor:
-        """Blots out the deployment's secrets. One for all texts of a pass: a thousand hosts may have as many."""
+        """The redactor of the deployment's secrets, made once per pass: a thousand hosts may have as many secrets."""
         return redactor(self.plan, self.scope(), self.memory.secrets)
 
     @property
     def secrets_known(self) -> bool:
-        """Whether what is under way can tell no secrets but those that `redact` blots out: it runs under the plan that
-        was accepted last, which another process may have known.
+        """Whether `redact` knows all secrets that jobs in progress may print.
+
+        Jobs run under the plan that was accepted last, whose secrets only an earlier process may have known.
         """
         return self.progress.plan in {self.plan_id, *self.memory.secrets}
 
     def managed(self) -> frozenset[str]:
-        """The outer hostgroups that bring class `puppet`: there it decides whether the agent runs by itself."""
+        """Return the outer hostgroups with class `puppet`: below them it decides whether the agent runs by itself."""
         outer = dict.fromkeys(group.outer_parent for group in self.plan.groups if group.outer_parent)
         found = together(lambda title: (title, inherited_classes(title, self.seen)), outer)
         return frozenset(title for title, classes in found if PUPPET in classes)
 
     def fqdn(self, host: HostScope | PlannedHost) -> str:
-        """The host's full name."""
+        """Return the FQDN of the host."""
         return f"{host.label}.{self.domain()}"
 
     def row(self, host: HostScope) -> HostRow | None:
-        """The host as Foreman shows it."""
+        """Return the host as Foreman shows it."""
         return self.seen[HostNamed(self.fqdn(host))]
 
     def proxy_of(self, role: str) -> Proxy:
-        """The smart proxy whose Puppet server the hosts of a role use, as far as it is known: their outer parent's."""
+        """Return the smart proxy of the Puppet server that a role's hosts use, their outer parent's, if it is known."""
         found = next((entry for entry in self.plan.roles if entry.name == role), None)
         if found is None:
             return None
@@ -168,14 +169,17 @@ class World(Moment):
         return outer.puppet_proxy_id if outer else None
 
     def token(self, step: str, epoch: int) -> str:
-        """A name for one job: an intent raises the epoch, and a deployment that is made again begins at 0 again."""
+        """Return the unique name of one job.
+
+        Each intent raises the epoch. The UID tells a deployment from an earlier one of its name, which began at 0, too.
+        """
         text = f"{self.plan.identity} {self.uid} {step} {epoch}"
         return hmac.digest(b"foreman-stacks", text.encode(), "sha256").hex()[:20]
 
 
 @dataclass
 class Draft:
-    """What a decision says: new progress, writes in waves (each wave at once), waits, and what only people can mend."""
+    """What a decision says: new progress, writes in waves (each wave at once), waits, and what only people can fix."""
 
     progress: Progress
     waves: list[list[Change]] = field(default_factory=list)
@@ -187,18 +191,18 @@ class Draft:
     scope: Scope | None = None
     drift: tuple[str, ...] | None = None
     drift_note: str = ""
-    """What a look at drift did not look at."""
+    """What the look for drift left out."""
     notes: list[str] = field(default_factory=list)
-    """What people should know, though nothing is wrong."""
+    """What people should know although nothing is wrong."""
     paused: bool = False
-    """A person wants nothing to be written."""
+    """Whether a person wants nothing to be written."""
     looked: bool = False
-    """Whether it has come as far as to look for hosts that are to be made again."""
+    """Whether the decision came as far as to look for the hosts that are to be created again."""
     finishing: bool = False
-    """The plan has changed: what was intended and is not in flight is given up."""
+    """Whether the plan has changed during an operation, which is finished first; intents not in flight are given up."""
 
     def act(self, changes: Sequence[Change], reason: Reason, message: str = "") -> None:
-        """Write these, unless the deployment is paused. While an edit waits, jobs are cancelled and nothing else is done."""
+        """Write these in one wave, unless the deployment is paused. While `finishing`, only cancel jobs."""
         if self.paused or (self.finishing and any(change.verb != "cancel" for change in changes)):
             self.wait(Wait(Reason.PAUSED, f"paused before: {changes[0]}"))
             return
@@ -206,16 +210,16 @@ class Draft:
         self.wait(Wait(reason, message or str(changes[0]), after=0.0))
 
     def wait(self, wait: Wait) -> None:
-        """Something is in progress."""
+        """Note that something is in progress."""
         self.waits.append(wait)
 
     def stall(self, reason: Reason, *problems: Problem) -> None:
-        """Only a person can help."""
+        """Note that only a person can help."""
         self.stalls.append(Stalled(reason, problems))
 
     @property
     def held(self) -> bool:
-        """Whether nothing new may begin."""
+        """Whether nothing new may be started."""
         return self.paused or self.finishing
 
     @property
