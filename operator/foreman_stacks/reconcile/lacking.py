@@ -85,7 +85,7 @@ def _parents(world: World) -> Iterator[Problem]:
 def _taxonomies(world: World, scope: Scope) -> Iterator[Problem]:
     pairs = (("organizations", "organization", scope.organization), ("locations", "location", scope.location))
     for plural, field, name in pairs:
-        if name and world.seen[TaxonomyNamed(plural, name)] is None:  # type: ignore[arg-type]  # one of the two
+        if name and world.seen[TaxonomyNamed(plural, name)] is None:  # type: ignore[arg-type]  # one of the literals
             yield Problem(
                 f"spec.{field}",
                 f"there is no {field} {name!r} that we can see",

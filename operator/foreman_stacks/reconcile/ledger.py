@@ -46,7 +46,7 @@ class Wish:
 class Ledger:
     """All runs, and the deployments that wait for a turn. `wake` is called for a deployment that may find room now.
 
-    A wish that is not repeated within `patience` lapses: no pass can decide for its deployment at the moment.
+    A wish that is not repeated within `patience` lapses: its deployment is apparently stuck.
     """
 
     def __init__(self, patience: timedelta, lost_after: float = 0.0) -> None:

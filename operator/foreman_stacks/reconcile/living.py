@@ -165,7 +165,7 @@ class Living:
         def decide(seen: Snapshot) -> Draft:
             last[:] = [make_world(seen)]
             draft = _choose(last[0])
-            last[0].domain()  # has it read: what follows the decision needs the names of hosts, too
+            last[0].domain()  # makes sure that it is read: host names are needed after the decision, too
             return draft
 
         await self._ledger.load(self._cluster, self._now())
@@ -285,7 +285,10 @@ class Living:
         return run.memory.anchored or not first
 
     async def _release(self, run: Pass, connection: Connection) -> None:
-        """Remove the finalizer of a settled deployment with `Retain`, so that prune and uninstall never hang."""
+        """Remove the finalizer of a settled deployment with `Retain`, so that prune and uninstall never hang.
+
+        With `Delete` it is set, since the deletion has work to do.
+        """
         assert run.deployment is not None
         if run.deployment.spec.deletion_policy == "Retain":
             await self._reporter.release(run)

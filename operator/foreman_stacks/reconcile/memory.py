@@ -32,7 +32,7 @@ _KEPT: tuple[type[Query[Any]], ...] = (
     port.NewestReport,
     port.Written,
 )
-"""Queries whose answers are kept, as true until the operator writes or an error raises doubt. None is never kept."""
+"""Queries whose answers are kept: true until the operator writes or an error raises doubt. None is not kept."""
 
 
 OFTEN = 3
@@ -54,7 +54,7 @@ class Memory:
     started: datetime
     kept: dict[Query[Any], Any] = field(default_factory=dict, repr=False)  # holds secrets in plain text
     unsent: set[str] = field(default_factory=set)
-    """Keys (FQDNs, tokens) of intents written by this process whose change was not sent, or not carried out."""
+    """Keys (FQDNs, tokens) of intents that this process wrote and whose change it has not sent, or may send again."""
     names: dict[HostRef, str] = field(default_factory=dict)
     """FQDNs of the hosts whose creation this process intended."""
     met: object = None
@@ -157,7 +157,8 @@ class Memory:
         content = _content(change)
         self.written[content] = (self.written.get(content, (0, now))[0] + 1, now)
         if change.resource == "override_value" or "lookup_values_attributes" in change.body:
-            self.verified.clear()  # a stronger value of the site may by chance have equalled the one before
+            # A role may have been verified only because a stronger value of the site happened to equal the one before.
+            self.verified.clear()
         self.kept.update(change.settles)
         if change.answers is not None and row is not None:
             self.kept[change.answers] = row

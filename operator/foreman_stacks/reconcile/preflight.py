@@ -48,7 +48,10 @@ def _groups(world: World, scope: Scope) -> Iterator[Problem]:
 
 
 def _names(world: World, scope: Scope) -> Iterator[Problem]:
-    """Yield names of hosts still to be created that are taken; hosts with the deployment's own mark are taken over."""
+    """Yield a problem for each name of a host still to be created that is taken.
+
+    A host with the deployment's own mark is no problem: it is taken over.
+    """
     known = world.progress.created() | world.progress.creating()
     fresh = [host for host in scope.hosts if host.ref not in known]
     if not fresh:
@@ -66,7 +69,7 @@ def _names(world: World, scope: Scope) -> Iterator[Problem]:
 
 
 def _renamed(world: World, scope: Scope) -> Iterator[Problem]:
-    """Yield roles whose hosts the plan would rename, which the operator does not do.
+    """Yield a problem for each role whose hosts the plan would rename, which the operator does not do.
 
     A single host that is not found may be gone. If none of a role's hosts is found, their names have changed.
     """

@@ -41,7 +41,7 @@ class Shown:
 
 
 def wanted(world: World, found: Findings) -> Iterator[tuple[PlannedHost, Shown]]:
-    """Yield every created host with what its object should show; this follows from the deployment alone."""
+    """Yield every created host with what its object should show, without reading anything."""
     progress = found.progress
     created, failed = progress.created(), {host.name: host.cause for host in progress.failed_hosts}
     for role in world.plan.roles:

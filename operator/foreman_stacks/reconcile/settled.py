@@ -69,7 +69,7 @@ def _parts(plan_id: str) -> tuple[str, str, str]:
 
 
 def _taken_over(world: World) -> Progress:
-    """Return progress in which the current generation, which does not change the plan, counts as settled."""
+    """Return progress in which the current generation counts as settled, under its new id if the plan is the same."""
     progress = replace(world.progress, settled_generation=world.generation)
     if not same(world.plan_id, progress.settled_plan):
         return progress
