@@ -1,4 +1,4 @@
-"""Readers of what happens on a Foreman: hosts, jobs, reports.
+"""Readers for the queries about what happens on a Foreman: hosts, jobs, reports.
 
 Every endpoint here was measured on Foreman 3.12 (foreman-measured) or is quoted in foreman-api.
 """
@@ -26,7 +26,7 @@ async def _taken(lists: Lists, queries: Sequence[port.HostTaken]) -> Mapping[por
 
 async def _hosts(lists: Lists, queries: Sequence[port.HostNamed]) -> Mapping[port.Query[Any], Any]:
     answers: Answers = dict.fromkeys(queries)
-    for part in chunks(queries, lambda query: query.fqdn, most=100):  # full rows are dear (measured §1.3)
+    for part in chunks(queries, lambda query: query.fqdn, most=100):  # full rows are expensive (measured §1.3)
         search = f"name ^ {one_of(query.fqdn for query in part)}"
         for row in await lists.pages("/api/v2/hosts", search, order="id ASC"):
             answers[port.HostNamed(row["name"])] = parse.host(row)
@@ -43,7 +43,7 @@ async def _marked_hosts(lists: Lists, query: port.MarkedHosts) -> tuple[port.Thi
 
 
 def _marked(identity: Identity) -> str:
-    """What finds hosts by their own mark: a hostgroup's, which they inherit, has no `role=`."""
+    """Return the search for hosts with an own mark: the mark that they inherit from their hostgroup has no `role=`."""
     created = f"params.foreman_stacks ~ {quoted(f'{identity.search}Created role=')}"
     adopted = f"params.foreman_stacks ~ {quoted(f'{identity.search}Adopted role=')}"
     return f"{created} or {adopted}"
@@ -51,14 +51,17 @@ def _marked(identity: Identity) -> str:
 
 _STATES = {
     "any": "",
-    # A failed build also has `build = false` and a fresh `installed_at`: it must be `built` (measured §1.3).
+    # A failed build also has `build = false` and a fresh `installed_at`: only `build_status` tells (measured §1.3).
     "built": " and build_status = built and set? installed_at",
     "failed": " and (build_status = build_failed or build_status = token_expired)",
 }
 
 
 async def _hosts_in(lists: Lists, queries: Sequence[port.HostsIn]) -> Mapping[port.Query[Any], Any]:
-    """One search for all hostgroups of a state; each query is answered with all of them (callers know their own)."""
+    """Search once per state for the hosts of all hostgroups.
+
+    Each query is answered with all hosts of its search: callers know which ones are their own.
+    """
     searches = [
         (part, f"hostgroup_id ^ {one_of(query.hostgroup_id for query in part)}{condition}")
         for state, condition in _STATES.items()
@@ -68,7 +71,7 @@ async def _hosts_in(lists: Lists, queries: Sequence[port.HostsIn]) -> Mapping[po
 
 
 async def _names(lists: Lists, searches: Sequence[tuple[Sequence[port.Query[Any]], str]]) -> Answers:
-    """The hosts of each search, side by side, as the answer to all of its queries."""
+    """Run the searches concurrently; the names of the hosts that a search finds answer each of its queries."""
     answers: Answers = {}
 
     async def ask(queries: Sequence[port.Query[Any]], search: str) -> None:
@@ -119,7 +122,7 @@ def _result_of(query: port.JobHosts) -> str:
 
 
 async def _job_hosts(lists: Lists, queries: Sequence[port.JobHosts]) -> Mapping[port.Query[Any], Any]:
-    """`job_invocation.id ^ (…)` is a 500 (measured §1.15): the pairs are joined with `or`."""
+    """Search once per result. Jobs are joined by `or`: `job_invocation.id ^ (…)` gets a 500 (measured §1.15)."""
     searches = [
         (part, " or ".join(map(_result_of, part)))
         for result in ("success", "failed", "cancelled")
@@ -129,7 +132,7 @@ async def _job_hosts(lists: Lists, queries: Sequence[port.JobHosts]) -> Mapping[
 
 
 async def _job_outputs(lists: Lists, queries: Sequence[port.JobOutput]) -> Mapping[port.Query[Any], Any]:
-    """One call for many hosts of a job (foreman-api §8)."""
+    """Read the outputs of up to 100 hosts of a job with one call (foreman-api §8)."""
     answers: Answers = dict.fromkeys(queries, "")
     for job in dict.fromkeys(query.id for query in queries):
         for part in chunks([query for query in queries if query.id == job], lambda query: query.host_id, most=100):

@@ -1,4 +1,4 @@
-"""The port over HTTP: queries become few requests, changes become one each, answers become records."""
+"""The port over HTTP: queries are merged into few requests, each change is one request, answers become records."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from foreman_stacks.foreman.writes import REPLIES, WRITES, without_secrets
 from foreman_stacks.model.journal import Entry, Journal
 
 READERS = {**configuration.READERS, **activity.READERS}
-"""One reader for each kind of query: which request answers it, and which queries share one."""
+"""The reader of each kind of query. It knows which request answers the query, and which queries can share one."""
 RESERVED = 2
-"""Requests that are never the creation of a host: it takes up to minutes, and polls and probes must not wait for it."""
+"""Concurrent requests kept free of host creations: these take up to minutes, and polls and probes must not wait."""
 
 
 class ForemanAdapter:
@@ -31,11 +31,11 @@ class ForemanAdapter:
         self._provisioning = asyncio.Semaphore(min(provisioning, max(1, client.requests - RESERVED)))
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         await self._client.close()
 
     async def read(self, queries: Iterable[port.Query[Any]]) -> Mapping[port.Query[Any], Any]:
-        """Answer every query, equal kinds together; raises `ForemanError`."""
+        """Answer every query, those of one kind together. Raises `ForemanError`."""
         by_kind: dict[type, list[port.Query[Any]]] = defaultdict(list)
         for query in dict.fromkeys(queries):
             by_kind[type(query)].append(query)
@@ -45,7 +45,10 @@ class ForemanAdapter:
         return answers
 
     async def write(self, change: port.Change) -> Any:
-        """Do one change; a guard that no longer holds is `ForemanStale` and nothing is written."""
+        """Do one change; return the row in the reply to a create or start, where it has one, else None.
+
+        Raises `ForemanError`; `ForemanStale`, with nothing written, when the guarded object is no longer what it was.
+        """
         if change.guard is not None:
             seen = (await self.read([change.guard]))[change.guard]
             if seen is None and change.verb == "delete":
@@ -81,7 +84,7 @@ class ForemanAdapter:
 
 
 def _witness(row: port.HostRow | port.Hostgroup) -> tuple[object, ...]:
-    """What must be the same for an object to be the one that a delete was decided for."""
+    """Return what identifies a guarded object: where this differs, it is not the object the change was decided for."""
     if isinstance(row, port.HostRow):
         return (row.id, row.name, row.mark, row.uuid)
     return (row.id, row.title, row.mark)

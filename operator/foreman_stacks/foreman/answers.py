@@ -1,4 +1,4 @@
-"""What Foreman answers, as frozen records; `parse` makes them."""
+"""Foreman's answers as frozen records; `parse` builds them."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Hostgroup:
     all_classes: frozenset[str] = frozenset()
     organization_ids: frozenset[int] = frozenset()
     location_ids: frozenset[int] = frozenset()
-    """These two are, as the parameters, in the answer for a single group only."""
+    """Like `organization_ids`, filled only from the answer for a single hostgroup, never from a list."""
 
     @property
     def mark(self) -> Mark | None:
-        """Its own mark: a group's parameters in Foreman's answer are its own ones."""
+        """The hostgroup's own mark: Foreman's answer has its own parameters only, none that it inherits."""
         return Mark.parse(self.parameter(MARK_PARAMETER))
 
     @property
     def record(self) -> Json:
-        """The text of the deployment's record, on its first hostgroup."""
+        """The text of the deployment's record, None unless this is the deployment's first hostgroup."""
         return self.parameter(RECORD_PARAMETER)
 
     def parameter(self, name: str) -> Json:
@@ -70,11 +70,11 @@ class HostRow:
     compute_resource_id: int | None
     build_status: int
     parameters: tuple[Parameter, ...] | None = None
-    """Own parameters; None in a row of a list, which has none."""
+    """Own parameters; None in a row from a list, which does not include them."""
 
     @property
     def mark(self) -> Mark | None:
-        """Its own mark, if this is the row of a single host."""
+        """The host's own mark; None in a row from a list."""
         own = (entry.value for entry in self.parameters or () if entry.name == MARK_PARAMETER)
         return Mark.parse(next(own, None))
 
@@ -86,7 +86,7 @@ class HostRow:
 
 @dataclass(frozen=True)
 class ThinHost:
-    """A host's id and FQDN: all that a thin search answers."""
+    """A host's id and FQDN: all that a thin search returns."""
 
     id: int
     name: str
@@ -94,7 +94,7 @@ class ThinHost:
 
 @dataclass(frozen=True)
 class ClassKey:
-    """A class parameter ("smart class parameter"). Type and `override` switch hold for the whole server."""
+    """A class parameter ("smart class parameter"). Its type and `override` switch apply to the whole server."""
 
     id: int
     puppet_class: str
@@ -106,7 +106,7 @@ class ClassKey:
 
 @dataclass(frozen=True)
 class OverrideValue:
-    """One value of a class parameter, by its match (`hostgroup=Base/zk (ns.dep)` or `fqdn=…`)."""
+    """One value of a class parameter and the match it applies to (`hostgroup=Base/zk (ns.dep)` or `fqdn=…`)."""
 
     match: str
     value: Json
@@ -155,7 +155,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether Foreman will do nothing more for it."""
+        """Whether the job has ended: Foreman will do nothing more for it."""
         return self.status in {"succeeded", "failed", "cancelled"}
 
 
@@ -179,7 +179,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Enc:
-    """What Puppet really gets: class name to its parameters; `root_pw` and the like are left out."""
+    """What the ENC gives Puppet for a host: classes with their parameters. `root_pw` and the like are left out."""
 
     environment: str | None
     classes: Mapping[str, Mapping[str, Json]]
@@ -187,7 +187,10 @@ class Enc:
 
 @dataclass(frozen=True)
 class Server:
-    """What a Foreman is: version, plugin ids, our permissions, and features that have a job template."""
+    """A Foreman server: its version and plugin ids, and the permissions of the operator's user.
+
+    `features` are the remote-execution features that have a job template.
+    """
 
     version: str
     plugins: frozenset[str]
@@ -197,6 +200,6 @@ class Server:
 
 
 def applied_version(text: str) -> str | None:
-    """The configuration version that Puppet says it applies, in a log or an output."""
+    """Return the configuration version that Puppet says it applies in a log or output, None if it names none."""
     found = _VERSION.search(text)
     return found[1] if found else None

@@ -1,4 +1,4 @@
-"""HTTP to one Foreman: one session, its cookie kept, its errors translated, its requests limited.
+"""The HTTP client of one Foreman: keeps the session cookie, translates errors, limits concurrent requests.
 
 Without the session cookie every request costs the server 0.25 s of password hashing (foreman-measured §1.13).
 """
@@ -25,24 +25,25 @@ from foreman_stacks.errors import (
 )
 from foreman_stacks.metrics import Metrics
 
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: "there is no such module"
-# httpcore asks for it at every lock, to learn that asyncio runs; searching for what is not installed was 7 % of all time.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None makes every import of it fail at once
+# httpcore imports sniffio at each lock, to detect asyncio; searching for the missing module took 7 % of all time.
 
 MAX_PORT = 65_535
 
 _HEADERS = {"Accept": "application/json", "Accept-Language": "en", "Content-Type": "application/json"}
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""Errors after which nothing can have arrived."""
+"""Errors after which Foreman cannot have received the request."""
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _GATEWAY = frozenset({408, 429, 502, 503, 504})
-"""Answers of what stands in front of Foreman, or of a Foreman that is busy: whether a write was done is unknown."""
+"""Statuses from a proxy in front of Foreman, or from a busy Foreman: whether a write was done is unknown."""
 
 
 class ForemanClient:
-    """One Foreman server and one user. After a 401 nothing is sent for `lockout` seconds, whoever asks.
+    """The client of one Foreman server and one user. After a 401 it sends nothing for `lockout` seconds.
 
-    `ca` are the only certificates to trust; without it, those of the system. Raises ValueError for a URL or certificates
-    that cannot be used. `patience` is for reads and for writes, in seconds.
+    `ca` holds the only certificates to trust (PEM); without it, those of the system are trusted. `requests` is the
+    limit of concurrent requests; `patience` has the time-outs for reads and for writes, in seconds. Raises ValueError
+    for an unusable URL or unusable certificates.
     """
 
     def __init__(
@@ -75,22 +76,22 @@ class ForemanClient:
         self._locked_out_until = 0.0
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
-        """The JSON of a GET; raises `ForemanError`."""
+        """Send a GET and return the JSON of the reply. Raises `ForemanError`."""
         return await self._send("GET", path, self._read_timeout, query=query)
 
     async def send(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of a write; raises `ForemanError`."""
+        """Send a write and return the JSON of the reply. Raises `ForemanError`."""
         return await self._send(method, path, self._write_timeout, body=body if body is not None else {})
 
     async def _send(
         self, method: str, path: str, patience: float, *, query: Mapping[str, str | int] | None = None, body: Any = None
     ) -> Any:
         async with self._slots:
-            if time.monotonic() < self._locked_out_until:  # asked here: many may have waited for the slot
+            if time.monotonic() < self._locked_out_until:  # a 401 may have come during the wait for a slot
                 raise ForemanUnauthorized("not asked: the last answer was 401", status=401)
             if self._http.is_closed:
                 raise ForemanUnreachable("not asked: the connection was given up", sent=False)
@@ -127,7 +128,7 @@ class ForemanClient:
 
 
 def _json(reply: httpx.Response) -> tuple[bool, Any]:
-    """Whether it is an answer of Foreman's (JSON, or nothing at all), and which."""
+    """Return whether the body can be Foreman's (JSON, or empty), and the parsed body."""
     try:
         return True, reply.json() if reply.content else None
     except ValueError:
@@ -145,7 +146,7 @@ def _base(url: str) -> httpx.URL:
 
 
 def _trust(ca: str | None) -> ssl.SSLContext:
-    """Only the certificates themselves: around them bundles have comments in all languages."""
+    """Trust a bundle's certificates. Comments around them are dropped: they may not be ASCII, as `cadata` must be."""
     if ca is None:
         return _system_trust()
     try:
@@ -156,17 +157,17 @@ def _trust(ca: str | None) -> ssl.SSLContext:
 
 @cache
 def _system_trust() -> ssl.SSLContext:
-    """One for all servers: to read the certificates of the system takes some 30 ms of CPU."""
+    """The system's trust, shared by all servers: reading its certificates takes some 30 ms of CPU."""
     return ssl.create_default_context()
 
 
 def _cause(error: httpx.HTTPError, url: httpx.URL) -> str:
-    """Where and what; `netloc` is host and port, without credentials that a URL may hold."""
+    """Describe an error and its server. `netloc` is host and port, without credentials that the URL may hold."""
     return f"{url.scheme}://{url.netloc.decode()}: {type(error).__name__}: {error}".rstrip(": ")
 
 
 def _message(body: Any) -> str:
-    """Foreman's own words in any of its forms of error (foreman-api §1.5)."""
+    """Return Foreman's own message, from any of its formats of errors (foreman-api §1.5)."""
     if not isinstance(body, dict):
         return ""
     error = body.get("error", body)

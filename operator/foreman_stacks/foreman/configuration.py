@@ -1,4 +1,4 @@
-"""Readers of what a Foreman is made of: itself, hostgroups, Puppet classes, compute resources.
+"""Readers for the queries about how a Foreman is set up: the server, hostgroups, Puppet classes, compute resources.
 
 Every endpoint here was measured on Foreman 3.12 (foreman-measured) or is quoted in foreman-api.
 """
@@ -17,11 +17,11 @@ from foreman_stacks.model.values import Json
 
 _SERVER_ERROR = 500
 FEW = 3
-"""Values of one class parameter that are asked for one by one; of more, one list has them all."""
+"""The most values of a class parameter that are read one by one; for more, all its values are listed at once."""
 
 
 async def _server(lists: Lists, _: port.ServerInfo) -> port.Server:
-    """One after the other: the first one may be a 401, which must stay the only one."""
+    """Read the endpoints one after the other: with wrong credentials, no more than one request may meet a 401."""
     status = await lists.get("/api/v2/status")
     user = await lists.get("/api/v2/current_user")
     permissions = await lists.get("/api/v2/permissions/current_permissions", per_page=PAGE)
@@ -31,7 +31,7 @@ async def _server(lists: Lists, _: port.ServerInfo) -> port.Server:
 
 
 async def _if_permitted(lists: Lists, path: str, **query: str | int) -> Any:
-    """None when we may not see it: our permissions then say so, with all others that are missing."""
+    """Return the answer, None for a 403: the check of permissions then reports all missing ones together."""
     try:
         return await lists.get(path, **query)
     except ForemanForbidden:
@@ -52,7 +52,10 @@ def _titled(query: port.HostgroupNamed) -> str:
 
 
 async def _hostgroups_named(lists: Lists, queries: Sequence[port.HostgroupNamed]) -> Mapping[port.Query[Any], Any]:
-    """One search for the ids of all; parameters and classes are in the answer for a single group only."""
+    """Search for the ids of all hostgroups at once, then read each hostgroup.
+
+    Only the answer for a single hostgroup has its classes, organizations and locations.
+    """
     rows: list[Any] = []
     answers: Answers = dict.fromkeys(queries)
     for part in chunks(queries, _titled):
@@ -139,9 +142,10 @@ async def _images(lists: Lists, query: port.ImagesOf) -> tuple[port.Image, ...]:
 
 
 async def _vm(lists: Lists, query: port.VmPresent) -> bool:
-    """500 says that it is gone, or that the provider cannot be asked (foreman-api §5.2): then the list of all fails, too.
+    """Whether the machine exists. For a missing one Foreman answers 500 (foreman-api §5.2).
 
-    The list is no page of results: `vms.all`, each with its `id` (core available_virtual_machines.rabl).
+    It also answers 500 when the provider cannot be asked, but then the list of all machines fails too. This list is not
+    paged: it is `vms.all`, each with its `id` (core available_virtual_machines.rabl).
     """
     path = f"/api/v2/compute_resources/{query.compute_resource_id}/available_virtual_machines"
     try:

@@ -1,4 +1,4 @@
-"""Foreman's JSON into the port's records; the only place that knows the keys of its answers."""
+"""Turns the JSON of Foreman's answers into the port's records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from foreman_stacks.model.values import ValueType
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time of Foreman's: `2026-11-23 03:40:59 UTC` or ISO 8601 (foreman-api §1.1)."""
+    """Parse a time as Foreman writes it: `2026-11-23 03:40:59 UTC` or ISO 8601 (foreman-api §1.1)."""
     if not text:
         return None
     found = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
@@ -19,7 +19,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 def server(status: Any, plugins: Any, user: Any, permissions: Any, features: Any) -> port.Server:
-    """What a Foreman is; an endpoint that is not there (None) means that its plugin is not."""
+    """A server. An answer is None where its endpoint does not exist, as without the plugin, or is forbidden."""
     return port.Server(
         version=str(status["version"]),
         plugins=frozenset(row["id"] for row in (plugins or {}).get("results", ())),
@@ -42,7 +42,7 @@ def parameter(row: Any) -> port.Parameter:
 
 
 def hostgroup(row: Any) -> port.Hostgroup:
-    """A hostgroup; the environment keys are there only where it has a Puppet facet."""
+    """A hostgroup; only one with a Puppet facet has the keys of the environment."""
     own = row.get("environment_id")
     return port.Hostgroup(
         id=row["id"],
@@ -73,7 +73,7 @@ def class_key(row: Any) -> port.ClassKey:
 
 
 def host(row: Any) -> port.HostRow:
-    """A host's full row; its own parameters are only in the row of a single host."""
+    """A host's full row; only the answer for a single host has its own parameters."""
     own = row.get("parameters")
     return port.HostRow(
         id=row["id"],
@@ -95,13 +95,13 @@ def compute_resource(row: Any) -> port.ComputeResource:
 
 
 def images(rows: Any, with_user_data: Any) -> tuple[port.Image, ...]:
-    """Images; whether one takes user data is no key of its row, but can be searched for."""
+    """Images. A row does not say whether its image takes user data: `with_user_data` has the rows of those that do."""
     able = {row["id"] for row in with_user_data}
     return tuple(port.Image(row["id"], row["name"], str(row.get("uuid")), row["id"] in able) for row in rows)
 
 
 def compute_profile(row: Any) -> port.ComputeProfile:
-    """A compute profile; it has attributes for a resource when there is a set with something in it."""
+    """A compute profile; it has attributes for a compute resource when that resource's set is not empty."""
     return port.ComputeProfile(
         id=row["id"],
         name=row["name"],
@@ -133,7 +133,7 @@ def _count(value: Any) -> int:
 
 
 def output(reply: Any) -> str:
-    """What a job printed on one host, the exit status as its last line (measured §5)."""
+    """What a job printed on one host, with the exit status as its last line (measured §5)."""
     lines = (reply or {}).get("output") or ()
     return "\n".join(str(line.get("output", "")).rstrip("\n") for line in lines if line.get("output"))
 
@@ -154,7 +154,7 @@ def report(row: Any) -> tuple[int, port.Report]:
 
 
 def report_log(row: Any) -> tuple[str, ...]:
-    """The messages of a report that say what went wrong, in their order."""
+    """The messages of a report at level err or above, in their order, each with its source."""
     bad = {"err", "alert", "emerg", "crit"}
     return tuple(
         f"{entry['source']['source']}: {entry['message']['message']}"
@@ -164,13 +164,13 @@ def report_log(row: Any) -> tuple[str, ...]:
 
 
 def report_version(row: Any) -> str | None:
-    """The configuration version that the log of a verbose run names."""
+    """The configuration version that a report's log names; only the log of a verbose run names one."""
     messages = (entry["message"]["message"] for entry in (row or {}).get("logs") or ())
     return next((found for message in messages if (found := port.applied_version(message))), None)
 
 
 def enc(reply: Any) -> port.Enc:
-    """What Puppet gets; parameters are left out, they hold a site's password hash."""
+    """What the ENC gives Puppet. Its global parameters are left out: they hold the site's password hash."""
     data = (reply or {}).get("data") or {}
     classes = data.get("classes") or {}
     return port.Enc(

@@ -1,8 +1,7 @@
-"""What the operator asks of Foreman and tells it, as values; only the adapter turns them into HTTP.
+"""The port to Foreman: queries, changes and answers as values; only the adapter turns them into HTTP.
 
-Everything of it is imported from here: what Foreman answers (`answers`), what we ask (`queries`), and what we tell. A
-`Change` is one write: a list of changes is at once the plan that a user could approve, the audit record and the list of
-crash points.
+Other packages import all of these from here, also those defined in `queries`, `answers` and `snapshot`. A `Change` is
+one write; a list of them serves as the plan that a user could approve, the audit record and the list of crash points.
 """
 
 from __future__ import annotations
@@ -140,17 +139,17 @@ Resource = Literal[
     "job",
 ]
 Body: TypeAlias = Mapping[str, Any]
-"""JSON with `Secret` in it where a value must not be seen."""
+"""JSON in which values that must not be shown are wrapped in `Secret`."""
 
 
 @dataclass(frozen=True)
 class Change:
     """One write, as data.
 
-    `key` is the exact name by which a lost reply is looked up (title, FQDN, match, token), `address` the ids in its URL.
-    `guard` is read again just before: unless the object still is what `guarded` was, nothing is written. `intent` marks
-    what is sent once (hosts, jobs). `answers` is the query that the reply's own row answers, `settles` what is known to be
-    so once it succeeded, `stales` what must be read anew.
+    `key` is the exact name by which a lost reply is looked up (title, FQDN, match, token); `address` has the ids in its
+    URL. `guard` is read again just before the write: if the object is no longer what `guarded` was, nothing is written.
+    `intent` marks a write that is sent only once (hosts, jobs). `answers` is the query that the row in the reply
+    answers, `settles` has answers that are known once the write has succeeded, `stales` the queries to read again.
     """
 
     verb: Verb
@@ -162,7 +161,7 @@ class Change:
     guarded: HostRow | Hostgroup | None = None
     intent: bool = False
     answers: Query[Any] | None = None
-    settles: tuple[tuple[Query[Any], Any], ...] = field(default=(), repr=False)  # values in the clear, secret ones too
+    settles: tuple[tuple[Query[Any], Any], ...] = field(default=(), repr=False)  # holds secret values in the clear
     stales: tuple[Query[Any], ...] = ()
 
     def __str__(self) -> str:
@@ -176,20 +175,20 @@ class Foreman(Protocol):
     """One Foreman server."""
 
     async def read(self, queries: Iterable[Query[Any]]) -> Mapping[Query[Any], Any]:
-        """Answer every query; raises `ForemanError`."""
+        """Answer every query. Raises `ForemanError`."""
         ...
 
     async def write(self, change: Change) -> Any:
-        """Do one change and answer the reply's row (Hostgroup, HostRow, Job or None); raises `ForemanError`."""
+        """Do one change and return the row in the reply (Hostgroup, HostRow, Job or None). Raises `ForemanError`."""
         ...
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         ...
 
 
 def reveal(body: Any) -> Any:
-    """The body with its secrets, at the last moment."""
+    """Return the body with its secrets in the clear, to be called just before it is sent."""
     if isinstance(body, Secret):
         return body.reveal()
     if isinstance(body, Mapping):

@@ -1,4 +1,4 @@
-"""What we ask of Foreman: a query is one read, as data; equal kinds of query are merged into few requests."""
+"""What the operator asks of Foreman: each query is one read, as data; those of one kind share few requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Query(Generic[R]):
-    """One read, as data; `R` is what answers it."""
+    """One read, as data; `R` is the type of its answer."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ServerInfo(Query[Server]):
 
 @dataclass(frozen=True)
 class ServerVersion(Query[str]):
-    """The version alone: whether the server is there and takes our credentials."""
+    """The version alone: a cheap way to see whether the server answers and accepts the credentials."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class HostgroupById(Query[Hostgroup | None]):
 
 @dataclass(frozen=True)
 class MarkedHostgroups(Query[tuple[Hostgroup, ...]]):
-    """All hostgroups that bear (or inherit) a mark of this identity; slow, for preflight and teardown."""
+    """All hostgroups that bear or inherit a mark of this identity; slow, so only teardown asks for it."""
 
     identity: Identity
 
@@ -103,7 +103,7 @@ class OverrideOf(Query[OverrideValue | None]):
 
 @dataclass(frozen=True)
 class OverridesOf(Query[Mapping[str, Json]]):
-    """All values of a class parameter by their match; one that Foreman hides reads `*****`."""
+    """All values of a class parameter by their match; a hidden value reads `*****`."""
 
     key_id: int
 
@@ -124,7 +124,7 @@ class ImagesOf(Query[tuple[Image, ...]]):
 
 @dataclass(frozen=True)
 class VmPresent(Query[bool]):
-    """Whether a machine is there. Foreman answers 500 for one that is not (foreman-api §5.2)."""
+    """Whether a compute resource has this machine. For a missing one Foreman answers 500 (foreman-api §5.2)."""
 
     compute_resource_id: int
     uuid: str
@@ -139,7 +139,7 @@ class ComputeProfileNamed(Query[ComputeProfile | None]):
 
 @dataclass(frozen=True)
 class HostTaken(Query[int | None]):
-    """The id of the host that has this FQDN, if we can see one (thin)."""
+    """The id of the host that has this FQDN, None if the operator's user sees none; a thin search."""
 
     fqdn: str
 
@@ -153,23 +153,23 @@ class HostNamed(Query[HostRow | None]):
 
 @dataclass(frozen=True)
 class HostDetail(Query[HostRow | None]):
-    """A host by id with its own mark: the proof that a delete needs."""
+    """A host by id with its own mark, the proof that it may be deleted."""
 
     id: int
 
 
 @dataclass(frozen=True)
 class MarkedHosts(Query[tuple[ThinHost, ...]]):
-    """Hosts with an *own* mark of this identity (a hostgroup's mark has no `role=`); slow, as `MarkedHostgroups`."""
+    """Hosts with an *own* mark of this identity (a hostgroup's mark has no `role=`); slow, like `MarkedHostgroups`."""
 
     identity: Identity
 
 
 @dataclass(frozen=True)
 class HostsIn(Query[frozenset[str]]):
-    """FQDNs of the hosts of a hostgroup, or of those of them in a state.
+    """FQDNs of the hosts of a hostgroup, all of them or those in one state.
 
-    The answer may hold hosts of other groups that were asked for in the same search: look for names in it.
+    The answer may include hosts of other hostgroups that shared the search: only check whether given names are in it.
     """
 
     hostgroup_id: int
@@ -178,14 +178,14 @@ class HostsIn(Query[frozenset[str]]):
 
 @dataclass(frozen=True)
 class HostsOf(Query[frozenset[str]]):
-    """FQDNs of the hosts of this hostgroup and of no other: who asks whether it is empty."""
+    """FQDNs of the hosts of this hostgroup and, unlike `HostsIn`, of no other: shows whether it is empty."""
 
     hostgroup_id: int
 
 
 @dataclass(frozen=True)
 class HostsWithEnvironment(Query[frozenset[str]]):
-    """FQDNs of the hosts of a hostgroup that have this environment: the proof of a move."""
+    """FQDNs of the hosts of a hostgroup that have this environment, the proof that they were moved."""
 
     hostgroup_id: int
     environment: str
@@ -193,8 +193,9 @@ class HostsWithEnvironment(Query[frozenset[str]]):
 
 @dataclass(frozen=True)
 class HostsInPlace(Query[frozenset[str]]):
-    """FQDNs of the hosts of a hostgroup that have this environment and an own mark of this identity: asked anew each time,
-    since people may have moved them, or taken them as their own.
+    """FQDNs of the hosts of a hostgroup that have this environment and an own mark of this identity.
+
+    It is read anew each time: people may have moved such a host or taken it as their own.
     """
 
     hostgroup_id: int
@@ -211,7 +212,7 @@ class EncOf(Query[Enc]):
 
 @dataclass(frozen=True)
 class JobWithToken(Query[Job | None]):
-    """The job whose description has this token: how a lost reply is looked up."""
+    """The job whose description contains this token: finds a job when the reply to its start was lost."""
 
     token: str
 
@@ -225,7 +226,7 @@ class JobCounts(Query[Job | None]):
 
 @dataclass(frozen=True)
 class JobHosts(Query[frozenset[str]]):
-    """FQDNs of the hosts of a job that have this result; as with `HostsIn`, hosts of other jobs may be among them."""
+    """FQDNs of the hosts of a job that have this result; like `HostsIn`, it may include hosts of other jobs."""
 
     id: int
     result: Literal["success", "failed", "cancelled"]
@@ -241,7 +242,7 @@ class JobOutput(Query[str]):
 
 @dataclass(frozen=True)
 class NewestReport(Query[int]):
-    """The highest report id of the server: a baseline."""
+    """The highest report id of the server, which serves as a baseline."""
 
 
 @dataclass(frozen=True)
@@ -268,6 +269,6 @@ class ReportVersion(Query[str | None]):
 
 @dataclass(frozen=True)
 class Written(Query[str]):
-    """What this process last wrote to a place whose value Foreman hides; never asked, only remembered."""
+    """What this process last wrote to a place whose value Foreman hides; answered from memory, never from Foreman."""
 
     place: str

@@ -1,4 +1,4 @@
-"""How Foreman is asked for lists: pages, thin rows, and the text of searches; nothing else quotes search text."""
+"""Lists from Foreman: pages, thin rows and the text of searches, which no other module quotes."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ _JOINT = len("%20or%20")
 
 PAGE = 500
 AT_ONCE = 4
-"""Requests of one kind that one pass has in flight: the client's slots are given in the order in which they are asked for."""
+"""Requests of one kind that one pass has in flight. The client serves requests in their order, so more would make other
+passes wait.
+"""
 THIN_PAGE = 5_000
-"""As many hosts as a deployment may have: waiting for a thousand costs no more requests than for ten."""
+"""Rows per page of a thin search. A deployment has no more hosts, so a thousand cost as many requests as ten."""
 ROOM = 8_000
-"""Characters of a search as it is sent: a query string ends at 10 240 (measured §1.3), and there is more in it."""
+"""Most characters of a URL-encoded search: a query string may have 10 240 (measured §1.3), and holds more than it."""
 
 
 class Lists:
-    """Single objects and lists of one Foreman."""
+    """Reads single objects and lists from one Foreman."""
 
     def __init__(self, client: ForemanClient) -> None:
         self._client = client
 
     async def get(self, path: str, **query: str | int) -> Any:
-        """One GET, None for 404."""
+        """Send one GET and return the JSON of the reply, None for a 404."""
         try:
             return await self._client.get(path, query or None)
         except ForemanNotFound:
             return None
 
     async def pages(self, path: str, search: str, **more: str | int) -> list[Any]:
-        """All rows of a search, page by page."""
+        """Return all rows that a search finds, read page by page."""
         size = int(more.get("per_page", PAGE))
         rows: list[Any] = []
         page = 1
@@ -55,23 +57,23 @@ class Lists:
             page += 1
 
     async def thin(self, search: str) -> list[port.ThinHost]:
-        """Id and FQDN of the hosts that match: nearly free for the server (measured §1.3)."""
+        """Return id and FQDN of the hosts that a search finds: nearly free for the server (measured §1.3)."""
         rows = await self.pages("/api/v2/hosts", search, per_page=THIN_PAGE, thin="true", order="id ASC")
         return [port.ThinHost(row["id"], row["name"]) for row in rows]
 
 
 def quoted(text: str) -> str:
-    """A value in a search, safe for scoped_search."""
+    """Quote a value for scoped_search, the language of Foreman's searches."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def one_of(values: Iterable[str | int]) -> str:
-    """The list of a search's `^`."""
+    """Format the list that follows `^` ("is one of") in a search."""
     return "(" + ",".join(str(value) for value in values) + ")"
 
 
 def chunks(items: Sequence[Q], text: Callable[[Q], str | int], most: int = PAGE) -> Iterator[Sequence[Q]]:
-    """Parts of a list that fit into one search, where each has this text; at most so many at once."""
+    """Split items into parts that fit into one search each; `text` is an item's share of the search."""
     part: list[Q] = []
     room = ROOM
     for item in items:
@@ -86,7 +88,7 @@ def chunks(items: Sequence[Q], text: Callable[[Q], str | int], most: int = PAGE)
 
 
 def each(read: Callable[[Lists, Any], Awaitable[Any]]) -> Reader:
-    """A reader that needs one request (or a few) for every query: a few at once, so that others get their turn."""
+    """Make a reader of a function that answers one query. Only a few run at once, so that others get their turn."""
 
     async def reader(lists: Lists, queries: Sequence[Any]) -> Mapping[port.Query[Any], Any]:
         found: Answers = {}
@@ -97,7 +99,7 @@ def each(read: Callable[[Lists, Any], Awaitable[Any]]) -> Reader:
                 for query in left:
                     found[query] = await read(lists, query)
             except BaseException:
-                for _ in left:  # nobody waits for the rest any more
+                for _ in left:  # the whole read has failed: do not ask the rest
                     pass
                 raise
 

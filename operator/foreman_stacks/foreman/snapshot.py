@@ -1,6 +1,6 @@
-"""What has been read of Foreman, for one decision.
+"""What has been read from Foreman for one decision.
 
-An answer of the poller may be some seconds old; a decision that must not act on an old one asks a query that nobody polls.
+An answer of the poller may be some seconds old; a decision that needs a current one uses a query that is never polled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Unread(KeyError):
-    """A decision needs answers that nobody has read yet: read them and decide again."""
+    """A decision needs answers that have not been read yet: the caller reads them and decides again."""
 
     def __init__(self, queries: Iterable[Query[Any]]) -> None:
         super().__init__("unread")
@@ -23,7 +23,7 @@ class Unread(KeyError):
 
 
 class Snapshot:
-    """What has been read, by query. An unread query raises `Unread`: it is never "empty"."""
+    """The answers read so far, by query. Looking up an unread query raises `Unread`: it does not count as "empty"."""
 
     def __init__(self, answers: Mapping[Query[Any], Any] | None = None) -> None:
         self._answers = answers if answers is not None else {}
@@ -37,20 +37,20 @@ class Snapshot:
         return query in self._answers
 
     def written(self, place: str) -> str | None:
-        """The text that this process last wrote to a hidden place, None when it wrote none."""
+        """The text that this process last wrote to a place whose value Foreman hides, None when it wrote none."""
         return cast("str | None", self._answers.get(Written(place)))
 
     def need(self, queries: Iterable[Query[Any]]) -> None:
-        """Raise `Unread` with all of these that are missing, so that they are asked for together."""
+        """Raise `Unread` with all of these queries that have not been read, so that they are read together."""
         missing = [query for query in queries if query not in self._answers]
         if missing:
             raise Unread(missing)
 
 
 def together(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """What a function says of each item; what it lacks for them is asked for all together.
+    """Return the function's result for each item. Raises one `Unread` with what it lacks for all of them.
 
-    Asked one after the other, each item costs a round of reading, and rounds are limited.
+    Read one after the other, each item would cost a round of reading, and rounds are limited.
     """
     said: list[R] = []
     missing: dict[Query[Any], None] = {}
@@ -65,6 +65,6 @@ def together(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 
 def both(one: Callable[[], R], other: Callable[[], T]) -> tuple[R, T]:
-    """What two looks say; what they lack is asked for together."""
+    """Return what both functions return. Raises one `Unread` with what both of them lack."""
     found = together(lambda look: look(), (one, other))
     return cast("R", found[0]), cast("T", found[1])

@@ -1,4 +1,4 @@
-"""Where each kind of change goes: verb, path, name of the body, and how the reply is read.
+"""How each kind of change is sent: method, path, the key that wraps the body, and the parser of the reply.
 
 Every endpoint here was measured on Foreman 3.12 (foreman-measured) or is quoted in foreman-api.
 """
@@ -57,7 +57,7 @@ REPLIES: Mapping[port.Resource, Callable[[Any], Any]] = {
 
 
 def without_secrets(error: ForemanError, body: Any) -> ForemanError:
-    """The same error, with any secret of the request blotted out of Foreman's message."""
+    """Return the same error, with every secret of the request blotted out of Foreman's message."""
     blot = Redactor(_secrets(body))
     error.args = (blot(str(error)),)
     if isinstance(error, ForemanRefused):
