@@ -1,4 +1,4 @@
-"""The port on the official client (`kubernetes.aio`): raw JSON in and out, one place for errors and the journal."""
+"""The port on the official client (`kubernetes.aio`): plain JSON in and out, one place for errors and the journal."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30)
 PAGE = 500
 JSON = "application/json"
 METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-"""A list without specs and statuses."""
+"""The media type of a list without specs and statuses."""
 
 _FORBIDDEN, _NOT_FOUND, _CONFLICT, _GONE, _TOO_MANY, _SERVER = 403, 404, 409, 410, 429, 500
 
 
 async def connect(kubeconfig: str | None) -> client.ApiClient:
-    """A client by kubeconfig, else by the Pod's ServiceAccount (whose token it reads anew every minute).
+    """Return a client for the kubeconfig (default: ~/.kube/config), or in a Pod without one for its ServiceAccount.
 
-    Raises `ClusterError` when there is neither.
+    The client reads the ServiceAccount's token anew every minute. Raises `ClusterError` when there is neither.
     """
     configuration = client.Configuration()
     try:
@@ -46,7 +46,7 @@ async def connect(kubeconfig: str | None) -> client.ApiClient:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
         raise ClusterError(f"no cluster: {error}; set KUBECONFIG, or run in a Pod with a ServiceAccount") from None
-    # With `trust_env` each request looks for a ~/.netrc in a thread, a third of this process's time: for a proxy only.
+    # With `trust_env` each request reads ~/.netrc in a thread, a third of this process's time: only a proxy needs it.
     configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
     return client.ApiClient(configuration=configuration)
 
@@ -60,7 +60,7 @@ class ClusterAdapter:
         self._metrics = metrics
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         await self._api.close()  # type: ignore[no-untyped-call]
 
     async def served(self) -> frozenset[str]:
@@ -98,7 +98,7 @@ class ClusterAdapter:
             more = {"continue": rest}
 
     async def patch_status(self, seen: Object, plural: Plural, status: Mapping[str, Any]) -> Object:
-        """See the port. A merge patch needs null for what is to go."""
+        """See the port. In a merge patch, null removes a field."""
         gone = {name: None for name in seen.get("status") or {} if name not in status}
         body = {"metadata": {"resourceVersion": seen["metadata"]["resourceVersion"]}, "status": {**gone, **status}}
         key = _key(seen, plural)
@@ -147,7 +147,7 @@ class ClusterAdapter:
         await self._write("POST", f"/api/v1/namespaces/{namespace}/secrets", ("create secret", name), body)
 
     async def post_event(self, about: Object, event: Event) -> None:
-        """See the port. One name for one text, so that a repeated transition after a crash is no second event."""
+        """See the port. The name is a digest of the content: a transition repeated after a crash is no second Event."""
         meta = about["metadata"]
         namespace = meta.get("namespace") or "default"
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

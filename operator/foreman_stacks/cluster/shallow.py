@@ -1,8 +1,8 @@
-"""JSON of any depth: what is nested deeper than anything that we use is cut off, instead of breaking the whole text.
+"""Reads JSON of any depth: what is nested deeper than the operator ever uses is cut off, and the rest is read.
 
-The apiserver takes 10 000 levels in an untyped field, Python's decoder about 1 000. One such object made Kopf's list of
-all objects unreadable, and with it the operator (docs/decisions/0007). Values of ours end at 32 levels: what is cut here
-is refused there, by path, like any other.
+The apiserver accepts 10 000 levels in an untyped field, Python's decoder about 1 000. One such object made Kopf's list
+of all objects unreadable and stopped the operator (docs/decisions/0007). Values of the API end at 32 levels, so
+validation still refuses, by path, whatever was cut here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]')
 
 
 def cut(text: str, deepest: int = DEEPEST) -> str:
-    """The JSON text with `null` in place of every list and map below so many levels."""
+    """Return the JSON text with `null` in place of every list and map nested deeper than `deepest` levels."""
     parts: list[str] = []
     depth = kept = 0
     for token in _TOKEN.finditer(text):
@@ -36,7 +36,7 @@ def cut(text: str, deepest: int = DEEPEST) -> str:
 
 
 def deep(value: Any, deepest: int = DEEPEST) -> bool:
-    """Whether lists and maps stand in one another below so many levels."""
+    """Whether lists and maps are nested deeper than `deepest` levels."""
     level = [value]
     for _ in range(deepest):
         parts = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list))
@@ -47,10 +47,10 @@ def deep(value: Any, deepest: int = DEEPEST) -> bool:
 
 
 class ShallowDecoder(json.JSONDecoder):
-    """The standard decoder, with a second try for what is too deep for it, or for those who walk through the result."""
+    """The standard decoder; it cuts and decodes again what is too deep for it, or for code that walks the result."""
 
     def decode(self, s: str, *more: Any) -> Any:
-        """What the text says, but for its depths."""
+        """Decode the text, without what is nested too deeply."""
         try:
             found = super().decode(s, *more)
         except RecursionError:
@@ -59,5 +59,5 @@ class ShallowDecoder(json.JSONDecoder):
 
 
 def install() -> None:
-    """From here on `json.loads` reads any depth, also when Kopf and aiohttp call it."""
-    json._default_decoder = ShallowDecoder()  # type: ignore[attr-defined]  # noqa: SLF001 - the only seam that both share
+    """Make `json.loads` read any depth from now on, also where Kopf and aiohttp call it."""
+    json._default_decoder = ShallowDecoder()  # type: ignore[attr-defined]  # noqa: SLF001 - the only hook in both

@@ -1,1 +1,1 @@
-"""The only place, with `app`, that knows Kopf: login, start and end of the engine, watch events into the queue."""
+"""Besides `app`, the only user of Kopf: login, start and end of the engine, watch events into the queue."""

@@ -1,4 +1,4 @@
-"""One run of Kopf, which may end by itself, and may fail even at that (docs/decisions/0003)."""
+"""One run of Kopf, which may end by itself and may hang while it ends (docs/decisions/0003)."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ import signal
 import kopf
 
 ENDING = 20.0
-"""Seconds that Kopf has for its end, 5 of which it gives its own tasks; then they are cancelled again, not waited for."""
+"""Seconds that Kopf has to end, 5 of them for its own tasks; then they are cancelled again, and not waited for."""
 
 
 class Hung(Exception):
-    """Kopf does not come to its end."""
+    """Kopf did not end in time."""
 
 
 def stop_at_signals(stop: asyncio.Event) -> None:
-    """SIGTERM and SIGINT set the event."""
+    """Make SIGTERM and SIGINT set the event."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
 
 async def watch(registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
-    """Run Kopf until the event, or until it ends by itself; raises what ended it, and `Hung`.
+    """Run Kopf until the event is set or Kopf ends by itself. Raises the error that ended Kopf, or `Hung`.
 
-    A watcher that asks for credentials anew while Kopf stops waits for ever, and Kopf for it (seen with 1.45.2 when a
-    watch is answered with 410).
+    A watcher that asks for new credentials while Kopf stops waits for ever, and Kopf waits for it (seen with 1.45.2
+    when a watch is answered with 410).
     """
     before = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(registry=registry, clusterwide=True, standalone=True, stop_flag=stop)
-    stop_at_signals(stop)  # Kopf has put handlers of its own there, which outlive this run
+    stop_at_signals(stop)  # Kopf has installed its own handlers, which outlive this run
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     end = asyncio.create_task(kopf.run_tasks(tasks, ignored=before))
     await asyncio.wait({end}, timeout=ENDING)
     if not end.done():
         for task in asyncio.all_tasks() - before:
-            task.cancel()  # for the second time: the first one was swallowed
+            task.cancel()  # again: the first cancellation was swallowed
         raise Hung(f"Kopf did not end within {ENDING:.0f} s")
     await end

@@ -1,4 +1,4 @@
-"""/livez, /readyz and /metrics: ours, since Kopf's own probe looks at no watcher."""
+"""/livez, /readyz and /metrics. Kopf's own probe is not used, since it checks no watcher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from foreman_stacks.metrics import Metrics
 
 ENDING = 5.0
-"""Seconds that an answer has to be read to its end when the process ends."""
+"""Seconds that the requests in progress have to finish when the process ends."""
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 async def serve(
     host: str, port: int, metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], bool]
 ) -> web.AppRunner:
-    """Start the server; the caller cleans the runner up."""
+    """Start the server and return its runner, which the caller cleans up."""
 
     async def livez(_: web.Request) -> web.Response:
         return web.Response(text="ok\n") if alive() else web.Response(text="stuck\n", status=503)

@@ -1,4 +1,4 @@
-"""Kopf as our informer: no handler here waits, decides or writes anything (docs/decisions/0003)."""
+"""Kopf as the operator's informer: no event handler here waits, decides or writes anything (docs/decisions/0003)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Build = Callable[[], Awaitable[Engine]]
 
 
 class _Backoffs:
-    """Pauses between retries without an end, so that no outage of the API ends the process."""
+    """An endless series of pauses between retries, so that no outage of the API ends the process."""
 
     def __iter__(self) -> Iterator[float]:
         pause = 1.0
@@ -26,7 +26,7 @@ class _Backoffs:
 
 
 def build_registry(build: Build, login: Login) -> kopf.OperatorRegistry:
-    """A registry with our handlers; the engine is built when Kopf starts and stopped when it ends."""
+    """Return a registry with the operator's handlers. Kopf's start builds the engine, its end stops it."""
     registry = kopf.OperatorRegistry()
     engines: list[Engine] = []
 
@@ -34,7 +34,7 @@ def build_registry(build: Build, login: Login) -> kopf.OperatorRegistry:
     def log_in(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
         return login(settings)
 
-    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)  # `app` starts Kopf again, and sooner
+    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)  # `app` restarts Kopf, and sooner
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
         engine = await build()
@@ -58,7 +58,7 @@ def build_registry(build: Build, login: Login) -> kopf.OperatorRegistry:
 
 
 def translate(engine: Engine, plural: Plural, kind: str | None, body: Any) -> None:
-    """One watch event into the engine."""
+    """Pass one watch event to the engine."""
     meta = body["metadata"]
     key = Key(plural, "" if plural in CLUSTER_SCOPED else meta["namespace"], meta["name"])
     if kind == "DELETED":
@@ -68,7 +68,7 @@ def translate(engine: Engine, plural: Plural, kind: str | None, body: Any) -> No
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Kopf writes nothing, scans nothing, and reconnects with patience (docs/decisions/0003)."""
+    """Make Kopf write nothing, scan nothing, and reconnect with patience (docs/decisions/0003)."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.reconnect_backoff = random.uniform(2.0, 5.0)  # noqa: S311 - jitter needs no secrecy
@@ -78,5 +78,5 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Backoffs()
     settings.queueing.exit_timeout = 5
-    settings.process.ultimate_exiting_timeout = None  # else SIGKILL ten minutes after each end, though it began again
+    settings.process.ultimate_exiting_timeout = None  # else Kopf kills us 10 minutes after a run, even in a new one
     settings.persistence.finalizer = f"{GROUP}/kopf"
