@@ -50,15 +50,15 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line and do what it says; the exit code."""
+    """Run the given command; return the exit code."""
     given = _parser().parse_args(arguments)
     if given.command == "run":
         return _run()
     try:
         code = _print(given)
         sys.stdout.flush()
-    except BrokenPipeError:  # who read it has seen enough
-        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what is still buffered: Python writes it at its end
+    except BrokenPipeError:  # the reader of the output has seen enough
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # takes what is still buffered, which Python writes at exit
         for stream in (sys.stdout, sys.stderr):
             os.dup2(nowhere, stream.fileno())
         return 1
@@ -110,7 +110,7 @@ def _version() -> str:
 
 
 def _settings() -> str:
-    """All settings with their defaults, one below the other."""
+    """Return all settings with their defaults, one below the other."""
     lines = []
     for name, default, said in explained():
         lines.append(f"  {name}" + (f" ({default})" if default else ""))

@@ -1,4 +1,4 @@
-"""The composition root: settings → clients → engine → Kopf. The only builder of adapters."""
+"""The composition root: settings → clients → engine → Kopf. Only this module builds adapters."""
 
 from __future__ import annotations
 
@@ -34,9 +34,12 @@ from foreman_stacks.reconcile.stack import Stacks
 from foreman_stacks.settings import Settings
 
 KINDS = frozenset({"stacks", "stackdeployments", "foremanservers", "deployedhosts"})
-"""Kopf only warns about kinds that are not served, and then does nothing (docs/decisions/0003)."""
+"""The kinds that must be served: Kopf only warns about a missing one and then does nothing (docs/decisions/0003)."""
 RESTART_FIRST, RESTART_CAP = 1.0, 30.0
-"""Seconds between two starts of Kopf: it ends at a watch error other than 410 (docs/decisions/0003)."""
+"""The shortest and the longest pause between two runs of Kopf, in seconds.
+
+A watch error other than 410 ends a run (docs/decisions/0003).
+"""
 
 LIBRARIES = {
     "kubernetes": logging.INFO,
@@ -47,7 +50,7 @@ LIBRARIES = {
     "httpx": logging.WARNING,
     "httpcore": logging.INFO,
 }
-"""The least level of libraries: below it they print requests, bodies and all."""
+"""The lowest log level of libraries: below it they log whole requests, with their bodies."""
 
 _log = logging.getLogger("foreman_stacks")
 
@@ -57,7 +60,7 @@ def _now() -> datetime:
 
 
 class App:
-    """One process: what lives longer than one run of Kopf."""
+    """The process: what outlives a single run of Kopf."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -66,7 +69,7 @@ class App:
         self._journal = Audit(self.metrics, settings.audit_socket)
 
     async def build(self) -> Engine:
-        """The engine with all its adapters."""
+        """Build the engine with all its adapters. Raises `ClusterError`, and RuntimeError when CRDs are missing."""
         api = await connect(os.environ.get("KUBECONFIG"))
         cluster = ClusterAdapter(api, self._journal, self.metrics)
         try:
@@ -123,16 +126,16 @@ class App:
             await probes.cleanup()
 
     def ready(self) -> bool:
-        """Whether it is at work: not while the cluster cannot be watched, is without our CRDs, or refuses us."""
+        """Whether the operator is at work: not while the cluster cannot be watched, lacks the CRDs or denies access."""
         return self.engine is not None and self.engine.running
 
     def alive(self) -> bool:
-        """Whether the process is worth keeping."""
+        """False when the process is stuck and must be restarted."""
         return self.engine is None or self.engine.alive
 
 
 async def _check_served(cluster: ClusterAdapter) -> None:
-    """Raise RuntimeError when the cluster does not know our kinds."""
+    """Raise RuntimeError when the cluster does not serve the operator's kinds."""
     missing = KINDS - await cluster.served()
     if missing:
         names = ", ".join(sorted(missing))
@@ -140,7 +143,7 @@ async def _check_served(cluster: ClusterAdapter) -> None:
 
 
 def login(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
-    """Kopf's connection by the same rules as our client's: a kubeconfig, else the Pod's ServiceAccount."""
+    """Return Kopf's connection by the rules of `connect`: the kubeconfig, else the Pod's ServiceAccount."""
     if os.environ.get("KUBECONFIG") or not os.environ.get("KUBERNETES_SERVICE_HOST"):
         found = kopf.login_with_kubeconfig(settings=settings)
     else:
@@ -152,14 +155,14 @@ def login(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
 
 
 def quiet_libraries(level: str) -> None:
-    """Our log format, and a cap on libraries that print whole bodies at DEBUG: Secrets are among them."""
+    """Set up the log, and keep libraries from logging whole bodies at DEBUG, which may be Secrets."""
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name, least in LIBRARIES.items():
         logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
 
 
 def main(settings: Settings) -> int:
-    """Run the operator until SIGTERM or SIGINT."""
+    """Run the operator until SIGTERM or SIGINT; return the exit code."""
     quiet_libraries(settings.log_level)
     shallow.install()
     try:

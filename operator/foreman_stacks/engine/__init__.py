@@ -1,1 +1,1 @@
-"""What keeps passes going: the queue, its workers, the store of what was seen, and one poller per server."""
+"""The engine, which runs passes: the queue, its workers, the store of what was seen, and one poller per server."""

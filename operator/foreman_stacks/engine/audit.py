@@ -1,4 +1,4 @@
-"""The journal of this process: metrics, the log, and an audit sink that may hold every write back."""
+"""The journal of this process: metrics, the log, and an audit sink that may hold back any write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _log = logging.getLogger("foreman_stacks.journal")
 
 
 class Audit:
-    """Every write, before and after. With a socket, each entry is one line to it and waits for one line back."""
+    """Records every write before and after it. A socket gets each entry as one line, and must answer with one."""
 
     def __init__(self, metrics: Metrics, socket: str = "") -> None:
         self._metrics = metrics
@@ -21,7 +21,7 @@ class Audit:
         self._stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def __call__(self, entry: Entry) -> None:
-        """Take note; with a socket, go on only when it says so."""
+        """Record the entry; with a socket, return only when the sink has answered."""
         if entry.moment == "before":
             self._metrics.write(entry.system, entry.what)
         _log.info("%s", entry)

@@ -1,4 +1,4 @@
-"""The engine: events make keys due, workers make passes, results say when to look again."""
+"""The engine: events make keys due, workers run passes, and the result of a pass says when to look again."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from foreman_stacks.reconcile.stack import Stacks
 from foreman_stacks.settings import Settings
 
 LAG_LIMIT = 5.0
-"""Seconds that the event loop may be late before it counts as stuck."""
+"""Seconds. The event loop counts as stuck when its last heart-beat is older than six times this."""
 STUCK_LIMIT = 900.0
-"""Seconds in which no pass began or ended while keys are due."""
+"""Seconds without a pass beginning or ending, while keys are due, after which the workers count as stuck."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,13 +61,13 @@ class Engine:
     # --- life -------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start workers, heart-beat and lists."""
+        """Start the workers, the heart-beat and the relisting."""
         self._progress = self._beat = time.monotonic()
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._settings.workers)]
         self._tasks += [asyncio.create_task(self._heart()), asyncio.create_task(self._relist.run())]
 
     async def stop(self) -> None:
-        """Stop at once: passes are made to be cut off anywhere. A second time is well."""
+        """Stop at once: a pass may be cut off at any point. Does nothing when the engine is already stopped."""
         if not self._tasks:
             return
         tasks = [*self._tasks, *(task for _, task in self._pollers.values())]
@@ -80,12 +80,15 @@ class Engine:
 
     @property
     def running(self) -> bool:
-        """Whether it is at work: not before its start, nor while Kopf is between two runs."""
+        """Whether the engine is at work: False before its start, and while Kopf is between two runs."""
         return bool(self._tasks)
 
     @property
     def alive(self) -> bool:
-        """False for a dead loop, never for a calm one, nor while it is stopped: Kopf is between two runs."""
+        """False when the event loop or the workers are stuck, or a task has ended.
+
+        True for an idle engine, and for a stopped one: Kopf is between two runs.
+        """
         if not self.running:
             return True
         now = time.monotonic()
@@ -102,7 +105,7 @@ class Engine:
     # --- events -----------------------------------------------------------------------------------------------
 
     def seen(self, key: Key, body: Object) -> None:
-        """An object was added or changed. Never waits."""
+        """Take note of an object that was added or changed. Never waits."""
         now = Seen.of(body)
         before = self.store.put(key, now)
         if before is not None and before.cause == now.cause:
@@ -120,7 +123,7 @@ class Engine:
             self._wake_all(self.store.users_of_server(key.name))  # its tenants may have changed
 
     def gone(self, key: Key) -> None:
-        """An object is gone."""
+        """Take note that an object is gone."""
         before = self.store.remove(key)
         self._queue.add(key)
         if key.plural == "stacks":
@@ -155,7 +158,7 @@ class Engine:
                 result = "cluster"
                 _log.warning("%s: %s", key, error)
                 self._queue.retry(key)
-            except Exception as error:  # noqa: BLE001 - a defect of ours: this object tells of it, the others go on
+            except Exception as error:  # noqa: BLE001 - a bug: this object reports it, the others go on
                 result = "defect"
                 _log.error("%s: pass failed\n%s", key, trace_of(error))
                 await self._defect(key, error)
@@ -187,7 +190,7 @@ class Engine:
         after = await self._servers.reconcile(key, self.store.holds(key.name))
         if self._servers.ready(key.name) is not before or not known:
             self._wake_all(self.store.users_of_server(key.name, settled=False))
-            for disturbed in self.store.disturbed_on_server(key.name):  # all settled ones at once would be many
+            for disturbed in self.store.disturbed_on_server(key.name):  # not at once: there may be many
                 self._queue.add(disturbed, random.random() * self._settings.recheck, calm=True)  # noqa: S311 - a spread
         if after is not None:
             self._queue.add(key, after, calm=True)
@@ -219,4 +222,4 @@ class Engine:
 
 
 class _Again(Exception):
-    """The pass wants the queue's back-off."""
+    """The pass asks to be repeated with the queue's back-off."""

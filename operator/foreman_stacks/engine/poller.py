@@ -1,8 +1,8 @@
-"""One poller per Foreman server turns it into a watch: a fixed set of thin searches over all that anybody waits for.
+"""One poller per Foreman server, in place of a watch: a fixed set of thin searches for all that deployments wait for.
 
-Each deployment says which polled queries it waits for and which hosts are its own; it is woken when an answer changes
-for them. No request per host, and none at all while nobody waits (foreman-measured §1.3). Builds, jobs and reports fail
-each for themselves.
+Each deployment names the polled queries that it waits for and its own hosts; it is woken when an answer changes for
+these hosts. There is no request per host, and none at all while no deployment waits (foreman-measured §1.3). Builds,
+jobs and reports are separate groups: when one fails, the others go on.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from foreman_stacks.metrics import Metrics, polling
 from foreman_stacks.reconcile.servers import Connection
 
 _FAST = (JobCounts, JobHosts, ReportsSince)
-"""What moves within seconds; all else, builds above all, takes minutes."""
+"""Queries whose answers change within seconds; all others, above all builds, take minutes."""
 BLIND = 2
-"""So many failures of a group in a row are no hiccup: who waits for it must ask himself, and tell of the error."""
+"""After so many failures of a group in a row, its deployments are woken to read, and report the error, themselves."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Interest:
-    """What one deployment waits for, and the FQDNs that are its own."""
+    """The queries that one deployment waits for, and the FQDNs of its own hosts."""
 
     queries: tuple[Query[Any], ...]
     names: frozenset[str]
 
 
 class Poller:
-    """Polls one server while somebody waits."""
+    """Polls one server while deployments wait for it."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Poller:
         self._failures: Counter[str] = Counter()
 
     def watch(self, key: Key, interest: Interest) -> None:
-        """Wait for these answers, instead of what this key waited for before; nothing: wait no more."""
+        """Replace what this key waits for; without queries, it no longer waits."""
         if interest.queries:
             self._interests[key] = interest
             self._changed.set()
@@ -87,11 +87,11 @@ class Poller:
                 continue
             try:
                 await self._poll(connection)
-            except Exception as error:  # noqa: BLE001 - a defect of ours must not end the poller of all deployments
+            except Exception as error:  # noqa: BLE001 - a bug must not end the poller of all deployments
                 _log.error("poll of %s failed\n%s", connection.server.metadata.name, trace_of(error))
 
     async def _rest(self) -> None:
-        """Until the next poll is due; a job that starts meanwhile makes it due sooner."""
+        """Wait until the next poll is due; a job that starts meanwhile makes it due sooner."""
         began = time.monotonic()
         while (left := began + self._pause() - time.monotonic()) > 0:
             self._changed.clear()
@@ -126,18 +126,18 @@ class Poller:
                 if query in fresh
             ):
                 self._wake(key)
-        still = self._wanted()  # what nobody waits for any more must not be left to grow old
+        still = self._wanted()  # an answer that no deployment waits for must not stay and get old
         connection.answers.update({query: answer for query, answer in fresh.items() if query in still})
 
     async def _attempt(self, connection: Connection, group: str, queries: set[Query[Any]]) -> Mapping[Query[Any], Any]:
-        """The answers of one group, none if it fails: that is no reason for others to see nothing."""
+        """Return the answers of one group, none if it fails: a failure must not keep answers from the other groups."""
         where = f"poll of {connection.server.metadata.name} for {group}"
         try:
             with polling():
                 found = await self._read(connection, queries)
         except ForemanError as error:
             _log.info("%s: %s", where, error)
-        except Exception as error:  # noqa: BLE001 - a defect of ours must not blind all deployments
+        except Exception as error:  # noqa: BLE001 - a bug must not blind all deployments
             _log.error("%s failed\n%s", where, trace_of(error))
         else:
             del self._failures[group]
@@ -154,7 +154,7 @@ class Poller:
         return fresh | dict(await connection.foreman.read(due)) if due else fresh
 
     def _give_up(self, connection: Connection, group: str) -> None:
-        """Old answers would hide from passes that there are no new ones: without them they ask themselves."""
+        """Drop the group's old answers, and wake the deployments that wait for them to read for themselves."""
         del self._failures[group]
         for query in [query for query in connection.answers if _group(query) == group]:
             del connection.answers[query]
@@ -165,7 +165,7 @@ class Poller:
     def _not_due(
         self, wanted: set[Query[Any]], calm: set[Query[Any]], old: Mapping[Query[Any], Any]
     ) -> set[Query[Any]]:
-        """What is left out of this poll: builds keep their own pace while jobs are followed more often."""
+        """Return the queries to leave out of this poll: builds keep their own pace while jobs are polled more often."""
         now = time.monotonic()
         if wanted == calm or now - self._calm_polled > self._builds - self._jobs / 2:
             self._calm_polled = now
@@ -174,7 +174,7 @@ class Poller:
 
 
 def _group(query: Query[Any]) -> str:
-    """What is asked together: a job's counts and hosts are one picture of it, all else stands for itself."""
+    """Return the group of queries that fails or succeeds as a whole; a job's counts and hosts belong together."""
     match query:
         case JobCounts() | JobHosts():
             return "jobs"
@@ -185,7 +185,7 @@ def _group(query: Query[Any]) -> str:
 
 
 def _moved(query: JobHosts, old: Mapping[Query[Any], Any], fresh: Mapping[Query[Any], Any]) -> bool:
-    """Whether the hosts of a job with some result may be others than before: its count says so, or the job has ended."""
+    """Whether the job's hosts with this result may have changed: their count has, or the job's status."""
     before, now = old.get(JobCounts(query.id)), fresh.get(JobCounts(query.id))
     if before is None or now is None or before.status != now.status:
         return before is not now
@@ -197,7 +197,7 @@ def _moved(query: JobHosts, old: Mapping[Query[Any], Any], fresh: Mapping[Query[
 
 
 def _differs(old: Any, new: Any, names: frozenset[str]) -> bool:
-    """Whether an answer changed for these hosts."""
+    """Whether an answer has changed for these hosts."""
     if isinstance(new, frozenset) and isinstance(old, frozenset | None):
         return (old or frozenset()) & names != new & names
     return bool(old != new)

@@ -1,6 +1,7 @@
 """The work queue: each key at most once, one worker per key, delays, back-off with jitter, edits before resyncs.
 
-Keys may belong to a crowd, as deployments to their server: no crowd holds more than `most` workers, however slow it is.
+Keys may belong to a crowd, such as the deployments of one server: a crowd never occupies more than `most` workers,
+however slow it is.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from foreman_stacks.metrics import Metrics
 
 JITTER = 0.2
 CALM_TURN = 4
-"""Of so many keys one is a calm one, however many edits there are: timers must not wait for the end of all other work."""
+"""One in so many keys is calm work, however many edits there are, so that timers do not wait for all edits."""
 DOUBLINGS = 64
-"""No pause is doubled more often: after a thousand failures the number would be none that a float can hold."""
+"""The most times that a pause is doubled: after a thousand failures the number would overflow a float."""
 
 
 class Line:
-    """Keys that are due, in their order: edits first, but for the turns of calm work."""
+    """Keys that are due, in their order: edits first, except when it is the turn of calm work."""
 
     def __init__(self) -> None:
         self._urgent: deque[Key] = deque()
@@ -33,18 +34,18 @@ class Line:
         return len(self._urgent) + len(self._calm)
 
     def put(self, key: Key, *, calm: bool) -> None:
-        """At the end."""
+        """Append a key."""
         (self._calm if calm else self._urgent).append(key)
 
     def take(self) -> tuple[Key, bool]:
-        """The next key, and whether it is calm."""
+        """Remove and return the next key, and whether it is calm."""
         self._turn += 1
         calm = not self._urgent or (self._turn % CALM_TURN == 0 and bool(self._calm))
         return (self._calm if calm else self._urgent).popleft(), calm
 
 
 class Queue:
-    """Keys that are due, and keys that will be. Times are seconds of the given clock."""
+    """Keys that are due now or later. Times are in seconds of the given clock."""
 
     def __init__(
         self, clock: Callable[[], float], *, first: float, cap: float, metrics: Metrics,
@@ -69,7 +70,7 @@ class Queue:
         self._changed = asyncio.Event()
 
     def add(self, key: Key, after: float = 0.0, *, calm: bool = False) -> None:
-        """Make the key due after so many seconds; the earliest wish wins. `calm` work waits behind edits."""
+        """Make the key due after so many seconds; the earliest time wins. `calm` work waits behind edits."""
         self._metrics.queue_adds.inc()
         if key in self._working:
             sooner, calmer = self._again.get(key, (after, calm))
@@ -86,25 +87,25 @@ class Queue:
                 self._changed.set()
 
     def retry(self, key: Key) -> None:
-        """The pass failed: again after a pause that doubles each time, with ± 20 % jitter."""
+        """Make the key of a failed pass due again, after a pause that doubles each time, with ± 20 % jitter."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         pause = min(self._first * 2.0 ** min(failures - 1, DOUBLINGS), self._cap)
         self._metrics.queue_retries.inc()
         self.add(key, pause * random.uniform(1 - JITTER, 1 + JITTER), calm=True)  # noqa: S311 - jitter needs no secrecy
 
     def succeeded(self, key: Key) -> None:
-        """The pass ended well: the next failure starts at the first pause."""
+        """Reset the key's back-off: its next failure starts at the first pause."""
         self._failures.pop(key, None)
 
     def done(self, key: Key) -> None:
-        """The worker has left the key; what came meanwhile is enqueued, calm as it was."""
+        """Release the key from its worker; if it was added meanwhile, enqueue it now."""
         self._leave(self._working.pop(key, ""))
         if key in self._again:
             after, calm = self._again.pop(key)
             self.add(key, after, calm=calm)
 
     async def get(self) -> Key:
-        """The next key that is due; it belongs to the caller until `done`."""
+        """Wait for the next key that is due; it belongs to the caller until `done`."""
         while True:
             self._ripen()
             key = self._next()
@@ -116,11 +117,11 @@ class Queue:
 
     @property
     def overdue(self) -> int:
-        """How many keys are due and nobody has taken."""
+        """The number of keys that are due and that no worker has taken."""
         return len(self._due)
 
     def _next(self) -> Key | None:
-        """The next key that has a place, whose worker it gets; those of a crowd without one stand aside."""
+        """Return the next key whose crowd has a place for a worker, else None; keys before it are held back."""
         while self._line:
             key, calm = self._line.take()
             crowd = self._promised.pop(key, None)
@@ -135,7 +136,7 @@ class Queue:
         return None
 
     def _leave(self, crowd: str) -> None:
-        """A place becomes free: it goes to the next that was held back, who lines up for a worker as all others do."""
+        """Free a place of a crowd: promise it to the next key that was held back, which lines up like any other key."""
         if self._held_back.get(crowd):
             key, calm = self._held_back[crowd].take()
             self._promised[key] = crowd

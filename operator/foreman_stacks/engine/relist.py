@@ -1,7 +1,7 @@
-"""Finds what no watch event told: a stream may be silent without being closed, and an event can be lost.
+"""Finds changes that no watch event reported: a stream can go silent without being closed, and an event can be lost.
 
-Each kind that is watched is listed from time to time, by metadata only, and compared with what the engine has seen. What
-differs, and still does so a while later, is read and told to the engine as an event would have done.
+Each watched kind is listed from time to time, by metadata only, and compared with what the engine has seen. An object
+that differs, and still differs a while later, is read and passed to the engine as by an event.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from foreman_stacks.errors import ClusterError, trace_of
 from foreman_stacks.metrics import Metrics
 
 PATIENCE = 0.2
-"""The part of the interval in which an event may still be on its way."""
+"""The fraction of the interval for which an event may still be on its way."""
 
 _log = logging.getLogger(__name__)
 
 
 class Relist:
-    """Compares lists with a store, for ever; `seen` and `gone` are told what was missed."""
+    """Compares lists with the store for ever, and calls `seen` and `gone` for missed changes."""
 
     def __init__(
         self, cluster: Cluster, store: Store, metrics: Metrics, *, every: float,
@@ -43,11 +43,11 @@ class Relist:
                 await self.look()
             except ClusterError as error:
                 _log.info("no list: %s", error)
-            except Exception as error:  # noqa: BLE001 - a defect of ours must not end it
+            except Exception as error:  # noqa: BLE001 - a bug must not end the loop
                 _log.error("the comparison with lists failed\n%s", trace_of(error))
 
     async def look(self) -> None:
-        """One comparison of every kind."""
+        """Compare every kind once."""
         suspects: dict[Key, str | None] = {}
         for plural in WATCHED:
             listed = await self._cluster.versions(plural)
@@ -65,7 +65,7 @@ class Relist:
         body = await self._cluster.get(key)
         now = None if body is None else body["metadata"]["resourceVersion"]
         if now == version or self._store.version(key) != version:
-            return  # nothing was missed, or it has come after all
+            return  # nothing was missed, or the event has come after all
         self._metrics.missed_events.labels(key.plural).inc()
         _log.warning("%s: no event told of its last change", key)
         if body is None:

@@ -1,4 +1,4 @@
-"""The little that is remembered of every object that was seen: enough to know whether a change of it is work."""
+"""What the engine remembers of every object it has seen: just enough to tell whether a change needs a pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from foreman_stacks.cluster.port import Key, Object, Plural
 
 @dataclass(frozen=True)
 class Seen:
-    """What of an object can be a cause of work. Labels and other annotations are none."""
+    """What can make a change of an object need a pass. Labels and other annotations cannot."""
 
     uid: str
     generation: int
@@ -29,17 +29,19 @@ class Seen:
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing is left to do: Ready as it is now, and our finalizer off unless its end is ours too."""
+        """Whether nothing is left to do: the deployment is Ready at its current generation, and the operator's
+        finalizer is off, unless `deletionPolicy: Delete` keeps it on.
+        """
         return self.settled and self.ready and self.observed and (self.kept or not self.held)
 
     @property
     def cause(self) -> tuple[str, int, bool, str, bool]:
-        """What must change for a change to be work."""
+        """The values of which one must change for a change of the object to need a pass."""
         return (self.uid, self.generation, self.deleting, self.request, self.abandoned)
 
     @classmethod
     def of(cls, body: Object) -> Seen:
-        """From an object as a watch gives it."""
+        """Extract these from an object as a watch delivers it."""
         meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
         deleting = "deletionTimestamp" in meta
         ready = {entry.get("type"): entry.get("status") for entry in status.get("conditions") or ()}
@@ -67,23 +69,23 @@ def _name(spec: Object, ref: str) -> str:
 
 
 class Store:
-    """All objects that are there, by key."""
+    """All existing objects, by key."""
 
     def __init__(self) -> None:
         self._objects: dict[Key, Seen] = {}
 
     def put(self, key: Key, seen: Seen) -> Seen | None:
-        """Remember; what was remembered before."""
+        """Remember the object; return what was remembered before, None for a new one."""
         before = self._objects.get(key)
         self._objects[key] = seen
         return before
 
     def remove(self, key: Key) -> Seen | None:
-        """The object is gone; what was remembered of it."""
+        """Forget an object that is gone; return what was remembered of it."""
         return self._objects.pop(key, None)
 
     def versions(self, plural: Plural) -> dict[Key, str]:
-        """The resource version of every object of a kind, as it was seen last."""
+        """The resource version of every object of a kind, as it was last seen."""
         return {key: seen.version for key, seen in self._objects.items() if key.plural == plural}
 
     def version(self, key: Key) -> str | None:
@@ -92,7 +94,7 @@ class Store:
         return found.version if found else None
 
     def server_of(self, key: Key) -> str:
-        """The server of a deployment; empty for all else, and for what is not known."""
+        """The server of a deployment; empty for other kinds and for unknown objects."""
         found = self._objects.get(key)
         return found.server if found and key.plural == "stackdeployments" else ""
 
@@ -103,19 +105,19 @@ class Store:
                 yield key
 
     def users_of_server(self, name: str, *, settled: bool = True) -> Iterator[Key]:
-        """Deployments on a server; without those that are `settled` and were not edited since: they wait for nothing."""
+        """Deployments on a server; `settled=False` leaves out settled, unedited ones: they wait for nothing."""
         for key, seen in self._deployments():
             if seen.server == name and (settled or not (seen.settled and seen.observed)):
                 yield key
 
     def disturbed_on_server(self, name: str) -> Iterator[Key]:
-        """Settled deployments that are not Ready, mostly because their server was away."""
+        """Settled deployments that are not Ready, mostly because their server could not be used."""
         for key, seen in self._deployments():
             if seen.server == name and seen.settled and seen.observed and not seen.ready:
                 yield key
 
     def holds(self, server: str) -> bool:
-        """Whether some deployment on this server holds something of ours."""
+        """Whether some deployment on this server bears the operator's finalizer."""
         return any(seen.held for _, seen in self._deployments() if seen.server == server)
 
     def _deployments(self) -> Iterator[tuple[Key, Seen]]:
