@@ -1,4 +1,4 @@
-"""One file per kind of resource, pure. A new kind is a file and a line here, in the order in which they are written."""
+"""The kinds of resources, one pure module each. A new kind is a file, and a line here in the order of writing."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ KINDS: tuple[ResourceKind[Any], ...] = (
     PuppetClassKind(),
     ParameterOverrideKind(),
 )
-"""Kinds that a deployment's hostgroups consist of; hosts have a life of their own (`resources.host`)."""
+"""The kinds that make up a deployment's hostgroups. Hosts have functions of their own (`resources.host`)."""

@@ -1,6 +1,7 @@
-"""The key of a class parameter: before the first override its type and switch must be right, for the whole server.
+"""The key of a class parameter: its type and `override` switch must be right before the first override.
 
-A key with `override: false` gets one PUT; one that is already on is shared and never changed (foreman-api §11).
+Both apply to the whole server. A key with `override: false` gets one PUT; one that is already on is shared with others
+and never changed (foreman-api §11).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from foreman_stacks.resources.groups import environment_of, wanted_groups
 
 @dataclass(frozen=True)
 class WantedKey:
-    """A class parameter that somebody overrides: its environment comes from the outer parent unless it is named."""
+    """The key of a class parameter that is overridden; its environment is the outer parent's unless one is named."""
 
     puppet_class: str
     bound: Bound
@@ -26,16 +27,16 @@ class WantedKey:
 
 
 class ClassKeyKind:
-    """Keys that our overrides need; `omit` leaves everybody else with Puppet's own default."""
+    """Keys that the overrides need. They get `omit`, so that hosts without an override keep Puppet's own default."""
 
     name = "classKey"
 
     def wanted(self, scope: Scope) -> Sequence[WantedKey]:
-        """One for each class parameter that a group or a host overrides."""
+        """One key for each class parameter that a hostgroup or a host overrides."""
         return list(wanted_keys(scope).values())
 
     def queries(self, wanted: Sequence[WantedKey]) -> Sequence[Query[Any]]:
-        """The outer parents, which tell the environment."""
+        """The outer parents, which determine the environment."""
         return [HostgroupNamed(key.outer) for key in wanted if key.outer]
 
     def changes(self, wanted: Sequence[WantedKey], seen: Snapshot) -> Sequence[Change]:
@@ -58,7 +59,7 @@ class ClassKeyKind:
 
 
 def wanted_keys(scope: Scope) -> Mapping[tuple[str, str, str], WantedKey]:
-    """By outer parent, class and parameter; a sensitive value anywhere hides the key's values."""
+    """The keys by outer parent, class and parameter; one sensitive value makes Foreman hide all values of the key."""
     groups = {group.group: group for group in wanted_groups(scope) if not group.staging}
     pairs = [(group, name, bound) for group in groups.values() for name, bound in group.values]
     pairs += [(groups[host.group], name, bound) for host in scope.hosts for name, bound in host.overrides]

@@ -21,18 +21,21 @@ from foreman_stacks.model.scope import ClassScope, GroupScope, Scope
 from foreman_stacks.model.values import Bound, Secret, alike
 
 PUPPET = "puppet"
-"""The class of theforeman-puppet, which manages the agent itself where a site's hostgroup assigns it."""
+"""The class of the module theforeman-puppet, which manages the agent where a site's hostgroup assigns it."""
 RUNMODE = Bound("runmode", "string", "none")
-"""Stops and disables service, timer and cron line; without it our own first run would start them (foreman-api §15)."""
+"""The override by which that class stops and disables service, timer and cron line. Without it, the first puppetRun
+would start them (foreman-api §15).
+"""
 
 
 @dataclass(frozen=True)
 class WantedGroup:
     """A hostgroup in Foreman: one of the Stack's, or the staging twin of one whose hosts are being built.
 
-    `outer` is the Foreman hostgroup above our tree (empty: none), which gives the environment unless one is named.
-    `gone_parameters` and `gone_values` (class and parameter) are those that it must not have any more; a staging group, which
-    is ours alone, must have no parameters but those of `only`.
+    `outer` is the title of the Foreman hostgroup above the deployment's own (empty: none), whose environment applies
+    unless one is named. A `held` hostgroup gets `RUNMODE`. `gone_parameters` and `gone_values` (class and parameter)
+    must be removed from it. A staging hostgroup, which only the operator uses, must have no parameters but those of
+    `only`.
     """
 
     name: str
@@ -54,12 +57,12 @@ class WantedGroup:
 
     @property
     def title(self) -> str:
-        """What Foreman calls it: titles are unique, names are not."""
+        """Its title in Foreman: titles are unique, names are not."""
         return joined(self.parent, self.name)
 
     @property
     def values(self) -> list[tuple[str, Bound]]:
-        """All class-parameter values of the group, with their class."""
+        """All class-parameter values of the hostgroup, each with its class."""
         own = [(entry.name, bound) for entry in self.classes for bound in entry.overrides]
         if not self.held:
             return own
@@ -67,12 +70,12 @@ class WantedGroup:
 
 
 def joined(parent: str, name: str) -> str:
-    """A hostgroup's title."""
+    """Return a hostgroup's title from its parent's title (empty: none) and its name."""
     return f"{parent}/{name}" if parent else name
 
 
 class Placed(Protocol):
-    """A hostgroup that knows where it stands."""
+    """A hostgroup of a Stack with its place in the tree."""
 
     @property
     def name(self) -> str:
@@ -86,17 +89,17 @@ class Placed(Protocol):
 
     @property
     def parent(self) -> str | None:
-        """The Stack's hostgroup above it."""
+        """The name of the Stack's hostgroup above it."""
         ...
 
     @property
     def outer_parent(self) -> str:
-        """The title of Foreman's hostgroup above its topmost one."""
+        """The title of the Foreman hostgroup above the topmost one of its tree, empty for none."""
         ...
 
 
 class Groups(Protocol):
-    """A plan, or what it is bound to."""
+    """A plan or a scope: anything with the Stack's hostgroups."""
 
     @property
     def groups(self) -> Sequence[Placed]:
@@ -115,7 +118,7 @@ def title_of(groups: Groups, group: str) -> str:
 
 
 def staging_title(scope: Scope, group: str) -> str:
-    """The title of a group's staging twin: directly under the outer parent, so that no class of ours is inherited."""
+    """The title of a hostgroup's staging twin: directly under the outer parent, it inherits no class of the Stack."""
     found = scope.group(group)
     return joined(_outer(scope, found), _staging_name(found, scope.identity))
 
@@ -134,10 +137,10 @@ def _staging_name(group: GroupScope, identity: Identity) -> str:
 
 
 def environment_of(outer: str, named: str | None, seen: Snapshot) -> str | None:
-    """The Puppet environment of a group: the deployment's, else the outer parent's effective one.
+    """Return the Puppet environment of a hostgroup: the named one, else the effective one of its outer parent.
 
-    A group without a Puppet facet shows none although an ancestor of it has one (foreman-measured §1.2), so the
-    ancestors are asked from the nearest up.
+    Foreman shows none for a hostgroup without a Puppet facet, even where an ancestor has one (foreman-measured §1.2),
+    so the ancestors are read from the nearest up.
     """
     if named is not None or not outer:
         return named
@@ -152,7 +155,10 @@ def environment_of(outer: str, named: str | None, seen: Snapshot) -> str | None:
 
 
 def inherited_classes(outer: str, seen: Snapshot) -> frozenset[str]:
-    """The Puppet classes that a Foreman hostgroup gives to those below it; without a Puppet facet its ancestors tell."""
+    """Return the Puppet classes that hostgroups below this Foreman hostgroup inherit.
+
+    Without a Puppet facet, it does not show those of its ancestors, which are then read too.
+    """
     group = seen[HostgroupNamed(outer)] if outer else None
     if group is None:
         return frozenset()
@@ -163,7 +169,7 @@ def inherited_classes(outer: str, seen: Snapshot) -> frozenset[str]:
 
 
 def wanted_groups(scope: Scope) -> Sequence[WantedGroup]:
-    """The Stack's groups, parents first, then a staging twin for each that hosts belong to."""
+    """The Stack's hostgroups, parents first, then the staging twin of each with hosts that are not in place yet."""
     twins = (scope.group(name) for name in sorted(scope.staging))
     return [*(_wanted(scope, group) for group in scope.groups), *(_twin(scope, group) for group in twins)]
 
@@ -213,7 +219,10 @@ def _gone_parameters(scope: Scope, group: GroupScope) -> frozenset[str]:
 
 
 def _gone_values(scope: Scope, group: GroupScope) -> frozenset[tuple[str, str]]:
-    """Class-parameter values that are to go, with their class; `runmode` goes once Puppet's own service is free again."""
+    """Return the class-parameter values to remove, as (class, parameter).
+
+    `RUNMODE` is among them once class `puppet` may start the agent again.
+    """
     found = (place for place in scope.gone if place.kind == "hostgroup" and place.owner == group.name)
     gone = {(place.puppet_class, place.name) for place in found if place.puppet_class}
     freed = group.parent is None and group.outer_parent in scope.freed
@@ -227,7 +236,7 @@ def taxonomies(organization: str | None, location: str | None) -> list[Query[Any
 
 
 def _flattened(chain: Sequence[GroupScope]) -> tuple[Bound, ...]:
-    """The parameters of a group and its ancestors of ours; the nearer one of a name wins."""
+    """The parameters of a hostgroup and its ancestors in the Stack; of those with one name, the nearest wins."""
     found: dict[str, Bound] = {}
     for link in reversed(chain):
         found |= {bound.name: bound for bound in link.parameters}
@@ -235,27 +244,27 @@ def _flattened(chain: Sequence[GroupScope]) -> tuple[Bound, ...]:
 
 
 def parameter_body(bound: Bound) -> dict[str, Any]:
-    """A parameter as Foreman takes it: arrays and hashes as JSON strings, or they are dropped (measured §1.1)."""
+    """A parameter as Foreman takes it: arrays and hashes as JSON strings, since it drops others (measured §1.1)."""
     body: dict[str, Any] = {"name": bound.name, "value": wire_body(bound), "parameter_type": bound.type}
     return body | ({"hidden_value": True} if bound.sensitive else {})
 
 
 def wire_body(bound: Bound) -> str | Secret:
-    """The text of a value, still wrapped when it is a secret."""
+    """The text of a value, wrapped in `Secret` when it is sensitive."""
     return Secret(bound.wire) if bound.sensitive else bound.wire
 
 
 def place_of(owner: str, bound: Bound) -> str:
-    """How a parameter of a host or hostgroup is called in the journal, and what is written there remembered by."""
+    """The name of a parameter's place: in the journal, and for what is remembered as written there (`Written`)."""
     return f"{owner} {bound.name}"
 
 
 def remembered(place: str, bound: Bound) -> tuple[tuple[Query[Any], Any], ...]:
-    """What a write settles of a value that Foreman hides: only who wrote it can know it."""
+    """What a write settles of a sensitive value: Foreman hides it, so only the process that wrote it knows it."""
     return ((Written(place), bound.wire),) if bound.sensitive else ()
 
 
 def unchanged(place: str, bound: Bound, now: Parameter, seen: Snapshot) -> bool:
-    """Whether a parameter has the wanted value; of a hidden one what this process wrote is taken for it."""
+    """Whether a parameter is as wanted; for a hidden value, what this process last wrote is compared instead."""
     same = seen.written(place) == bound.wire if now.hidden else alike(bound.type, bound.plain, now.value)
     return same and now.type == bound.type and now.hidden == bound.sensitive

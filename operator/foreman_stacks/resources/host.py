@@ -74,16 +74,16 @@ class ComputeResource(Written):
 
 
 MOVE_AT_ONCE = 100
-"""Hosts of one bulk move: it costs the server 33 ms a host (foreman-measured §3)."""
+"""The most hosts of one bulk move, which costs the server 33 ms per host (foreman-measured §3)."""
 
 
 def mark_of(identity: Identity, host: HostScope) -> Mark:
-    """The mark that the host gets in its creating POST."""
+    """The mark that a host gets from the POST that creates it."""
     return Mark(str(identity), role=host.ref.role, index=host.ref.index, source=host.source.name)
 
 
 def queries(sources: Iterable[ComputeSource], organization: str | None, location: str | None) -> Sequence[Query[Any]]:
-    """What creating hosts of these sources needs ids of."""
+    """The queries for the ids that creating hosts of these sources needs."""
     asked = list(dict.fromkeys((source.compute_resource, source.profile) for source in sources))
     found: list[Query[Any]] = [ComputeResourceNamed(name) for name, _ in asked]
     found += [ComputeProfileNamed(profile) for _, profile in asked if profile]
@@ -91,11 +91,11 @@ def queries(sources: Iterable[ComputeSource], organization: str | None, location
 
 
 def create(host: HostScope, scope: Scope, staging: Hostgroup, seen: Snapshot) -> Change:
-    """The POST of one host into its staging hostgroup: powered on, in build, with all values known before its address."""
+    """The POST of one host into its staging hostgroup: powered on, in build, with all values that need no address."""
     resource = seen[ComputeResourceNamed(host.source.compute_resource)]
     assert resource is not None, "preflight refuses an unknown compute resource"
     fqdn = f"{host.label}.{staging.domain}"
-    attributes: dict[str, Any] = {**host.source.attributes, "start": "1"}  # without it the VM stays off (measured §1.7)
+    attributes: dict[str, Any] = {**host.source.attributes, "start": "1"}  # else the VM stays off (measured §1.7)
     body: dict[str, Any] = {
         "name": host.label,
         "hostgroup_id": staging.id,
@@ -141,10 +141,10 @@ def overrides_of(host: HostScope, fqdn: str) -> list[WantedOverride]:
 def _values(
     host: HostScope, fqdn: str, environment: str, seen: Snapshot
 ) -> tuple[dict[str, Any], tuple[tuple[Query[Any], Any], ...]]:
-    """The values for the POST, and what is known of all of the host's values once it is done."""
+    """Return the override values for the POST, and the answers that the POST settles about all of the host's values."""
     settles: list[tuple[Query[Any], Any]] = []
     labels = [label.rpartition("::") for label in host.pending if "::" in label]
-    for name, _, parameter in labels:  # a value that comes later: a new host has none
+    for name, _, parameter in labels:  # not known yet: a new host has no such value
         key = seen[ClassKeys(environment, name)].get(parameter)
         if key is not None:
             settles.append((OverrideOf(key.id, f"fqdn={fqdn}"), None))
@@ -163,7 +163,7 @@ def move(hosts: Sequence[HostRow], group: Hostgroup, scope: Scope, seen: Snapsho
 
 
 def remaining(host: HostScope, row: HostRow, environment: str, gone: Iterable[Place], seen: Snapshot) -> list[Change]:
-    """What has to change for a host to have all its own values, and those of `gone` no more; new ones go in one PUT."""
+    """The changes that give a host all its own values and remove those of `gone`; new overrides go in one PUT."""
     changes = changes_of(overrides_of(host, row.name), environment, seen)
     new = [change for change in changes if change.verb == "create"]
     found = [change for change in changes if change.verb != "create"]
@@ -186,7 +186,7 @@ def remaining(host: HostScope, row: HostRow, environment: str, gone: Iterable[Pl
 def unread_values(
     hosts: Mapping[str, HostScope], environment: str, gone: Iterable[Place], seen: Snapshot
 ) -> list[Query[Any]]:
-    """What tells most of the class parameters' values of these hosts, by name, that have not been read."""
+    """The queries, one for each class parameter, for values of these hosts (by FQDN) that have not been read."""
     found = [
         (entry.puppet_class, entry.bound.name, entry.match)
         for fqdn, host in hosts.items()
@@ -204,7 +204,10 @@ def _removal(row: HostRow, name: str) -> Change:
 
 
 def _parameter(row: HostRow, bound: Bound, seen: Snapshot) -> Change | None:
-    """A nested call: a PUT of the host's parameters as an array would take our mark off (foreman-measured §2)."""
+    """The change of a parameter, None when it is as wanted.
+
+    It is a nested call: a PUT with the host's parameters as an array would remove the mark (foreman-measured §2).
+    """
     now = next((entry for entry in row.parameters or () if entry.name == bound.name), None)
     place = place_of(row.name, bound)
     rest: dict[str, Any] = {"stales": (HostNamed(row.name), HostDetail(row.id)), "settles": remembered(place, bound)}

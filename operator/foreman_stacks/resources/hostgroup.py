@@ -66,7 +66,7 @@ class Hostgroup(Written):
 
 
 class HostgroupKind:
-    """Hostgroups: one creating POST carries mark, parameters, environment, classes and values (measured §1.5)."""
+    """Hostgroups; one POST creates one with mark, parameters, environment, classes and values (measured §1.5)."""
 
     name = "hostgroup"
 
@@ -75,7 +75,7 @@ class HostgroupKind:
         return wanted_groups(scope)
 
     def queries(self, wanted: Sequence[WantedGroup]) -> Sequence[Query[Any]]:
-        """The groups themselves, their parents, and what the POST needs ids of."""
+        """The hostgroups themselves, their outer parents, and the ids that the POST needs."""
         queries: list[Query[Any]] = []
         for group in wanted:
             queries += [HostgroupNamed(group.title)]
@@ -85,7 +85,7 @@ class HostgroupKind:
         return queries
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
-        """A POST for each group that is not there and whose parent is."""
+        """A POST for each hostgroup that does not exist and whose parent does."""
         new = [
             group
             for group in wanted
@@ -101,12 +101,15 @@ class HostgroupKind:
 
 
 def elsewhere(scope: Scope, seen: Snapshot) -> list[Problem]:
-    """Where hostgroups that are there would have to be: they are made once, and their hosts would stay where they are."""
+    """The problems with existing hostgroups that are not in the wanted environment, organization or location.
+
+    A hostgroup gets these when it is created; to change them later would leave its hosts where they are.
+    """
     wanted = wanted_groups(scope)
     seen.need([HostgroupNamed(group.title) for group in wanted])
     there = [(group, row) for group in wanted if (row := seen[HostgroupNamed(group.title)]) is not None]
     found = together(lambda pair: list(_elsewhere(*pair, seen)), there)
-    # one for each field, of the first group: an edit concerns them all
+    # one problem per field, of the first hostgroup: an edit concerns them all
     return list({problem.path: problem for problems in reversed(found) for problem in problems}.values())
 
 

@@ -14,7 +14,7 @@ from foreman_stacks.model.values import Bound, ValueType
 from foreman_stacks.resources.groups import WantedGroup, parameter_body, place_of, remembered, unchanged, wanted_groups
 
 RESERVED = "foreman_stacks"
-"""Parameters of the operator's own (mark and record) begin so."""
+"""The names of the operator's own parameters (mark and record) begin with this."""
 
 NOT_RESERVED = Rule(
     cel=f"!self.name.startsWith('{RESERVED}')",
@@ -41,20 +41,23 @@ class HostgroupParameter(Valued):
 
 
 class HostgroupParameterKind:
-    """Parameters of hostgroups that are there already; a new group's come with its creating POST."""
+    """Parameters of existing hostgroups; a new hostgroup gets its own from the POST that creates it."""
 
     name = "hostgroupParameter"
 
     def wanted(self, scope: Scope) -> Sequence[WantedGroup]:
-        """The groups with their parameters."""
+        """The hostgroups with their parameters."""
         return wanted_groups(scope)
 
     def queries(self, wanted: Sequence[WantedGroup]) -> Sequence[Query[Any]]:
-        """The groups, whose answer has the parameters."""
+        """The hostgroups; the answers include their parameters."""
         return [HostgroupNamed(group.title) for group in wanted]
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
-        """One nested call for each that is missing, differs, or was taken out: others stay untouched (foreman-api §3.1)."""
+        """One nested call for each parameter that is missing, differs, or must be removed.
+
+        All others stay untouched (foreman-api §3.1).
+        """
         found: list[Change] = []
         for group in wanted:
             row = seen[HostgroupNamed(group.title)]

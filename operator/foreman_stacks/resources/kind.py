@@ -1,4 +1,4 @@
-"""What a kind of resource is: pure functions from what is wanted and what is seen to what has to change."""
+"""The interface of a kind of resource: pure functions that say what must change for Foreman to have what is wanted."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ W = TypeVar("W")
 
 
 class ResourceKind(Protocol[W]):
-    """One kind of thing that the operator makes in Foreman. None of its functions talks to anyone."""
+    """One kind of resource that the operator creates in Foreman. Its functions do no I/O."""
 
     @property
     def name(self) -> str:
-        """The word for it, in metrics and documents."""
+        """Its name."""
         ...
 
     def wanted(self, scope: Scope) -> Sequence[W]:
-        """What there should be, with the values that are bound so far."""
+        """What there should be, with the values that are known so far."""
         ...
 
     def queries(self, wanted: Sequence[W]) -> Sequence[Query[Any]]:

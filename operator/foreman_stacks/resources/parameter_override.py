@@ -68,7 +68,7 @@ class HostOverride(Written):
 
 @dataclass(frozen=True)
 class WantedOverride:
-    """A value of a class parameter for a match; `puppet_class` and the bound name are its key."""
+    """A value of a class parameter for a match; the class parameter is `puppet_class` and the name of `bound`."""
 
     puppet_class: str
     bound: Bound
@@ -76,20 +76,20 @@ class WantedOverride:
 
 
 class ParameterOverrideKind:
-    """Override values of hostgroups that are there already; a new group's come with its creating POST."""
+    """Override values of existing hostgroups; a new hostgroup gets its own from the POST that creates it."""
 
     name = "parameterOverride"
 
     def wanted(self, scope: Scope) -> Sequence[WantedGroup]:
-        """The groups with their classes' values."""
+        """The hostgroups with the values of their classes."""
         return wanted_groups(scope)
 
     def queries(self, wanted: Sequence[WantedGroup]) -> Sequence[Query[Any]]:
-        """The groups; what more is needed depends on their environments."""
+        """The hostgroups; all other queries depend on their environments."""
         return [HostgroupNamed(group.title) for group in wanted]
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
-        """One call for each value that is missing, differs, or is to go, found by its match."""
+        """One call for each value that is missing, differs, or must be removed; its match addresses it."""
         there = [group for group in wanted if seen[HostgroupNamed(group.title)] is not None]
         return [change for changes in together(partial(_changes, seen), there) for change in changes]
 
@@ -105,8 +105,9 @@ def _changes(seen: Snapshot, group: WantedGroup) -> list[Change]:
 
 
 def releases(change: Change) -> bool:
-    """Whether a change takes our `runmode` off again, or puts the Stack's in its place: PeriodicPuppet lets Puppet's own
-    service go by it.
+    """Whether a change removes the operator's `runmode` override, or replaces it with the Stack's value.
+
+    Either lets class `puppet` start the agent again, as PeriodicPuppet wants it to.
     """
     ours = f"{PUPPET}::{RUNMODE.name} hostgroup="
     return change.resource == "override_value" and change.verb in {"delete", "update"} and change.key.startswith(ours)
@@ -122,14 +123,14 @@ def _match(group: WantedGroup) -> str:
 
 
 def changes_of(wanted: Sequence[WantedOverride], environment: str, seen: Snapshot) -> list[Change]:
-    """What has to change for these values. All values of a key serve, where they have been read."""
+    """The changes for these values. Where all values of a key have been read, no single ones are asked for."""
     pairs = keyed_values(wanted, environment, seen)
     seen.need([OverrideOf(key.id, entry.match) for key, entry in pairs if OverridesOf(key.id) not in seen])
     return [change for key, entry in pairs if (change := _change(key, entry, seen)) is not None]
 
 
 def removals(gone: Iterable[tuple[str, str]], match: str, environment: str, seen: Snapshot) -> list[Change]:
-    """One call for each value, by class and parameter, that is there for this match and must not be any more."""
+    """The deletion of each of these values, given as (class, parameter), that exists for this match."""
     names = sorted(gone)
     seen.need([ClassKeys(environment, puppet_class) for puppet_class, _ in names])
     keys = {(name, key.id) for name in names if (key := seen[ClassKeys(environment, name[0])].get(name[1])) is not None}
@@ -148,8 +149,9 @@ def removals(gone: Iterable[tuple[str, str]], match: str, environment: str, seen
 
 
 def unread_keys(values: Iterable[tuple[str, str, str]], environment: str, seen: Snapshot) -> list[Query[Any]]:
-    """The keys of which some value, by class, parameter and match, has not been read: with many hosts one list for each key
-    is less than a search for each.
+    """The queries for all values of each key of which some value (class, parameter, match) has not been read.
+
+    With many hosts, one list per key costs less than one search per value.
     """
     asked = [(ClassKeys(environment, puppet_class), name, match) for puppet_class, name, match in values]
     seen.need(dict.fromkeys(keys for keys, _, _ in asked))
@@ -162,7 +164,7 @@ def unread_keys(values: Iterable[tuple[str, str, str]], environment: str, seen: 
 def keyed_values(
     wanted: Sequence[WantedOverride], environment: str, seen: Snapshot
 ) -> list[tuple[ClassKey, WantedOverride]]:
-    """Each value with its key; preflight refuses a deployment whose keys are not there."""
+    """Each value with its key; preflight refuses a deployment whose keys do not exist."""
     seen.need([ClassKeys(environment, name) for name in sorted({entry.puppet_class for entry in wanted})])
     return [(seen[ClassKeys(environment, entry.puppet_class)][entry.bound.name], entry) for entry in wanted]
 
@@ -170,7 +172,10 @@ def keyed_values(
 def new_values(
     wanted: Sequence[WantedOverride], environment: str, seen: Snapshot
 ) -> tuple[dict[str, Any], tuple[tuple[Query[Any], Any], ...]]:
-    """`lookup_values_attributes` of a creating POST (an indexed hash, measured §1.5), and what is known once it is done."""
+    """Return `lookup_values_attributes` for a creating POST, and the answers that this POST settles.
+
+    The attributes are an indexed hash (measured §1.5).
+    """
     pairs = keyed_values(wanted, environment, seen)
     body = {
         str(position): {"lookup_key_id": key.id, "value": wire_body(entry.bound)}
@@ -180,7 +185,7 @@ def new_values(
 
 
 def _settled(key: ClassKey, entry: WantedOverride) -> tuple[tuple[Query[Any], Any], ...]:
-    """A write's effect, as Foreman will show it: a hidden value is asked for by nobody but remembered."""
+    """The answers that a write of the value settles: what Foreman shows and, for a hidden value, what was written."""
     shown: Json = MASK if entry.bound.sensitive else entry.bound.plain
     known = (OverrideOf(key.id, entry.match), OverrideValue(entry.match, shown))
     return (known, *remembered(_place(entry), entry.bound))

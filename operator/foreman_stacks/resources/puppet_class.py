@@ -39,20 +39,23 @@ class PuppetClass(Written):
 
 
 class PuppetClassKind:
-    """Classes of hostgroups that are there already; a new group's come with its creating POST."""
+    """Classes of existing hostgroups; a new hostgroup gets its own from the POST that creates it."""
 
     name = "puppetClass"
 
     def wanted(self, scope: Scope) -> Sequence[WantedGroup]:
-        """The groups with their classes; a staging group has none of ours."""
+        """The hostgroups with their classes; a staging hostgroup has none."""
         return wanted_groups(scope)
 
     def queries(self, wanted: Sequence[WantedGroup]) -> Sequence[Query[Any]]:
-        """The groups, whose answer has the classes."""
+        """The hostgroups; the answers include their classes."""
         return [HostgroupNamed(group.title) for group in wanted]
 
     def changes(self, wanted: Sequence[WantedGroup], seen: Snapshot) -> Sequence[Change]:
-        """One call for each class that is missing or too much; a class of an ancestor counts as there (foreman-api §7.2)."""
+        """One call for each class that is missing or superfluous.
+
+        A class that an ancestor assigns is not missing (foreman-api §7.2).
+        """
         return [change for changes in together(partial(_changes, seen), wanted) for change in changes]
 
 
@@ -70,7 +73,7 @@ def _changes(seen: Snapshot, group: WantedGroup) -> list[Change]:
         found.append(_change("create", group, name, (row.id,), body))
     for name in surplus:
         number = seen[ClassNamed(environment, name)]
-        if number is not None:  # one of another environment is given to nobody
+        if number is not None:  # a class outside the environment reaches no host
             found.append(_change("delete", group, name, (row.id, number), {}))
     return found
 

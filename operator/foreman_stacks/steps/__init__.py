@@ -1,4 +1,4 @@
-"""One file per kind of step, pure: its schema, and how it goes on. A new kind is a file, and a line in `Kinds`."""
+"""The kinds of steps, one pure module each: schema and behaviour. A new kind is a file, and a line in `Kinds`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Kinds(Written):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """What is a step has exactly one kind."""
+        """Give every subclass the rule that a step has exactly one kind."""
         cls.rules = (_one_of(cls.kinds()),)
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
-        """Their names, as users write them."""
+        """The names of all kinds, as users write them."""
         return tuple(
             field.alias or name
             for name, field in cls.model_fields.items()
@@ -36,12 +36,12 @@ class Kinds(Written):
 
     @property
     def kind(self) -> str:
-        """The name of the kind that is given."""
+        """The name of the step's kind."""
         return next(name for name in self.kinds() if by_alias(self, name) is not None)
 
     @property
     def action(self) -> StepKind:
-        """What is given of that kind."""
+        """The step as its kind: the value of the only field that is given."""
         found: StepKind = by_alias(self, self.kind)
         return found
 

@@ -1,6 +1,6 @@
-"""How a step follows one remote-execution job: intent, start, results per host, verdicts, retries.
+"""How a step runs and follows remote-execution jobs: intent, start, results per host, verdicts, retries.
 
-A job is never waited for, its hosts are: their results come from thin searches, seconds before the job itself ends
+A step waits for the hosts' results, never for the job itself: thin searches show them seconds before the job ends
 (foreman-measured §1.4). The three kinds that run jobs say which hosts, with which inputs, and what a result means.
 """
 
@@ -33,41 +33,41 @@ from foreman_stacks.steps.verdict import Again, Bad, Good, Result, Undecided, Ve
 
 
 class JobKind(Protocol):
-    """What differs between the kinds of step that run jobs."""
+    """What differs between the kinds of steps that run jobs."""
 
     @property
     def needs_baseline(self) -> bool:
-        """Whether reports prove it."""
+        """Whether the jobs run Puppet: then reports newer than the baseline prove their results."""
         ...
 
     @property
     def runs(self) -> int:
-        """How many jobs, one after the other, make one go."""
+        """How many jobs, one after the other, a host must do."""
         ...
 
     def batch(self, waiting: Sequence[Target], targets: Sequence[Target]) -> Sequence[Target]:
-        """The hosts of the next job."""
+        """Choose the hosts of the next job."""
         ...
 
     def job(self, context: Context) -> Mapping[str, Json]:
-        """Feature and inputs of the job."""
+        """The feature and the inputs of the job."""
         ...
 
     def judge(self, target: Target, result: Result, run: Run, job: Job, context: Context) -> Verdict:
-        """What a result means."""
+        """The verdict on a host's result."""
         ...
 
     def tolerates(self, failed: Sequence[Target]) -> bool:
-        """Whether the step is done although these failed for good."""
+        """Whether the step may be done although these hosts failed for good."""
         ...
 
     def stops(self, failed: Sequence[Target]) -> bool:
-        """Whether hosts whose turn is still to come are spared once these failed for good."""
+        """Whether the step leaves alone the hosts that are still to come, since these failed for good."""
         ...
 
 
 def advance(kind: JobKind, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-    """One look at the step."""
+    """Look at the step once: follow its job, or decide what is next."""
     if progress.run is not None:
         return _follow(kind, progress, progress.run, targets, context)
     waiting = pending(progress, targets)
@@ -142,10 +142,10 @@ def _follow(kind: JobKind, progress: StepProgress, run: Run, targets: Sequence[T
 
 
 def _time_out(progress: StepProgress, job: Job, polls: tuple[Query[Any], ...], context: Context) -> Advance:
-    """Cancelled, and followed to its end: what it still runs would meet the next attempt."""
+    """Cancel the job and follow it to its end: what still runs of it would collide with the next attempt."""
     sent = context.sent(str(job.id))
     changes = () if sent else (cancel(job),)
-    told = "is cancelled" if sent else "is to be cancelled"  # what is paused may stay so for long
+    told = "is cancelled" if sent else "is to be cancelled"  # a paused deployment may stay so for long
     wait = Wait(Reason.RUNNING_STEPS, f"no result within {context.timeout} s: job {job.id} {told}")
     return Advance(progress, wait, changes=changes, polls=polls)
 
@@ -163,9 +163,10 @@ def _judge(
     *,
     over: bool,
 ) -> dict[HostRef, Verdict]:
-    """The verdict on every host; what all of them still need is asked for together.
+    """Return the verdict on every host; what all the verdicts lack is read together.
 
-    `over`: what is asked again at no cost of retries has an end all the same, the time-out from the first attempt on.
+    `over`: the time-out has passed since the first attempt. Then hosts that would be asked again at no cost of retries
+    fail.
     """
     found = together(lambda target: kind.judge(target, results[target.ref], *of, context), mine)
     if not context.secrets_known:
@@ -194,17 +195,17 @@ def _start(kind: JobKind, run: Run, targets: Sequence[Target], context: Context)
 
 
 def cancel(job: Job) -> Change:
-    """The change that ends a job."""
+    """The change that cancels a job."""
     return Change("cancel", "job", str(job.id), address=(job.id,), intent=True, stales=(JobCounts(job.id),))
 
 
 def orphaned(run: Run, job: Job, now: datetime, patience: timedelta) -> bool:
-    """Whether nothing has taken a job up in all that time: no host will ever answer it."""
+    """Whether a job is still queued without a task after `patience`: no host will ever answer it."""
     return job.status == "queued" and job.task is None and now >= run.since + patience
 
 
 def undying(cancelled: datetime | None, now: datetime, patience: timedelta) -> bool:
-    """Whether a job that was cancelled at that time is not waited for any more, though it has not ended."""
+    """Whether a job that was cancelled at this time need not be waited for any longer, though it has not ended."""
     return cancelled is not None and now >= cancelled + patience
 
 
@@ -215,7 +216,7 @@ def _patience(context: Context) -> timedelta:
 def _results(
     run: Run, job: Job, mine: Sequence[Target], context: Context
 ) -> tuple[dict[HostRef, Result], tuple[Query[Any], ...]]:
-    """Results so far, and what to poll for more."""
+    """Return the results so far, and the queries to poll for more."""
     counts = JobCounts(job.id)
     asked = [JobHosts(job.id, "success"), JobHosts(job.id, "failed")]
     if job.ended:
@@ -242,7 +243,7 @@ def _conclude(
     judged: tuple[Sequence[Target], Mapping[HostRef, Verdict]],
     context: Context,
 ) -> Advance:
-    """Every host of the run has a verdict: book them, and go on with the next run, a retry, or the end."""
+    """Record the verdicts on all hosts of the run, and go on with the next run, a retry, or the end."""
     mine, verdicts = judged
     good = [target for target in mine if isinstance(verdicts[target.ref], Good)]
     if run.number < kind.runs and good:
@@ -263,7 +264,7 @@ def _conclude(
 
 
 def _failed(progress: StepProgress, run: Run, bad: Mapping[Target, Bad], context: Context) -> Advance:
-    """Some failed: tried again after a pause that doubles, or given up."""
+    """Try the failed hosts again after a pause that doubles, or give up on them."""
     if progress.attempt <= context.retries:
         delay = min(context.settings.retry_first * 2 ** (progress.attempt - 1), context.settings.backoff_cap)
         names = _names(target.ref for target in bad)
@@ -308,5 +309,5 @@ def _names(hosts: Any) -> str:
 
 
 def output_of(target: Target, job: Job, context: Context) -> str:
-    """What the job printed on a host that failed; of others a puppetRun reads it where a report may not be its own."""
+    """What the job printed on a host, with secrets blotted out."""
     return context.redact(context.seen[JobOutput(job.id, target.host_id)])

@@ -1,4 +1,4 @@
-"""What a kind of step is, sees and says: pure values in, pure values out."""
+"""The interface of a kind of step: what it is, what it sees and what it says, all as pure values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from foreman_stacks.settings import Settings
 
 @dataclass(frozen=True)
 class Target:
-    """A host that a step is for, and the digest of what the step would do to it now."""
+    """A host that a step acts on, and the digest of what the step would do to it now."""
 
     ref: HostRef
     fqdn: str
@@ -29,11 +29,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Context:
-    """What every step kind sees beside its own schema and progress.
+    """What every kind of step sees besides its own schema and progress.
 
-    `unsent` tells whether this very process wrote the run's intent and has not sent it: then it may start at once.
-    Otherwise a job that is not found may still appear until `settled_at`, when it may be started (again). `room` gives
-    those of some hosts that may be told to run Puppet now, `sent` when this process has last sent a change of that key.
+    `unsent` tells whether this process wrote the intent of the run and has not sent its job yet: then it may start the
+    job at once. Otherwise a job that is not found may still appear until `settled_at`; only then may it be started
+    (again). `room` returns those of the hosts that may run Puppet now, `sent` the time when this process last sent the
+    change of a key. `before_run` are changes to do before a job is started.
     """
 
     seen: Snapshot
@@ -52,20 +53,20 @@ class Context:
     unbound: bool = False
     """Whether the step's new value refers to hosts that are not known yet."""
     redact: Callable[[str], str] = str
-    """Blots the deployment's secrets out of what hosts printed, before it is cut to length."""
+    """Blots the deployment's secrets out of what hosts printed; to be called before a text is shortened."""
     secrets_known: bool = True
-    """Whether it knows all of them; else nothing is shown of what hosts printed."""
+    """Whether `redact` knows all secrets that hosts may have printed; if not, nothing of it is shown."""
 
     def after(self, seconds: float) -> datetime:
         """The time so many seconds from now."""
         return self.now + timedelta(seconds=seconds)
 
     def job_url(self, job: int) -> str:
-        """Where a person sees the job."""
+        """The address of the job's page in Foreman."""
         return f"{self.url}/job_invocations/{job}"
 
     def report_url(self, report: int) -> str:
-        """Where a person sees the report."""
+        """The address of the report's page in Foreman."""
         return f"{self.url}/config_reports/{report}"
 
 
@@ -78,14 +79,14 @@ class Advance:
     changes: tuple[Change, ...] = ()
     intends: bool = False
     begins: bool = False
-    """Whether it gives values that the kinds of resources have to write before any step goes on."""
+    """Whether the step puts values in force that the kinds of resources must write before any step goes on."""
     polls: tuple[Query[Any], ...] = ()
     failures: Mapping[HostRef, FailedHost] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A name that the Stack must have. `field` is where the step says it; a parameter is one of its `hostgroup`."""
+    """A name in the step's `field` that the Stack must have; a parameter belongs to the hostgroup `hostgroup`."""
 
     field: str
     what: Literal["role", "hostgroup", "parameter"]
@@ -95,7 +96,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class NewValue:
-    """A value for a hostgroup parameter, in force from the step's beginning on."""
+    """A value for a hostgroup parameter, in force as soon as the step has begun."""
 
     hostgroup: str
     parameter: str
@@ -103,37 +104,37 @@ class NewValue:
 
 
 class StepKind(Written):
-    """A kind of step: its schema, how it goes on, and what else the house asks of it. All of it is pure."""
+    """The base of every kind of step: schema, behaviour, and what the operator must know of it. All of it is pure."""
 
     runs_puppet: ClassVar[bool] = False
-    """Whether hosts apply their classes: then it is first made sure that they are given what they must be."""
+    """Whether hosts apply their classes: then the operator first verifies what the ENC would give them."""
     undigested: ClassVar[frozenset[str]] = frozenset()
-    """Fields that change nothing of what one host does: who has done the step does not do it again for them."""
+    """Fields that do not change what a single host does: hosts that have done the step do not repeat it for them."""
 
     def references(self) -> tuple[Reference, ...]:
-        """The names in it that the Stack must have."""
+        """The names in the step that the Stack must have."""
         return ()
 
     def acts_on(self) -> tuple[str, ...]:
-        """The roles whose hosts it is for: it waits until they are all there, and two such steps never overlap."""
+        """The roles whose hosts the step acts on. It waits for all of them; steps that share a role never overlap."""
         return tuple(reference.name for reference in self.references() if reference.what == "role")
 
     def chosen(self, targets: Sequence[Target]) -> tuple[Target, ...]:
-        """The hosts that it is for."""
+        """The hosts that the step acts on."""
         roles = frozenset(self.acts_on())
         return tuple(target for target in targets if target.ref.role in roles)
 
     def new_value(self) -> NewValue | None:
-        """The value that it gives."""
+        """The value that the step gives to a hostgroup parameter, None if it gives none."""
         return None
 
     @abstractmethod
     def advance(self, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-        """One look at the step; `targets` are the chosen hosts."""
+        """Look at the step once; `targets` are the chosen hosts."""
 
 
 def pending(progress: StepProgress, targets: Sequence[Target]) -> tuple[Target, ...]:
-    """The hosts for which the step is not done as it is meant now, and that were not given up on."""
+    """The hosts that have not done the step in its present form, and were not given up on."""
     return tuple(
         target
         for target in targets

@@ -30,12 +30,14 @@ class ParameterUpdate(StepKind, Valued):
         )
 
     def new_value(self) -> NewValue:
-        """Its own."""
+        """This step's own value."""
         return NewValue(self.hostgroup, self.parameter, self)
 
     def advance(self, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-        """One look at the step. It makes no writes of its own: from `Running` on its value is in force, and the kinds of
-        resources write what follows from it. A pass reaches the steps only when nothing is left to write.
+        """Look at the step once.
+
+        It writes nothing itself: from `Running` on, its value is in force, and the kinds of resources write what
+        follows from it. A pass reaches the steps only when nothing is left to write.
         """
         if progress.state is StepState.DONE:
             return Advance(progress, Done())

@@ -1,7 +1,8 @@
 """PeriodicPuppet, a built-in step: hosts run Puppet by themselves again, once all other steps are done.
 
-Usually a script switches on exactly what Quiesce switched off. Where a site's own class `puppet` manages the agent, our
-override of its `runmode` is taken off instead, and one last checked run lets that class start it.
+Usually a script switches on exactly what Quiesce switched off. Where a site's own class `puppet` manages the agent, the
+operator removes its override of `runmode` instead, and one last Puppet run, judged by its reports, lets that class
+start the agent.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ NAME = "PeriodicPuppet"
 
 
 def begun(progress: StepProgress) -> bool:
-    """Whether hosts may run Puppet by themselves again: whatever is told of the step, and whatever its state is now. One
-    that has failed and is tried again is `Pending`, and may have switched hosts on.
+    """Whether hosts may run Puppet by themselves again: as soon as the step has any progress, whatever its state.
+
+    A step that has failed and is tried again is `Pending`, and may have switched hosts on.
     """
     return progress != StepProgress(NAME)
 
@@ -36,9 +38,10 @@ def advance(
     managed: bool,
     tolerated: frozenset[HostRef] = frozenset(),
 ) -> Advance:
-    """One look at the step; `managed`: class `puppet` decides. From `Running` on the override is no longer wanted.
+    """Look at the step once.
 
-    `tolerated`: hosts that may fail here too, since a step that failed on them is done all the same.
+    `managed`: class `puppet` manages the agent. From `Running` on, the override of `runmode` is no longer wanted.
+    `tolerated`: hosts that may fail here too, since a step tolerated their failure.
     """
     if not managed:
         return jobs.advance(Script("resume.sh", progress, tolerated), progress, targets, context)

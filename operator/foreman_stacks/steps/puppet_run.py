@@ -28,10 +28,10 @@ from foreman_stacks.steps import verdict
 from foreman_stacks.steps.kind import Advance, Context, Reference, StepKind, Target
 
 OPTIONS = "--verbose --color=false --no-splay"
-"""Without `--verbose` a refused run says nothing (foreman-measured §1.8); a site's splay delays one-time runs too."""
+"""Without `--verbose` a refused run prints nothing (foreman-measured §1.8); a site's splay delays one-time runs too."""
 
 CLOCKS = timedelta(seconds=60)
-"""By how much our clock and Foreman's may differ."""
+"""How much the operator's clock and Foreman's may differ."""
 
 _BUSY = re.compile(r"already in progress")
 _DISABLED = re.compile(r"administratively disabled(?: \(Reason: '(?P<reason>[^']*)'\))?")
@@ -73,7 +73,7 @@ class PuppetRun(StepKind):
         return tuple(Reference("roles", "role", name) for name in self.roles)
 
     def chosen(self, targets: Sequence[Target]) -> tuple[Target, ...]:
-        """All hosts of its roles, their leaders, or all others."""
+        """All hosts of its roles, only their leaders, or only the others."""
         wanted = super().chosen(targets)
         match self.hosts:
             case "Leader":
@@ -86,7 +86,7 @@ class PuppetRun(StepKind):
                 assert_never(other)
 
     def advance(self, progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-        """One look at the step."""
+        """Look at the step once."""
         return jobs.advance(PuppetRunJob(self), progress, targets, context)
 
 
@@ -96,16 +96,16 @@ class PuppetRunJob:
 
     spec: PuppetRun
     tolerated: frozenset[HostRef] = frozenset()
-    """Hosts that may fail beside those that the step allows."""
+    """Hosts that may fail in addition to those that the step allows."""
     needs_baseline: bool = True
 
     @property
     def runs(self) -> int:
-        """As the Stack says."""
+        """The number of runs that the Stack asks for."""
         return self.spec.runs
 
     def batch(self, waiting: Sequence[Target], targets: Sequence[Target]) -> Sequence[Target]:
-        """By the step's order: all, one by one, or leaders first."""
+        """Choose hosts in the step's order: all, one by one, or leaders first."""
         ordered = sorted(waiting, key=lambda target: target.ref)
         if self.spec.order == "Serial":
             return ordered[:1]
@@ -113,11 +113,11 @@ class PuppetRunJob:
         return leaders if self.spec.order == "LeaderFirst" and leaders else ordered
 
     def job(self, context: Context) -> Mapping[str, Json]:
-        """Foreman's own feature for it."""
+        """Foreman's own feature for Puppet runs."""
         return {"feature": "puppet_run_host", "inputs": {"puppet_options": OPTIONS}}
 
     def judge(self, target: Target, result: verdict.Result, run: Run, job: Job, context: Context) -> verdict.Verdict:
-        """The host's report decides; with `mustSucceed: Last` the runs before the last only have to end."""
+        """The host's report decides. With `mustSucceed: Last`, failures of earlier runs do not count."""
         found = self._judge(target, result, run, job, context)
         lenient = self.spec.must_succeed == "Last" and run.number < self.runs
         return verdict.Good() if lenient and isinstance(found, verdict.Bad) else found
@@ -146,13 +146,15 @@ class PuppetRunJob:
         return len(others) <= self.spec.max_failed_hosts and not any(target.leader for target in others)
 
     def stops(self, failed: Sequence[Target]) -> bool:
-        """Once the step cannot end well any more, no further host is touched: that is what an order is for."""
+        """Once the step can no longer succeed, no further host is touched: that is the purpose of an order."""
         return not self.tolerates(failed)
 
 
 def _ours(report: Report, target: Target, of: tuple[Run, Job], context: Context) -> bool:
-    """Whether a report is this run's. One whose run began before our job, or that came only after our result, may be
-    somebody else's: then its log must name the configuration version that our run has told.
+    """Whether a report is of this run.
+
+    It may be of another run if its run began before the job, or if it came only after the job's result. Then its log
+    must name the configuration version that the job printed on the host, if it printed one.
     """
     run, job = of
     early = report.reported_at is not None and job.start_at is not None and report.reported_at < job.start_at
@@ -164,7 +166,7 @@ def _ours(report: Report, target: Target, of: tuple[Run, Job], context: Context)
 
 
 def _refused(output: str, context: Context) -> verdict.Verdict:
-    """Why a run did not happen, from its verbose output."""
+    """The verdict on a run that did not happen, from its verbose output."""
     if _BUSY.search(output):
         return verdict.Again("a Puppet run is already in progress", context.settings.busy_retry)
     disabled = _DISABLED.search(output)

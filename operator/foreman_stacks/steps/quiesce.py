@@ -1,7 +1,7 @@
 """Quiesce, a built-in step: stops and disables periodic Puppet on new hosts, and proves that nothing is left running.
 
-Stock provisioning templates enable the agent, so until this is proven a host stays in its staging hostgroup, where
-none of our classes reach it (hosts must not run Puppet by themselves until their turn has come).
+Stock provisioning templates enable the agent, and hosts must not run Puppet by themselves until their turn has come. So
+until this is proven, a host stays in its staging hostgroup, where it gets none of the Stack's classes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def script(name: str) -> str:
 
 @dataclass(frozen=True)
 class Script:
-    """`jobs.JobKind` of a shell script; a host that cannot be reached is asked again while it may still be booting."""
+    """`jobs.JobKind` of a shell script; a host that cannot be reached is tried again while it may still be booting."""
 
     name: str
     since: StepProgress
@@ -49,7 +49,7 @@ class Script:
         return {"feature": "run_script", "inputs": {"command": text}}
 
     def judge(self, target: Target, result: verdict.Result, run: Run, job: Job, context: Context) -> verdict.Verdict:
-        """The script exits 0 only when it is proven."""
+        """The script exits 0 only when it has proven what it did."""
         if result is verdict.Result.SUCCESS:
             return verdict.Good()
         lost = verdict.unheard(result)
@@ -67,17 +67,19 @@ class Script:
         return unreachable
 
     def tolerates(self, failed: Sequence[Target]) -> bool:
-        """Only those given: a host that may run Puppet by itself breaks the order."""
+        """Only the given hosts may fail: a host that may run Puppet by itself breaks the order."""
         return {target.ref for target in failed} <= self.tolerated
 
     def stops(self, failed: Sequence[Target]) -> bool:
-        """Never either: other roles go on, and a host is better quiet than not."""
+        """Never: other roles go on, and it is better to run the script on a host than not."""
         return False
 
 
 def advance(progress: StepProgress, targets: Sequence[Target], context: Context) -> Advance:
-    """One look at the step. Hosts that are built while others are tried again begin anew for all: they have as much time
-    to boot, and as many attempts.
+    """Look at the step once.
+
+    Hosts that are built while others wait for a retry make all start afresh, with the full time to boot and all
+    attempts.
     """
     if progress.retry_at is not None and not {target.ref for target in pending(progress, targets)} <= progress.retrying:
         progress = replace(progress, retry_at=None)

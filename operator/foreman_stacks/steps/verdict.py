@@ -1,4 +1,4 @@
-"""What a job's result on a host means: the words in which kinds of steps judge it."""
+"""Verdicts: what a job's result on a host means for the step."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from foreman_stacks.foreman.port import Query
 UNREACHABLE = "EXCEPTION"
 """The exit status that remote execution shows for a host that it could not reach (foreman-measured §5)."""
 _GONE = re.compile(r"task gone missing")
-"""What remote execution says of a job that its smart proxy forgot (foreman-measured §5)."""
+"""What remote execution prints for a job that its smart proxy has forgotten (foreman-measured §5)."""
 _OWN = frozenset({"Timeout", "JobCancelled", "ReportMissing"})
-"""Reasons whose causes are words of ours."""
+"""Reasons whose causes are the operator's own words, without output of the host."""
 _ADDED = re.compile(r"Exit status: |StandardError: Job execution failed")
-"""Lines that remote execution adds to what the host said."""
+"""Lines that remote execution adds to what the host printed."""
 
 
 class Result(StrEnum):
@@ -32,12 +32,12 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Good:
-    """The host has done it."""
+    """The host is done."""
 
 
 @dataclass(frozen=True)
 class Again:
-    """To be asked again after some seconds; costs no retry."""
+    """Ask the host again after some seconds; costs no retry."""
 
     cause: str
     after: float
@@ -54,7 +54,7 @@ class Bad:
 
 @dataclass(frozen=True)
 class Undecided:
-    """A result without the proof that belongs to it, yet: what would show it, and how long it is waited for."""
+    """The proof of a result is still missing: `polls` would show it, and it is waited for `patience` seconds."""
 
     cause: str
     polls: tuple[Query[Any], ...]
@@ -65,7 +65,7 @@ Verdict = Good | Again | Bad | Undecided
 
 
 def unheard(result: Result) -> Bad | None:
-    """The verdict on results that no host gave."""
+    """The verdict on a result that did not come from the host, None for one that did."""
     match result:
         case Result.TIMEOUT:
             return Bad("Timeout", "no result within the step's timeoutSeconds")
@@ -78,14 +78,14 @@ def unheard(result: Result) -> Bad | None:
 
 
 def silent(verdict: Verdict) -> Verdict:
-    """The verdict without what the host said."""
+    """The same verdict without anything that the host printed."""
     if not isinstance(verdict, Bad) or verdict.reason in _OWN:
         return verdict
     return replace(verdict, cause="what it printed is not shown: it may hold secrets from before the last edit")
 
 
 def cause_in(output: str) -> str:
-    """What a person needs of an output, as one line of at most 500 characters: its errors, else how it ends."""
+    """What a person needs of an output, as one line of at most 500 characters: its errors, else its last lines."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("Error")]
     return " | ".join(errors[:3])[:500] if errors else _end(lines)
@@ -97,8 +97,8 @@ def _end(lines: Sequence[str]) -> str:
 
 
 def unreachable(output: str) -> Bad | None:
-    """The verdict when remote execution itself failed on the host: it was not reached, or its job was forgotten."""
+    """The verdict when remote execution did not reach the host, or forgot its job; else None."""
     if UNREACHABLE not in output:
         return None
-    lines = [line.strip() for line in output.splitlines() if line.strip()]  # its last one is ssh's own
+    lines = [line.strip() for line in output.splitlines() if line.strip()]  # the last one is ssh's own
     return Bad("JobLost" if _GONE.search(output) else "HostUnreachable", _end(lines))
