@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions, made from the models."""
+"""The CustomResourceDefinitions, generated from the models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Column:
 
     @property
     def body(self) -> Node:
-        """As the CRD wants it."""
+        """The column as a CRD has it."""
         return {"name": self.name, "type": self.type, "jsonPath": self.path, **({"priority": 1} if self.wide else {})}
 
 
@@ -146,9 +146,9 @@ def definition(resource: Resource) -> Node:
 
 
 def object_schema(resource: Resource) -> Node:
-    """The schema of an object of this kind: the frame, the spec with its defaults, the status without.
+    """The schema of an object of this kind: the frame, the spec with its defaults, the status without defaults.
 
-    A fresh object has `status.observedGeneration: -1`, so that tools never take it for done before our first look.
+    A fresh object has `status.observedGeneration: -1`, so that tools never take it for done before its first pass.
     """
     fields = resource.model.model_fields
     spec, status = (cast("type[BaseModel]", fields[name].annotation) for name in ("spec", "status"))
@@ -170,7 +170,7 @@ def object_schema(resource: Resource) -> Node:
 
 
 def _named_fields(frame: Node) -> Node:
-    """What rules of the frame point at must stand in the schema, and may be only the name."""
+    """The metadata fields that rules of the frame point at: the schema must have them, and may have only the name."""
     paths = [rule.get("fieldPath") for rule in frame.get("x-kubernetes-validations", ())]
     return {"properties": {"name": {"type": "string"}}} if ".metadata.name" in paths else {}
 
@@ -186,7 +186,7 @@ def render() -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists indented, long texts in one line, no aliases: stable text that reads well."""
+    """Indents lists and writes no aliases, so that the text is stable and easy to read."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
@@ -196,5 +196,5 @@ class _Dumper(yaml.SafeDumper):
 
 
 def to_yaml(document: Any) -> str:
-    """YAML in the order of the keys, without line breaks that change with the text."""
+    """Return YAML with keys in the given order. Long texts stay on one line, so that an edit moves no line breaks."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)

@@ -30,7 +30,7 @@ def files() -> dict[str, str]:
 
 
 def _kustomization() -> dict[str, object]:
-    """Named without `.yaml`, so that `kubectl apply -f crds` works as well as `-k crds`."""
+    """The kustomization; its file has no `.yaml`, so that `kubectl apply -f crds` works as well as `-k crds`."""
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -39,7 +39,7 @@ def _kustomization() -> dict[str, object]:
 
 
 def stale(root: Path) -> list[str]:
-    """The generated files under `root` that are not what they should be, and CRDs of no kind."""
+    """The generated files under `root` that are out of date, and files in `crds/` that are not generated."""
     wanted = files()
     wrong = [path for path, text in wanted.items() if not _same(root / path, text)]
     strangers = {f"crds/{file.name}" for file in (root / "crds").glob("*")} - set(wanted)
@@ -47,7 +47,7 @@ def stale(root: Path) -> list[str]:
 
 
 def write(root: Path) -> list[str]:
-    """Brings the generated files under `root` up to date; returns what was changed."""
+    """Bring the generated files under `root` up to date; return the paths that were changed."""
     changed = stale(root)
     wanted = files()
     for path in changed:
@@ -65,7 +65,7 @@ def _same(path: Path, text: str) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m foreman_stacks.api.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, end with 1 when a file is out of date")
     parser.add_argument("--root", type=Path, default=Path(), help="folder of the project (default: the current one)")

@@ -15,7 +15,7 @@ CATEGORY = "foreman"
 ABANDON_ANNOTATION = f"{GROUP}/abandon"
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
 REQUEST = f"annotate the deployment with {RECONCILE_ANNOTATION}=<any new value>"
-"""How a person asks for another try, as messages say it."""
+"""How a person asks for another try, in the words of messages."""
 FINALIZER = f"{GROUP}/operator"
 DEPLOYMENT_LABEL = f"{GROUP}/deployment"
 ROLE_LABEL = f"{GROUP}/role"
@@ -74,5 +74,5 @@ class Kind(Ruled):
 
 
 def body(model: BaseModel) -> dict[str, Any]:
-    """A model as JSON for the apiserver: written names, without what was never set and has no value."""
+    """Return a model as JSON for the apiserver: with names as users write them, and without fields that are None."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)

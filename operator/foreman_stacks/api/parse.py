@@ -1,4 +1,4 @@
-"""From an object as the apiserver or a file gives it to a model, or to problems with paths as users write them."""
+"""Parses an object from the apiserver or a file into a model, or into problems with paths as users write them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from foreman_stacks.model.schema import PATTERN_WORDS, Fault
 K = TypeVar("K", bound=Kind)
 
 MAX_PROBLEMS = 100
-"""A hostile object shall not keep us busy with its problems."""
+"""The most problems that are reported for one object, so that a hostile one cannot keep the operator busy."""
 
 _TYPES = {
     "string_type": "text (in quotes, when YAML would read it otherwise)",
@@ -56,7 +56,7 @@ PARSERS: Mapping[str, Callable[[Mapping[str, Any]], Kind]] = {
     "StackDeployment": parse_deployment,
     "ForemanServer": parse_server,
 }
-"""By `kind`, for those who read files."""
+"""The parser of each `kind`, for objects from files."""
 
 
 def _parse(model: type[K], obj: Mapping[str, Any]) -> K:
@@ -77,7 +77,7 @@ def _problems(model: type[BaseModel], obj: Mapping[str, Any], errors: Sequence[E
     for error in errors:
         loc = error["loc"]
         if error["type"] == "too_short" and any(place != loc and place[: len(loc)] == loc for place in places):
-            continue  # the list only looks short to pydantic because an entry of it is wrong, which is told by itself
+            continue  # the list is too short for pydantic only since an entry is wrong, which has a problem of its own
         if error["type"] == "faults":
             faults: Iterable[Fault] = error["ctx"]["faults"]
             for fault in faults:
@@ -86,7 +86,7 @@ def _problems(model: type[BaseModel], obj: Mapping[str, Any], errors: Sequence[E
         if error["type"] in (
             "recursion_loop",
             "recursion_depth_exceeded",
-        ):  # pydantic's place goes on with the nesting, hundreds of levels deep
+        ):  # pydantic's location follows the nesting, hundreds of levels deep
             loc = tuple(takewhile(lambda part: part not in ("list", "dict"), loc))
             yield Problem(_path(obj, loc), "is nested too deeply", "keep values flat")
             continue
@@ -95,7 +95,7 @@ def _problems(model: type[BaseModel], obj: Mapping[str, Any], errors: Sequence[E
 
 
 def _path(obj: Any, loc: Sequence[int | str]) -> str:
-    """`spec.roles[zk].count.min`: entries of lists by their key where they have one, else by position from 0."""
+    """Format a path like `spec.roles[zk].count.min`: list entries by key if they have one, else by position from 0."""
     text = ""
     for part in loc:
         if isinstance(part, int):
@@ -117,7 +117,7 @@ def _key(entry: Any, position: int) -> str:
 
 
 def _words(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
-    """What is wrong and how to mend it. Never with the value itself: it may be a secret."""
+    """Return what is wrong and how to mend it, never with the value itself: it may be a secret."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return "is missing", "add it"
@@ -154,7 +154,7 @@ def _did_you_mean(model: type[BaseModel], loc: Sequence[int | str]) -> str:
 
 
 def _fields(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
-    """The fields of the model at a place."""
+    """The names of the fields of the model at a location."""
     for part in loc:
         if isinstance(part, str):
             fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}

@@ -1,7 +1,8 @@
 """The operator's rights, and roles for users: each right with its reason, and no `*`.
 
-RBAC knows kinds and verbs: where the operator writes finalizers only, or reads a Secret only when it is named, the right
-is for all of it. The users' rights come into the roles `view`, `edit` and `admin` that every cluster has.
+RBAC grants verbs on kinds: although the operator patches only finalizers, and reads only named Secrets, its rights
+cover whole objects and all Secrets. The users' rights are aggregated into every cluster's roles `view`, `edit` and
+`admin`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Right:
 
     @property
     def body(self) -> Node:
-        """As RBAC wants it."""
+        """The rule as RBAC has it."""
         return {"apiGroups": [self.group], "resources": list(self.resources), "verbs": list(self.verbs)}
 
 
@@ -97,13 +98,13 @@ USERS: dict[str, tuple[Right, ...]] = {
         ),
     ),
 }
-"""Rights in the namespaces of users, by the last word of the role's name. The operator has none of them by these."""
+"""Rights of users in their namespaces, by the last word of the role's name. The operator does not get them."""
 _INTO = {"view": ("view",), "edit": ("edit", "admin")}
-"""The cluster's own roles that take a role of ours in."""
+"""The cluster's own roles into which each of these roles is aggregated."""
 
 
 def documents() -> list[Node]:
-    """ServiceAccount, roles and bindings; then the roles for users, bound to nobody."""
+    """ServiceAccount, roles and bindings; then the roles for users, which are bound to no subject."""
     subjects = [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]
     here: Node = {"name": ACCOUNT, "namespace": NAMESPACE, "labels": _labels()}
     everywhere: Node = {"name": ACCOUNT, "labels": _labels()}

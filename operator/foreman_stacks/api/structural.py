@@ -1,4 +1,4 @@
-"""From pydantic models to structural schemas, the subset of JSON Schema that a CRD may use."""
+"""Converts pydantic models to structural schemas, the subset of JSON Schema that a CRD may use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KEPT = (
 
 
 def structural(model: type[BaseModel], *, defaults: bool = True) -> Node:
-    """The structural schema of a model: nothing by reference, no titles, free JSON marked as such.
+    """The structural schema of a model: without references and titles, and with free JSON marked as such.
 
     Only scalars keep a default: a defaulted list or object would show as a difference to what users keep in git.
     """
@@ -62,7 +62,7 @@ def _convert(node: Node, models: dict[str, Node], *, defaults: bool) -> Node:
 
 
 def _resolved(node: Node, models: dict[str, Node]) -> Node:
-    """References and `X | None` replaced by what they mean; what stands beside them (the description) wins."""
+    """Replace references and `X | None` by what they stand for; keys beside them (the description) take precedence."""
     while True:
         if "$ref" in node:
             target = models[node["$ref"].rsplit("/", 1)[1]]
