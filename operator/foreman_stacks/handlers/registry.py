@@ -78,5 +78,5 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Backoffs()
     settings.queueing.exit_timeout = 5
-    settings.process.ultimate_exiting_timeout = None  # else Kopf kills us 10 minutes after a run, even in a new one
+    settings.process.ultimate_exiting_timeout = None  # else Kopf kills the process ten minutes after a run ended
     settings.persistence.finalizer = f"{GROUP}/kopf"
