@@ -20,8 +20,8 @@ from foreman_stacks.reconcile.servers import Servers
 from foreman_stacks.reconcile.stack import Stacks
 from foreman_stacks.settings import Settings
 
-LAG_LIMIT = 5.0
-"""Seconds. The event loop counts as stuck when its last heart-beat is older than six times this."""
+LAG_LIMIT = 30.0
+"""Age of the last heart-beat, in seconds, from which on the event loop counts as stuck."""
 STUCK_LIMIT = 900.0
 """Seconds without a pass beginning or ending, while keys are due, after which the workers count as stuck."""
 
@@ -93,7 +93,7 @@ class Engine:
             return True
         now = time.monotonic()
         stuck = self._queue.overdue > 0 and now - self._progress > STUCK_LIMIT
-        return not stuck and now - self._beat < LAG_LIMIT * 6 and not any(task.done() for task in self._tasks)
+        return not stuck and now - self._beat < LAG_LIMIT and not any(task.done() for task in self._tasks)
 
     async def _heart(self) -> None:
         while True:

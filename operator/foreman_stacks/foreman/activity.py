@@ -13,8 +13,6 @@ from foreman_stacks.foreman import parse, port
 from foreman_stacks.foreman.search import Answers, Lists, Reader, chunks, each, one_of, quoted
 from foreman_stacks.model.identity import Identity
 
-_SERVER_ERROR = 500
-
 
 async def _taken(lists: Lists, queries: Sequence[port.HostTaken]) -> Mapping[port.Query[Any], Any]:
     answers: Answers = dict.fromkeys(queries)
