@@ -1,1 +1,1 @@
-"""A Foreman 3.12 that speaks the real HTTP API: see README.md."""
+"""A simulated Foreman 3.12 with the real HTTP API; see README.md."""

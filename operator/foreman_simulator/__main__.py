@@ -27,7 +27,7 @@ examples:
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="foreman-simulator",
         description=__doc__,
@@ -96,7 +96,7 @@ def _finite(text: str) -> float | None:
 
 
 def world(given: argparse.Namespace) -> World:
-    """A loaded world for these options; login and password come from the environment."""
+    """Return a loaded world for these options; the administrator's login and password come from the environment."""
     settings = Settings(
         seed=given.seed,
         speed=given.speed,
@@ -111,7 +111,7 @@ def world(given: argparse.Namespace) -> World:
 
 
 async def serve(given: argparse.Namespace) -> int:
-    """Listen until SIGTERM or SIGINT, which end it at once; the exit code, 1 when it cannot listen there."""
+    """Serve until SIGTERM or SIGINT, which end it at once; return the exit code, 1 if it cannot listen there."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

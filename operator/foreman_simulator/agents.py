@@ -1,4 +1,4 @@
-"""Machines in time: install, reboot, the agent's own runs every 30 minutes, and who may log in when."""
+"""What machines do over time: install, reboot, answer SSH, and run the agent by themselves every 30 minutes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from .world import World
 
 PERIOD = 30 * 60  # Puppet's runinterval
-INSTALL = (60.0, 180.0)  # simulated seconds from power on to `built`
-REBOOT = (20.0, 180.0)  # and from there to the first login
+INSTALL = (60.0, 180.0)  # simulated seconds from power-on to `built`
+REBOOT = (20.0, 180.0)  # simulated seconds from `built` until SSH answers
 
 
 @dataclass
 class Agent:
-    """A machine with its place in time. `epoch` changes when what was planned for it is void."""
+    """A machine and its schedule. When `epoch` changes, everything planned before is void."""
 
     name: str
     machine: Machine
@@ -31,19 +31,19 @@ class Agent:
 
 
 def find(world: World, name: str) -> Agent | None:
-    """The machine behind a host's name; none while it is being installed, off, or was never made."""
+    """Return the machine behind a host's name; None while it is being installed, or if it was never made."""
     found: Agent | None = world.machines.get(name)
     return found
 
 
 def reachable(world: World, name: str) -> bool:
-    """Does it answer SSH now?"""
+    """Whether the host answers SSH now."""
     agent = find(world, name)
     return agent is not None and world.now() >= agent.ready_at and not world.faults.for_host("unreachable", name)
 
 
 def vm_power(world: World, host: Row) -> None:
-    """A VM was made or switched: an on VM of a host in build boots its installer, another one its system."""
+    """Follow a VM that was made or switched: if on, it boots the installer of a host in build, else its own system."""
     vm = world.vms.get(host["uuid"] or "")
     if vm is None or not world.settings.builds:
         return
@@ -61,8 +61,8 @@ def vm_power(world: World, host: Row) -> None:
 
 
 def _install(world: World, host: Row, vm: Row) -> None:
-    """The installer runs, and ends with `built` or `failed`, if host, token and VM are still what they were."""
-    from . import host_build  # the two modules need each other
+    """Run the installer; it reports success or failure at its end if host, token and VM are still the same by then."""
+    from . import host_build  # imported here: the two modules need each other
 
     token, name = host["token"], host["name"]
     late = world.faults.for_host("build_late", name)
@@ -74,7 +74,7 @@ def _install(world: World, host: Row, vm: Row) -> None:
             host_build.built(world, host, failed=world.faults.for_host("build_fails", name) is not None)
 
     if host["provision_method"] == "image" and not _calls_back(world, host):
-        seconds = 0.0  # an SSH finish script: Foreman itself says built, within the request (foreman-api §9.7)
+        seconds = 0.0  # SSH finish script: Foreman itself ends the build, within the request (foreman-api §9.7)
     world.clock.after(seconds, done)
 
 
@@ -84,7 +84,7 @@ def _calls_back(world: World, host: Row) -> bool:
 
 
 def installed(world: World, host: Row) -> None:
-    """The installer is done: the machine reboots into its new system, whose agent is enabled (snippet puppet_setup)."""
+    """Reboot the machine into its newly installed system, in which the agent is enabled (snippet puppet_setup)."""
     if world.settings.builds and host["uuid"]:
         other = world.faults.for_host("boots", host["name"])
         machine = Machine.boot(host["name"], other.body if other else "service")
@@ -94,7 +94,7 @@ def installed(world: World, host: Row) -> None:
 
 
 def boot(world: World, agent: Agent) -> None:
-    """It boots: SSH is refused until then, and the agent starts with the system."""
+    """Boot the machine: it refuses SSH until it is up, and the agent starts with the system."""
     agent.epoch += 1
     agent.run = None
     agent.machine = agent.machine.reboot()
@@ -104,7 +104,7 @@ def boot(world: World, agent: Agent) -> None:
 
 
 def plan(world: World, agent: Agent, when: float) -> None:
-    """Plan the agent's own next run."""
+    """Plan the agent's own runs: the next at `when`, then one every 30 minutes."""
     epoch = agent.epoch
 
     def due() -> None:
@@ -117,7 +117,7 @@ def plan(world: World, agent: Agent, when: float) -> None:
 
 
 def own_run(world: World, agent: Agent) -> None:
-    """The daemon's turn: it runs when it still is there, nothing else runs, and nobody disabled it."""
+    """Start a run of the agent's own, unless it no longer runs by itself, is disabled, or another run is under way."""
     from . import puppet_run
 
     if not agent.machine.daemon_running:
@@ -129,7 +129,7 @@ def own_run(world: World, agent: Agent) -> None:
 
 
 def take_over(world: World, agent: Agent, after: Machine) -> None:
-    """A script changed the machine: what it stopped is over, what it started begins to run by itself."""
+    """Adopt the machine as a script left it; a run that the script killed ends with exit status 143."""
     if after.run is None and agent.run is not None:
         killed, agent.run = agent.run, None
         killed.end(143)
@@ -138,7 +138,7 @@ def take_over(world: World, agent: Agent, after: Machine) -> None:
 
 
 def changed(world: World, agent: Agent, after: Machine) -> None:
-    """A script, or class `puppet`, changed what starts the agent: its own runs end, or begin at once."""
+    """Adopt the machine; where a script or class `puppet` switched the agent's own runs, they end or begin at once."""
     before, agent.machine = agent.machine, after
     if before.daemon_running != after.daemon_running:
         agent.epoch += 1
@@ -148,7 +148,7 @@ def changed(world: World, agent: Agent, after: Machine) -> None:
 
 
 def renamed(world: World, old: str, new: str) -> None:
-    """Foreman calls the host otherwise now."""
+    """Follow a host that was renamed in Foreman."""
     if old in world.machines:
         agent = world.machines.pop(old)
         agent.name = new
@@ -156,7 +156,10 @@ def renamed(world: World, old: str, new: str) -> None:
 
 
 def by_hand(world: World, name: str, what: str) -> bool:
-    """`POST /_simulator/agent`: what somebody does on the machine itself (the `lab` words of the recordings)."""
+    """Do what an administrator does on the machine itself (the `lab` words of the recordings).
+
+    Return False if the machine or `what` is unknown.
+    """
     from . import puppet_run
 
     agent = find(world, name) or next((a for n, a in world.machines.items() if n.split(".")[0] == name), None)
@@ -181,7 +184,7 @@ def _set(agent: Agent, machine: Machine) -> None:
 
 
 def _daemon(world: World, agent: Agent) -> None:
-    """Started by hand: its own runs come every 30 minutes from now."""
+    """Start the agent as a daemon by hand; it runs every 30 minutes, first in 30 minutes."""
     agent.machine = agent.machine.daemon_started()
     agent.epoch += 1
     plan(world, agent, world.now() + PERIOD)

@@ -34,8 +34,8 @@ from .world import World
 
 CREATE = "POST /api/v2/hosts"
 COOKIE = "_session_id"
-IDLE = 3600.0  # a session that nobody used for so long has ended (measured §1.13)
-LONGEST_QUERY = 10_240  # longer query strings are 400 (measured §1.3)
+IDLE = 3600.0  # simulated seconds after which an unused session ends (measured §1.13)
+LONGEST_QUERY = 10_240  # longer query strings are answered 400 (measured §1.3)
 MODULES = (
     infra, hostgroups, parameters, puppet, class_parameters, overrides, compute, host_build, hosts, reports, jobs, control,
 )  # fmt: skip
@@ -58,7 +58,7 @@ class Server:
         )
 
     def app(self) -> web.Application:
-        """The application; its clock runs with it."""
+        """Return the application; the simulated clock runs as long as it does."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self.handle)
         app.cleanup_ctx.append(self._clock)
@@ -74,7 +74,7 @@ class Server:
         await job_life.runner(self.world).stop()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer; what a client began is finished though it is gone."""
+        """Answer a request; a handler finishes its work even if the client has hung up."""
         body = await request.read()
         task = asyncio.get_running_loop().create_task(self._answer(request, body))
         self.writes.add(task)
@@ -82,7 +82,7 @@ class Server:
         return await asyncio.shield(task)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The endpoint of a path, the one with the fewest arguments first (`bulk` is no id)."""
+        """Return the route of a path and its arguments; of several, the one with the fewest (`bulk` is not an id)."""
         best: tuple[Route, dict[str, str]] | None = None
         for pattern, route in self.patterns:
             found = pattern.fullmatch(path)
@@ -111,7 +111,7 @@ class Server:
             return await self._foreman(request, call, body, headers)
         except Failure as failure:
             return self._reply(failure.status, failure.body, headers)
-        except (ValueError, TypeError, KeyError, AttributeError):  # what a wrong body runs into, in Ruby too
+        except (ValueError, TypeError, KeyError, AttributeError):  # from a malformed body, as in Ruby
             traceback.print_exc()
             return self._reply(500, error(500, INTERNAL).body, headers)
 
@@ -145,7 +145,7 @@ class Server:
             if world.generation == generation:
                 world.counts.seconds[call.route.name] += spent
             self.creating -= call.route.name == CREATE
-            if not call.committed:  # a read, whose rows are known only now, or a refusal: no VM that crowds others
+            if not call.committed:  # a read, whose rows are known only now, or a refusal, which did not slow others
                 await world.spend(spent if world.settings.latency == "measured" else call.cost)
         lost = faults.for_request("reply_lost", request.method, call.path, host)
         if lost is not None:
@@ -166,7 +166,10 @@ class Server:
         return float(asked) / 1000
 
     def _login(self, request: web.Request) -> tuple[Row, str | None]:
-        """The user by session or by password, and the new session's cookie; 401 otherwise (authentication-and-permissions 1-5)."""
+        """Return the user and, if the password was needed, a new session's cookie.
+
+        Anybody else is answered 401 (authentication-and-permissions 1-5).
+        """
         world = self.world
         session = request.cookies.get(COOKIE, "")
         known, used = world.sessions.pop(session, (0, 0.0))
@@ -185,7 +188,10 @@ class Server:
         return user, session
 
     def _body(self, request: web.Request, route: Route, body: bytes) -> Row:
-        """JSON only (authentication-and-permissions 24; hostgroups-and-parameters 24); a body of another shape counts as empty."""
+        """Return the JSON object in the body (authentication-and-permissions 24; hostgroups-and-parameters 24).
+
+        Other content types are 500, broken JSON is 400; JSON that is not an object counts as an empty one.
+        """
         if not route.login or request.method not in ("POST", "PUT"):
             return {}
         if body and request.content_type != "application/json":
@@ -214,7 +220,7 @@ def _basic(header: str) -> tuple[str, str]:
 
 
 def _host_name(body: Row) -> str | None:
-    """The name that a body is about, for faults by host or hostgroup."""
+    """Return the host or hostgroup that a body names; faults with `host` compare with it."""
     for key in ("host", "hostgroup"):
         inner = body.get(key)
         if isinstance(inner, dict) and inner.get("name"):

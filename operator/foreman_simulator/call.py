@@ -1,4 +1,4 @@
-"""One request being answered: its parts, its caller, its permissions, its commit; and lists (foreman-api §1.3)."""
+"""One request as its handler sees it: parts, caller, permissions, commit; and paged lists (foreman-api §1.3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Handler = Callable[["Call"], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Route:
-    """An endpoint: `:name` parts of the pattern are arguments; `permissions`: one of them is needed (none: login only)."""
+    """An endpoint. `:name` parts of `pattern` are arguments; the caller needs one of `permissions`, if any."""
 
     method: str
     pattern: str
@@ -29,13 +29,13 @@ class Route:
 
     @property
     def name(self) -> str:
-        """As the counters name it."""
+        """The endpoint's name in the counters."""
         return f"{self.method} {self.pattern}"
 
 
 @dataclass
 class Call:
-    """What a handler gets."""
+    """A request, as its handler gets it."""
 
     world: World
     route: Route
@@ -45,29 +45,29 @@ class Call:
     body: Row
     user: Row | None = None
     status: int | None = None
-    cost: float = 0.0  # wall seconds that this call shall take (latency.py)
+    cost: float = 0.0  # real seconds that this call takes (latency.py)
     committed: bool = False
-    generation: int = 0  # the world's when the request came: what a reset overtakes is not written
+    generation: int = 0  # the world's when the request came: after a reset it writes nothing
     row_count: dict[str, int] = field(default_factory=dict)
 
     @property
     def me(self) -> Row:
-        """The user who asks."""
+        """The caller."""
         assert self.user is not None
         return self.user
 
     def may(self, permission: str) -> bool:
-        """Has the user this permission?"""
+        """Whether the caller has this permission."""
         return bool(self.me["admin"]) or permission in self.me["permissions"]
 
     def need(self, *names: str) -> None:
-        """403 naming what is missing (authentication-and-permissions 10-19)."""
+        """Answer 403 unless the caller has one of these permissions (authentication-and-permissions 10-19)."""
         if names and not any(self.may(name) for name in names):
             details = f"Missing one of the required permissions: {', '.join(names)}"
             raise error(403, "Access denied", details=details, missing_permissions=list(names))
 
     def wrapped(self, key: str, known: Iterable[str]) -> Row:
-        """The attributes inside the wrapper; keys that Foreman does not permit are dropped and counted."""
+        """Return the attributes inside the wrapper; those that Foreman does not permit are dropped and counted."""
         given = self.body.get(key)
         attributes = given if isinstance(given, dict) else {}
         kept = {name: value for name, value in attributes.items() if name in set(known)}
@@ -76,7 +76,10 @@ class Call:
         return kept
 
     async def commit(self, host: str | None = None) -> None:
-        """The time until the write is committed: the call's latency, and the fault `hold`. Once per call."""
+        """Wait until the write may be committed: the fault `hold`, then the call's latency; once per call.
+
+        Answers 503 if the simulator was reset meanwhile.
+        """
         if self.committed:
             return
         self.committed = True
@@ -89,14 +92,14 @@ class Call:
             raise error(503, "The simulator was reset meanwhile")
 
     def check_taxonomies(self) -> None:
-        """A top-level organization or location that does not exist is 404 (authentication-and-permissions 23)."""
+        """Answer 404 if the request names an unknown organization or location (authentication-and-permissions 23)."""
         for table, key in (("organizations", "organization_id"), ("locations", "location_id")):
             given = self.query.get(key) or self.body.get(key)
             if given not in (None, "") and self.world.table(table).get(_int(given)) is None:
                 raise message(404, f"{key.removesuffix('_id').capitalize()} with id {given} not found")
 
     def in_taxonomies(self, rows: Iterable[Row]) -> list[Row]:
-        """The rows that the caller may see: of his own organizations and locations, and of the one asked for."""
+        """Return the rows in the organization and location asked for, and in the caller's own (administrators: all)."""
         kept = list(rows)
         for one, many in (("organization_id", "organization_ids"), ("location_id", "location_ids")):
             asked = self.query.get(one) or self.body.get(one)
@@ -118,7 +121,11 @@ class Call:
         search: str | None = None,
         fixed: bool = False,
     ) -> Row:
-        """The envelope with one page; `all_is_none`: this controller answers per_page=all without rows (class-parameters 65)."""
+        """Return one page in the envelope of lists.
+
+        `all_is_none`: this controller answers per_page=all without rows (class-parameters 65). `fixed`: rows come in
+        the order of `default`, whatever the query asks for. `counted` names the counter of rows sent.
+        """
         world, query = self.world, self.query
         everything = list(rows)
         text = search if search is not None else query.get("search")
@@ -147,7 +154,11 @@ class Call:
         }
 
     def lone(self, given: Row, key: str) -> Any:
-        """An absent organization or location is filled in on create when there is exactly one (core base_controller.rb:260-281)."""
+        """Return what `given` has under `key`.
+
+        On create, Foreman fills in an absent organization or location if there is exactly one
+        (core base_controller.rb:260-281).
+        """
         rows = list(self.world.table("organizations" if key.startswith("organization") else "locations"))
         if key not in given and len(rows) == 1:
             return rows if key.endswith("s") else rows[0]
@@ -155,7 +166,7 @@ class Call:
 
 
 def _shape(name: str, query: dict[str, str]) -> str:
-    """A list's question without its names, numbers and lists: equal ones are counted together."""
+    """Return a request for a list without its names, numbers and lists, so that similar ones are counted together."""
     text = re.sub(r"\^ \([^)]*\)", "^ (…)", query.get("search") or "")
     text = re.sub(r"\b\d+\b", "N", re.sub(r'"[^"]*"', '"…"', text))
     parts = dict.fromkeys(part.strip() for part in text.split(" or "))

@@ -13,11 +13,14 @@ MASK = "*****"
 
 
 class WrongType(ValueError):
-    """The value does not fit: `is invalid <type>`."""
+    """The value does not fit the type; the text is Foreman's, `is invalid <type>`."""
 
 
 def cast(value: Any, kind: str) -> Any:
-    """A value as Foreman stores it under a type (core app/services/foreman/cast.rb; hostgroups-and-parameters 4, 19, 30)."""
+    """Return a value as Foreman stores it under a type; raises WrongType.
+
+    Follows core app/services/foreman/cast.rb and hostgroups-and-parameters 4, 19, 30.
+    """
     if value is None:
         return None
     if kind == "string":
@@ -29,7 +32,7 @@ def cast(value: Any, kind: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Ruby's to_s: JSON booleans and numbers survive, arrays and hashes become Ruby source (foreman-api §7.3)."""
+    """Return Ruby's `to_s`: booleans and numbers survive, arrays and hashes become Ruby source (foreman-api §7.3)."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, dict)):
@@ -38,7 +41,10 @@ def _text(value: Any) -> str:
 
 
 def ruby(value: Any) -> str:
-    """Ruby's `inspect` of JSON data: a list of plain things parses as JSON again, a hash does not (class-parameters 29, 30, 58)."""
+    """Return Ruby's `inspect` of JSON data.
+
+    A list of scalars parses as JSON again, a hash does not (class-parameters 29, 30, 58).
+    """
     if value is None:
         return "nil"
     if isinstance(value, dict):
@@ -91,7 +97,7 @@ def _json(value: Any) -> Any:
 
 
 def _yaml(value: Any) -> Any:
-    """YAML has more than JSON can show: dates become text, keys strings."""
+    """Reduce YAML to what JSON can hold: dates become text, keys become strings."""
     return json.loads(json.dumps(yaml.safe_load(value), default=str)) if isinstance(value, str) else value
 
 
@@ -107,7 +113,7 @@ _CASTS = {
 
 
 def searchable(value: Any) -> str:
-    """A parameter's text form, which `params.X` compares with (foreman-api §10)."""
+    """Return a parameter's text form, with which searches for `params.X` compare (foreman-api §10)."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, separators=(",", ":"))

@@ -22,7 +22,7 @@ KNOWN = (
 
 
 def fields(world: World) -> Fields:
-    """Search fields; `id` is none of them (class-parameters 66)."""
+    """Return the search fields; `id` is not one of them (class-parameters 66)."""
 
     def name(row: Row) -> Any:
         return world.name_of("puppetclasses", row["puppetclass_id"])
@@ -47,14 +47,14 @@ def fields(world: World) -> Fields:
 
 
 def environment_ids(world: World, key: Row) -> list[int]:
-    """Where the key's class has it; an import may know it in some environments only."""
+    """Return the environments in which the class has this key; an import may find it in only some of the class's."""
     owner = world.get("puppetclasses", key["puppetclass_id"])
     limited = key.get("environment_ids")
     return [e for e in (owner["environment_ids"] if owner else []) if limited is None or e in limited]
 
 
 def imported(puppetclass: int, parameter: str, default: Any) -> Row:
-    """A key as a smart proxy's import makes it: `default` is the parsed manifest's, a Python value, or a text.
+    """Return a key as a smart proxy's import makes it; `default` is the manifest's, as a Python value or as text.
 
     Booleans and `undef` arrive as text of type string, numbers, arrays and hashes as themselves (measured §4).
     """
@@ -101,7 +101,7 @@ def view(world: World, row: Row, show_hidden: bool = False) -> Row:
 
 
 def full(world: World, row: Row, show_hidden: bool = False) -> Row:
-    """Show and update add environments, class and values (class-parameters 20-23)."""
+    """Return the document of show and update, which adds environments, class and values (class-parameters 20-23)."""
     owner = world.get("puppetclasses", row["puppetclass_id"])
     inside = [world.table("environments")[e] for e in environment_ids(world, row)]
     return {
@@ -155,7 +155,7 @@ def _overridden(world: World, classes: list[int], environment: int | None) -> li
 
 
 def find(call: Call) -> Row:
-    """A key by id; the 404 has a stray quote (class-parameters 68)."""
+    """Return the key of the path; the 404 has a stray quote (class-parameters 68)."""
     wanted = call.args["key"]
     row = call.world.table("class_parameters").get(int(wanted)) if wanted.isdigit() else None
     if row is None:

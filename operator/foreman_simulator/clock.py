@@ -28,7 +28,7 @@ class Clock:
         return self._speed
 
     def now(self) -> float:
-        """The simulated time; inside an event, the time for which that was planned."""
+        """The simulated time; inside an event, the time for which it was planned."""
         if self._at is not None:
             return self._at
         return self._base + (time.monotonic() - self._real) * self._speed
@@ -39,7 +39,7 @@ class Clock:
         self._changed.set()
 
     def advance(self, seconds: float) -> None:
-        """Jump; everything that was due meanwhile happens in its order, at its own time."""
+        """Jump ahead; events that were due in between happen in order, each at its own time."""
         self._base += seconds
         self.run_due()
 
@@ -53,7 +53,7 @@ class Clock:
         self.at(self.now() + seconds, event)
 
     def run_due(self) -> None:
-        """Let all events that are due happen."""
+        """Run all events that are due."""
         if self._at is not None:
             return
         while self._heap and self._heap[0][0] <= self.now():
@@ -61,13 +61,13 @@ class Clock:
             self._at = when
             try:
                 event()
-            except Exception:  # noqa: BLE001 - one event that fails must not stop time for all
+            except Exception:  # noqa: BLE001 - one failing event must not stop the clock
                 traceback.print_exc()
             finally:
                 self._at = None
 
     def clear(self) -> None:
-        """Forget every plan."""
+        """Forget all planned events."""
         self._heap.clear()
 
     async def sleep(self, seconds: float) -> None:
@@ -77,7 +77,7 @@ class Clock:
         await done.wait()
 
     async def run(self) -> None:
-        """The task behind it: sleeps until the next event is due."""
+        """Run each event when it is due, for ever; to be run as a task."""
         while True:
             self.run_due()
             self._changed.clear()

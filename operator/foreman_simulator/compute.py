@@ -13,7 +13,7 @@ from .world import World
 
 BASE = "/api/v2/compute_resources"
 NAMED = Fields({"name": Field(lambda row: row["name"]), "id": Field(lambda row: row["id"], "integer")})
-#: what this kind of provider can do: Libvirt of the lab
+#: what the provider of the lab, Libvirt, can do
 CAPABILITIES = ["build", "image", "new_volume"]
 
 
@@ -41,7 +41,7 @@ def attributes_view(world: World, row: Row) -> Row:
 
 
 def _normalised(attrs: Row) -> Row:
-    """Foreman's own form of a provider's attributes (Libvirt)."""
+    """Return a provider's attributes in Foreman's own form (for Libvirt)."""
     volumes = {
         key: {
             "capacity": str(_bytes(v.get("capacity", "0")) or 0),
@@ -111,7 +111,10 @@ async def profile(call: Call) -> Any:
 
 
 def _image_view(world: World, row: Row) -> Row:
-    """No `user_data` here: it can be searched, not read (core app/views/api/v2/images/main.json.rabl, app/models/image.rb)."""
+    """Return an image without `user_data`, which can be searched but not read.
+
+    See core app/views/api/v2/images/main.json.rabl, app/models/image.rb.
+    """
     named = {
         "operatingsystem_id": row["operatingsystem_id"],
         "operatingsystem_name": world.name_of("operatingsystems", row["operatingsystem_id"], "title"),
@@ -140,13 +143,16 @@ async def images(call: Call) -> Any:
 
 
 async def machines(call: Call) -> Any:
-    """GET available_virtual_machines: a bare list (measured §9) of all (core compute_resources_controller.rb)."""
+    """GET available_virtual_machines: a bare list (measured §9) of all VMs (core compute_resources_controller.rb)."""
     resource = _resource(call)
     return [_vm_row(vm) for vm in call.world.vms.values() if vm["compute_resource_id"] == resource["id"]]
 
 
 def _vm_row(vm: Row) -> Row:
-    """core views/api/v2/compute_resources/available_virtual_machines.rabl; the path of some providers is left out."""
+    """Return a row of the list, without the `path` that only some providers have.
+
+    See core views/api/v2/compute_resources/available_virtual_machines.rabl.
+    """
     return {"name": vm["name"], "id": vm["uuid"], "state": "running" if vm["on"] else "shutoff"}
 
 
@@ -175,7 +181,7 @@ async def destroy_machine(call: Call) -> Any:
 
 
 def profile_attributes(world: World, resource: int, wanted: int | None) -> Row:
-    """A profile's attributes for a resource; none when nobody set any (measured §1.6)."""
+    """Return a profile's attributes for a compute resource; empty if none were set (measured §1.6)."""
     for row in world.rows("compute_attributes"):
         if row["compute_resource_id"] == resource and row["compute_profile_id"] == wanted:
             return dict(row["vm_attrs"])
@@ -183,7 +189,10 @@ def profile_attributes(world: World, resource: int, wanted: int | None) -> Row:
 
 
 def plan_vm(world: World, host: Row, given: Any) -> Row | None:
-    """What VM a host's POST makes: None for none; 422 where the provider refuses (hosts 18, 22, 25, 26)."""
+    """Return the attributes of the VM that a host's POST makes, or None for no VM.
+
+    Answers 422 where the provider refuses (hosts 18, 22, 25, 26).
+    """
     resource = world.get("compute_resources", host["compute_resource_id"])
     if resource is None:
         return None
@@ -206,7 +215,7 @@ def plan_vm(world: World, host: Row, given: Any) -> Row | None:
 
 
 def make_vm(world: World, host: Row, attrs: Row) -> Row:
-    """Make it; a VM of that name is refused (raw/parallel-creates)."""
+    """Make the VM; answer 422 if there is one of that name (raw/parallel-creates)."""
     resource = world.table("compute_resources")[host["compute_resource_id"]]
     if any(vm["name"] == host["name"] and vm["compute_resource_id"] == resource["id"] for vm in world.vms.values()):
         raise _provider(
@@ -222,7 +231,7 @@ def make_vm(world: World, host: Row, attrs: Row) -> Row:
 
 
 def refused(text: str) -> Failure:
-    """422 of the orchestration: `errors.base`."""
+    """Return the 422 of a failed orchestration, with the text in `errors.base`."""
     errors = Invalid()
     errors.add("base", text)
     return Failure(422, {"error": {"id": None, "errors": errors.errors, "full_messages": errors.full}})

@@ -1,4 +1,4 @@
-"""Beside Foreman's API: what tests and scripts ask for, under `/_simulator/`, without login (README.md)."""
+"""The endpoints for tests and scripts beside Foreman's API: under `/_simulator/`, without login (README.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _dict(call: Call) -> Row:
 
 
 async def reset(call: Call) -> Any:
-    """POST reset: the scenario as at the start, counters and faults too."""
+    """POST reset: the scenario as at the start; counters, faults and audit log are empty."""
     call.world.faults.clear()
     call.world.reset()
     scenarios.load(call.world)
@@ -51,7 +51,7 @@ async def forget_counters(call: Call) -> Any:
 
 
 async def audit(call: Call) -> Any:
-    """GET audit: what happened on hosts, by whom."""
+    """GET audit: what happened on hosts, and what caused it."""
     return list(call.world.audit)
 
 
@@ -88,7 +88,7 @@ async def faults(call: Call) -> Any:
 
 
 async def clear_faults(call: Call) -> Any:
-    """DELETE faults, or one of them; what it holds goes on."""
+    """DELETE faults, or one of them; requests that they hold go on."""
     call.world.faults.clear(int(call.args["id"]) if "id" in call.args else None)
     return {}
 
@@ -102,7 +102,7 @@ async def planting(call: Call) -> Any:
 
 
 async def rows(call: Call) -> Any:
-    """GET rows/:resource: the internal rows, uncounted (tables, and vms, machines)."""
+    """GET rows/:resource: the internal rows of a table, or of `vms` or `machines`; not counted."""
     world, name = call.world, call.args["resource"]
     if name == "vms":
         return list(world.vms.values())

@@ -1,4 +1,4 @@
-"""What Puppet really gets: classes, parameters, environment (foreman-api §10, §11; recordings `…/enc`)."""
+"""The ENC, which is what Puppet gets: classes, parameters, environment (foreman-api §10, §11; recordings `…/enc`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ HOST_METHODS = {
 
 
 def render(world: World, host: Row, value: Any) -> Any:
-    """ERB in values is evaluated, in hidden ones too (measured §1.12; class-parameters 64): what @host and params tell."""
+    """Evaluate ERB in a value, even a hidden one (measured §1.12; class-parameters 64).
+
+    Only some methods of @host, and host parameters, are known; other code is 500.
+    """
     if isinstance(value, dict):
         return {render(world, host, k): render(world, host, v) for k, v in value.items()}
     if isinstance(value, list):
@@ -43,7 +46,7 @@ def _erb(world: World, host: Row, prints: str, code: str) -> str:
 
 
 def matches(world: World, host: Row, order: str) -> list[str]:
-    """The matches that can apply to a host, strongest first; of hostgroups the longest title (matchers_inheritance)."""
+    """Return the matches that can apply to a host, strongest first; longer titles win (matchers_inheritance)."""
     groups = parameters.lineage(world, host["hostgroup_id"])
     values: dict[str, list[Any]] = {
         "fqdn": [host["name"]],
@@ -64,7 +67,7 @@ def matches(world: World, host: Row, order: str) -> list[str]:
 
 
 def class_values(world: World, host: Row, classes: list[int]) -> dict[str, Row | None]:
-    """Each class with the values that are sent for it; null when there is none."""
+    """Return each class with the values that are sent for it, None if there are none."""
     environment = (host["facet"] or {}).get("environment_id")
     table = world.table("puppetclasses")
     found: dict[str, Row | None] = {}
@@ -91,7 +94,7 @@ def class_values(world: World, host: Row, classes: list[int]) -> dict[str, Row |
 
 
 def _resolve(key: Row, values: list[Row], strongest: list[str]) -> tuple[bool, Any]:
-    """The value of one key (foreman-api §11): first match wins, or all are merged; `omit` sends nothing."""
+    """Return whether a key is sent, and its value (foreman-api §11): the first match wins, or all are merged."""
     by_match = {row["match"]: row for row in values}
     hits = [by_match[match] for match in strongest if match in by_match]
     if key["merge_overrides"] and key["parameter_type"] in ("array", "hash", "json", "yaml"):
@@ -122,7 +125,7 @@ def _deep(weak: Any, strong: Any) -> Any:
 
 
 def static(world: World, host: Row) -> Row:
-    """The parameters that Foreman injects (core app/models/host_info_providers/static_info.rb; hosts 82)."""
+    """Return the parameters that Foreman injects (core app/models/host_info_providers/static_info.rb; hosts 82)."""
     nic = host["interface"]
     subnet = world.get("subnets", nic["subnet_id"])
     shown = {key: subnet.get(key) for key in SUBNET_KEYS} if subnet else None
@@ -156,7 +159,7 @@ def static(world: World, host: Row) -> Row:
 
 
 def full_name(user: Row) -> str:
-    """First and last name with a blank between, though there is no last one (whole-flow-as-service-user 26)."""
+    """Return first and last name with a space between, even without a last name (whole-flow-as-service-user 26)."""
     return f"{user['firstname']} {user['lastname'] or ''}"
 
 
@@ -171,7 +174,7 @@ def _interface(host: Row, subnet: Row | None) -> Row:
 
 
 def enc(world: World, host: Row) -> Row:
-    """The whole document; without an environment `classes` is an empty list (hosts 82, measured §1.2)."""
+    """Return the whole document; without an environment, `classes` is an empty list (hosts 82, measured §1.2)."""
     values = static(world, host)
     for row in parameters.effective(world, host):
         values[row["name"]] = render(world, host, row["value"])

@@ -1,4 +1,4 @@
-"""Bad weather on request: `/_simulator/faults`. The kinds are listed in README.md."""
+"""Faults on request ("bad weather"): `/_simulator/faults`. README.md lists the kinds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = REQUEST_KINDS + HOST_KINDS
 
 @dataclass
 class Fault:
-    """One fault: what, for which requests or hosts, and how often (`count`; without: for ever)."""
+    """One fault: its kind, for which requests or hosts, and how often (`count`; None: until it is deleted)."""
 
     ident: int
     kind: str
@@ -38,12 +38,12 @@ class Fault:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def view(self) -> Row:
-        """As `GET faults` lists it."""
+        """Return the fault as `GET faults` lists it."""
         names = ("kind", "method", "path", "host", "count", "seconds", "status", "body", "limit", "hits")
         return {"id": self.ident, **{name: getattr(self, name) for name in names}}
 
     def spent(self) -> bool:
-        """Has it happened as often as asked?"""
+        """Whether it has happened `count` times."""
         return self.count is not None and self.hits >= self.count
 
 
@@ -55,7 +55,7 @@ class Faults:
         self._last = 0
 
     def add(self, body: Row) -> Fault:
-        """Set one; unknown kinds and keys are 422, so that a test cannot pass by a typing error."""
+        """Set a fault; unknown kinds and keys are 422, so that a typo cannot let a test pass."""
         known = {"kind", "method", "path", "host", "count", "seconds", "status", "body", "limit"}
         if body.get("kind") not in KINDS or set(body) - known:
             raise error(422, f"kind is one of {', '.join(KINDS)}; keys are {', '.join(sorted(known))}")
@@ -65,14 +65,14 @@ class Faults:
         return fault
 
     def clear(self, ident: int | None = None) -> None:
-        """Take one or all away; what they hold back goes on."""
+        """Delete one fault or all; requests that they hold go on."""
         for fault in self.all:
             if ident in (None, fault.ident):
                 fault.over.set()
         self.all = [fault for fault in self.all if ident is not None and fault.ident != ident]
 
     def for_request(self, kind: str, method: str, path: str, host: str | None = None) -> Fault | None:
-        """The first fault of that kind that fits a request; it counts as happened."""
+        """Return the first fault of that kind that fits a request, and count it as happened."""
         for fault in self.all:
             if fault.kind == kind and not fault.spent() and _fits(fault, method, path, host):
                 fault.hits += 1
@@ -80,7 +80,7 @@ class Faults:
         return None
 
     def for_host(self, kind: str, host: str, count: bool = True) -> Fault | None:
-        """The first fault of that kind that fits a host's name."""
+        """Return the first fault of that kind that fits a host's name; with `count`, it counts as happened."""
         for fault in self.all:
             if fault.kind == kind and not fault.spent() and _named(fault, host):
                 fault.hits += 1 if count else 0
@@ -95,5 +95,5 @@ def _fits(fault: Fault, method: str, path: str, host: str | None) -> bool:
 
 
 def _named(fault: Fault, host: str) -> bool:
-    """The pattern may be of the whole name or of its first part: bodies hold either."""
+    """Whether the fault's pattern fits the whole name or its first part: bodies may hold either."""
     return fnmatch.fnmatchcase(host, fault.host) or fnmatch.fnmatchcase(host.split(".", maxsplit=1)[0], fault.host)

@@ -13,7 +13,7 @@ TOKEN_HOURS = 6  # setting token_duration
 
 
 def start(world: World, host: Row) -> None:
-    """`build` went on: a token, no reports and no status any more; `installed_at` keeps its old value (build-life 36)."""
+    """Enter build mode: set a token, delete reports and status; `installed_at` keeps its old value (build-life 36)."""
     host |= {
         "build": True, "build_failed": False, "token": world.uuid(), "token_expires": world.now() + TOKEN_HOURS * 3600, "last_report": None,
         "last_compile": None, "configuration_status": 0, "stored_build_status": 1,
@@ -23,7 +23,7 @@ def start(world: World, host: Row) -> None:
 
 
 def set_build(world: World, host: Row, wanted: bool) -> None:
-    """PUT `build`: on (again) or off; off looks installed whatever happened before (build-life 40-42)."""
+    """Enter or leave build mode; a host that leaves it looks installed whatever happened before (build-life 40-42)."""
     if wanted and not host["build"]:
         start(world, host)
         world.touch(host)
@@ -41,7 +41,7 @@ def set_build(world: World, host: Row, wanted: bool) -> None:
 
 
 def built(world: World, host: Row, failed: bool = False) -> None:
-    """The installer said that it is done, or that it failed: both end the build with a fresh installed_at (build-life 15-25)."""
+    """End build mode after the installer's success or failure; both set a fresh `installed_at` (build-life 15-25)."""
     host |= {
         "build": False, "build_failed": failed, "last_token": host["token"], "token": None, "token_expires": None,
         "installed_at": world.now(), "stored_build_status": 3 if failed else 0,
@@ -81,8 +81,8 @@ async def unattended_failed(call: Call) -> Any:
 
 
 def pick_hosts(call: Call) -> list[Row]:
-    """Hosts of a bulk action: ids or a search, in the caller's reach (environment-move-enc 47-51)."""
-    from . import hosts  # the two modules need each other
+    """Return the visible hosts that a bulk action names, by ids or by a search (environment-move-enc 47-51)."""
+    from . import hosts  # imported here: the two modules need each other
 
     included = call.body.get("included") or {}
     rows = hosts.visible(call)
@@ -135,7 +135,7 @@ async def reassign_hostgroup(call: Call) -> Any:
         if host["id"] in world.table("hosts"):
             host["hostgroup_id"] = group["id"] if group else None
             world.touch(host)
-    # the message counts again after the move: of a search on the old hostgroup none is left
+    # Foreman counts for the message after the move: a search on the old hostgroup finds none by then
     told = len(found) if (call.body.get("included") or {}).get("ids") else len(_again(call))
     return {"message": f"Reassigned {amount(told)} to hostgroup {group['name'] if group else ''}".rstrip()}
 

@@ -13,11 +13,11 @@ BAD_NAME = (
     "hostname can contain only lowercase letters, numbers, dashes and dots according to RFC921, RFC952 and RFC1123"
 )
 GOOD = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-BLOCKED = 30 * 60  # a suggested address stays blocked that long (foreman-api §5.1)
+BLOCKED = 30 * 60  # simulated seconds that a suggested address stays blocked (foreman-api §5.1)
 
 
 def normal(world: World, name: Any, domain_id: int | None) -> str:
-    """Without white space, in lower case, with the domain (core nic/interface.rb:123-143)."""
+    """Return the name without white space, in lower case, with the domain (core nic/interface.rb:123-143)."""
     short = re.sub(r"\s", "", str(name or "")).lower()
     domain = world.name_of("domains", domain_id)
     if not short or domain is None or short.endswith(f".{domain}"):
@@ -26,7 +26,7 @@ def normal(world: World, name: Any, domain_id: int | None) -> str:
 
 
 def check(world: World, host: Row, given: Any, errors: Invalid) -> None:
-    """Blank, forbidden letters, dots, taken by any host, seen or not."""
+    """Refuse a name that is blank, has bad characters or dots, or that any host has, even one the caller cannot see."""
     name, domain = host["name"], world.name_of("domains", host["domain_id"])
     if not name:
         errors.add("name", "can't be blank")
@@ -44,12 +44,12 @@ def check(world: World, host: Row, given: Any, errors: Invalid) -> None:
 
 
 def _rows(world: World) -> list[Row]:
-    """Every row of the table, those without a type too: nobody sees them, their names are taken (measured §1.9)."""
+    """Return all rows of the table, even those without a type: they are hidden, but their names taken (measured §1.9)."""
     return world.rows("hosts") + world.rows("hosts_without_type")
 
 
 def inside(subnet: Row, address: str) -> bool:
-    """Does the address belong to the subnet?"""
+    """Whether the address belongs to the subnet."""
     try:
         return ipaddress.ip_address(address) in ipaddress.ip_network(f"{subnet['network']}/{subnet['mask']}")
     except ValueError:
@@ -57,7 +57,10 @@ def inside(subnet: Row, address: str) -> bool:
 
 
 def free_address(world: World, subnet: Row) -> str | None:
-    """The next free one, which then stays blocked for half an hour (measured §2: a refused POST burns it); None when exhausted."""
+    """Return the next free address, None if there is none.
+
+    It stays blocked for half an hour, even if the POST is then refused (measured §2).
+    """
     now = world.now()
     used = {host["ip"] for host in world.rows("hosts")} | {ip for ip, until in world.blocked.items() if until > now}
     first, last = ipaddress.ip_address(subnet["from"]), ipaddress.ip_address(subnet["to"])

@@ -1,4 +1,4 @@
-"""The row of a host: what a body gives, what a hostgroup gives, and when (foreman-api §4.3, §4.4)."""
+"""The row of a host: what comes from the request, what from the hostgroup, and when (foreman-api §4.3, §4.4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KNOWN = (
 
 
 def draft(call: Call, given: Row) -> Row:
-    """The new row's own and inherited attributes; an unknown hostgroup is 404 without id (hosts 17)."""
+    """Return a new host's own and inherited attributes; an unknown hostgroup is a 404 without an id (hosts 17)."""
     world = call.world
     group = world.get("hostgroups", number(given.get("hostgroup_id")))
     if given.get("hostgroup_id") not in (None, "") and group is None:
@@ -45,7 +45,7 @@ def draft(call: Call, given: Row) -> Row:
 
 
 def blank(world: World, subnet: int | None = None) -> Row:
-    """What every new host has."""
+    """Return the attributes that every new host starts with."""
     nic: Row = {
         "id": world.next_id("interfaces"),
         "subnet_id": subnet,
@@ -65,7 +65,10 @@ def number(value: Any) -> int | None:
 
 
 def facet_for(world: World, host: Row, own: Row | None, inherit: bool, old: Row | None = None) -> Row | None:
-    """A host copies its hostgroup's environment when it gets the group (foreman-api §7.2); an explicit one wins."""
+    """Return a host's Puppet facet, with the environment of its hostgroup if `inherit`.
+
+    A host copies the environment when it gets the hostgroup, unless the request names one (foreman-api §7.2).
+    """
     facet = own or old
     if inherit:
         environment = puppet.effective_environment(world, host["hostgroup_id"])
@@ -80,7 +83,7 @@ def facet_for(world: World, host: Row, own: Row | None, inherit: bool, old: Row 
 
 
 def explicit_environment(given: Row) -> bool:
-    """Does the body itself say which environment?"""
+    """Whether the request itself names an environment."""
     inner = given.get("puppet_attributes")
     return given.get("environment_id") is not None or (
         isinstance(inner, dict) and inner.get("environment_id") is not None
@@ -88,7 +91,7 @@ def explicit_environment(given: Row) -> bool:
 
 
 def move(world: World, new: Row, given: Row) -> None:
-    """Any PUT with hostgroup_id inherits again (foreman-api §4.4), but the facts of an unmanaged host stay."""
+    """Set the hostgroup that a PUT names and inherit from it again (foreman-api §4.4), unless the host is unmanaged."""
     if "hostgroup_id" not in given:
         return
     wanted = number(given["hostgroup_id"])

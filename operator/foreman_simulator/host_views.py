@@ -1,4 +1,4 @@
-"""How hosts look: rows, full documents, statuses, search fields (foreman-api §2, §4.2; recordings hosts, build-life)."""
+"""Hosts in answers: rows, documents, statuses, search fields (foreman-api §2, §4.2; recordings hosts, build-life)."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def build_status(world: World, host: Row) -> int:
 
 
 def configuration_counters(status: int) -> Row:
-    """Six counters of ten bits in one integer (core app/models/config_report.rb:2-4)."""
+    """Unpack six counters of ten bits each from one integer (core app/models/config_report.rb:2-4)."""
     return {name: status >> (10 * bit) & 1023 for bit, name in enumerate(COUNTERS)}
 
 
 def configuration_number(counters: Row) -> int:
-    """The counters packed, each capped at 1023."""
+    """Pack the counters into one integer, each capped at 1023."""
     return sum(min(int(counters.get(name) or 0), 1023) << (10 * bit) for bit, name in enumerate(COUNTERS))
 
 
@@ -69,7 +69,7 @@ def global_status(world: World, host: Row) -> int:
 
 
 def row(world: World, host: Row, token: bool = False) -> Row:
-    """A row of the list. `token`: the answer to the write that took it away still shows it (build-life 42)."""
+    """Return a row of the list. `token`: still show the token that this write has just removed (build-life 42)."""
     nic, subnet = host["interface"], world.get("subnets", host["interface"]["subnet_id"])
     owner, creator = world.get("users", host["owner_id"]), world.get("users", host["creator_id"])
     resource = world.get("compute_resources", host["compute_resource_id"])
@@ -115,7 +115,7 @@ def row(world: World, host: Row, token: bool = False) -> Row:
 
 
 def _statuses(world: World, host: Row) -> Row:
-    """`configuration_status` is there only once there is a report (build-life 24, 35)."""
+    """Return the statuses; `configuration_status` appears only once there is a report (build-life 24, 35)."""
     built = build_status(world, host)
     shown: Row = {
         "global_status": host["global_status"], "global_status_label": GLOBAL[global_status(world, host)], "bmc_available": False,
@@ -146,7 +146,7 @@ def interface(world: World, host: Row) -> Row:
 
 
 def full(call: Call, host: Row, token: bool = False) -> Row:
-    """Show, create, update (hosts 6)."""
+    """Return the document of show, create and update (hosts 6)."""
     world = call.world
     hidden = call.query.get("show_hidden_parameters") == "true" and call.may("edit_params")
     see = call.may("view_params")
@@ -163,7 +163,7 @@ def full(call: Call, host: Row, token: bool = False) -> Row:
 
 
 def deleted(host: Row) -> Row:
-    """The raw row (hosts 27, class-parameters 73)."""
+    """Return the raw row that answers a DELETE (hosts 27, class-parameters 73)."""
     same = (
         "id", "name", "architecture_id", "operatingsystem_id", "ptable_id", "medium_id", "build", "comment", "model_id", "hostgroup_id",
         "owner_id", "enabled", "managed", "uuid", "compute_resource_id", "image_id", "organization_id", "location_id",
@@ -184,7 +184,7 @@ def deleted(host: Row) -> Row:
 
 
 def search_fields(world: World) -> Fields:
-    """Search fields of hosts (core app/models/concerns/hostext/search.rb; plugins' too)."""
+    """Return the search fields of hosts, those of plugins included (core app/models/concerns/hostext/search.rb)."""
 
     def named(table: str, key: str, label: str = "name") -> Field:
         return Field(lambda host: world.name_of(table, host[key], label))

@@ -1,4 +1,4 @@
-"""How hostgroups look, and what they inherit (foreman-api §3; recordings hosts 3, 4, 97, environment-move-enc 15-18)."""
+"""Hostgroups in answers, and inheritance (foreman-api §3; recordings hosts 3, 4, 97, environment-move-enc 15-18)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .replies import Row, iso, stamps
 from .search import Field, Fields
 from .world import World
 
-#: attribute -> table of what it refers to (None: it is a plain value)
+#: attribute -> table that it refers to
 INHERITED = {
     "compute_profile": "compute_profiles", "domain": "domains", "puppet_proxy": "smart_proxies", "puppet_ca_proxy": "smart_proxies",
     "compute_resource": "compute_resources", "operatingsystem": "operatingsystems", "architecture": "architectures", "medium": "media",
@@ -20,12 +20,12 @@ KEYS = tuple(f"{name}_id" for name in INHERITED)
 
 
 def label(table: str) -> str:
-    """The attribute by which Foreman names a row of that table."""
+    """Return the attribute by which Foreman names a row of that table."""
     return "title" if table == "operatingsystems" else "name"
 
 
 def inherited(world: World, group: Row | None, key: str) -> Any:
-    """A value, or the nearest ancestor's."""
+    """Return a hostgroup's own value, or else its nearest ancestor's."""
     for row in reversed(parameters.lineage(world, group["id"] if group else None)):
         if row[key] is not None:
             return row[key]
@@ -33,7 +33,7 @@ def inherited(world: World, group: Row | None, key: str) -> Any:
 
 
 def search_fields(world: World) -> Fields:
-    """Search fields; `description` is none of them (core app/models/hostgroup.rb:58-79)."""
+    """Return the search fields; `description` is not one of them (core app/models/hostgroup.rb:58-79)."""
 
     def param(name: str) -> Field:
         def get(row: Row) -> Any:
@@ -67,7 +67,7 @@ def search_fields(world: World) -> Fields:
 
 
 def view(world: World, row: Row, with_parameters: bool = False, show_hidden: bool = False) -> Row:
-    """A row of the list (hosts 3); names of inherited values are shown, ids are not."""
+    """Return a row of the list (hosts 3): `…_name` shows inherited values too, `…_id` only own ones."""
     parent = world.get("hostgroups", row["parent_id"])
     shown: Row = {}
     for name in ("subnet", "operatingsystem", "domain", "compute_profile", "ptable", "medium", "subnet6", "compute_resource",
@@ -103,7 +103,7 @@ def _pair(world: World, row: Row, name: str) -> Row:
 
 
 def _environment(world: World, row: Row) -> Row:
-    """Only with a Puppet facet (environment-move-enc 15-18)."""
+    """Return the environment, which only a group with a Puppet facet shows (environment-move-enc 15-18)."""
     if row["facet"] is None:
         return {}
     own = row["facet"]["environment_id"]
@@ -116,18 +116,18 @@ def _environment(world: World, row: Row) -> Row:
 
 
 def ancestry(world: World, row: Row) -> str | None:
-    """Ids of those above, `1/49`."""
+    """Return the ids of the ancestors, root first, as in `1/49`; None if there are none."""
     return "/".join(str(g["id"]) for g in parameters.lineage(world, row["parent_id"])) or None
 
 
 def taxonomy(world: World, table: str, ids: list[int]) -> list[Row]:
-    """Organizations or locations inside a row."""
+    """Return organizations or locations as other rows embed them."""
     rows = [world.table(table)[i] for i in ids if i in world.table(table)]
     return [{key: row[key] for key in ("id", "name", "title", "description")} for row in rows]
 
 
 def full(world: World, row: Row, show_hidden: bool = False) -> Row:
-    """Show, create, update (hosts 4)."""
+    """Return the document of show, create and update (hosts 4)."""
     shown = {**view(world, row, True, show_hidden), "template_combinations": []}
     if row["facet"] is not None:
         own = row["facet"]["puppetclass_ids"]
@@ -138,7 +138,7 @@ def full(world: World, row: Row, show_hidden: bool = False) -> Row:
 
 
 def deleted(world: World, row: Row) -> Row:
-    """The raw row (foreman-api §1.2; hosts 97)."""
+    """Return the raw row that answers a DELETE (foreman-api §1.2; hosts 97)."""
     keys = (
         "id", "name", "operatingsystem_id", "architecture_id", "medium_id", "ptable_id", "puppet_ca_proxy_id", "subnet_id", "domain_id",
         "puppet_proxy_id", "title", "realm_id", "compute_profile_id", "subnet6_id", "pxe_loader", "description", "compute_resource_id",
@@ -154,7 +154,7 @@ def deleted(world: World, row: Row) -> Row:
 
 
 def raw_facet(row: Row, owner: str) -> Row:
-    """The facet's raw row (class-parameters 73, lookup-values-inline 36)."""
+    """Return the facet's raw row (class-parameters 73, lookup-values-inline 36)."""
     facet = row["facet"]
     return {
         "id": facet.get("id"), owner: row["id"], "environment_id": facet["environment_id"], "puppet_proxy_id": None,

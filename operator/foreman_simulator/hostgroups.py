@@ -17,7 +17,7 @@ KNOWN = (
 
 
 def find(call: Call) -> Row:
-    """The group of the path, if the caller may see it."""
+    """Return the group of the path; 404 if the caller may not see it."""
     row = call.world.find("hostgroups", call.args["id"], "hostgroup", by="title")
     if not call.in_taxonomies([row]):
         raise not_found("hostgroup", call.args["id"])
@@ -46,7 +46,10 @@ async def show(call: Call) -> Any:
 
 
 def _check(call: Call, given: Row, old: Row | None, errors: Invalid) -> Row:
-    """Own attributes of a new or changed group; a reference to nothing is 404 without id (hostgroups-and-parameters 16)."""
+    """Return a new or changed group's own attributes.
+
+    An unknown parent is a 404 without an id (hostgroups-and-parameters 16); other problems go into `errors`.
+    """
     world = call.world
     row: Row = (
         dict(old) if old else dict.fromkeys(("name", "description", "parent_id", "pxe_loader", "root_pass", *KEYS))
@@ -73,7 +76,7 @@ def _check(call: Call, given: Row, old: Row | None, errors: Invalid) -> Row:
 
 
 def taken(world: World, row: Row) -> bool:
-    """The name is unique per parent, in any letter case, in all organizations (hostgroups-and-parameters 13, 14)."""
+    """Whether a sibling has the name, in any letter case, in any organization (hostgroups-and-parameters 13, 14)."""
     return any(
         g["parent_id"] == row["parent_id"]
         and str(g["name"]).lower() == str(row["name"]).lower()
@@ -83,7 +86,10 @@ def taken(world: World, row: Row) -> bool:
 
 
 async def create(call: Call) -> Any:
-    """POST hostgroups: everything in one (hostgroups-and-parameters 4; lookup-values-inline 18). Two at once double it (measured §1.9)."""
+    """POST hostgroups: everything in one request (hostgroups-and-parameters 4; lookup-values-inline 18).
+
+    Two of them at once make two groups of one name (measured §1.9).
+    """
     world = call.world
     given = call.wrapped("hostgroup", KNOWN)
     errors = Invalid()
@@ -99,7 +105,7 @@ async def create(call: Call) -> Any:
 def insert(world: World, row: Row, facet: Row | None, params: list[Row], values: list[Row]) -> Row:
     """Commit a new group."""
     parent = world.get("hostgroups", row["parent_id"])
-    if row["pxe_loader"] is None:  # a suggested one, hostgroups_controller.rb:71
+    if row["pxe_loader"] is None:  # Foreman suggests the parent's (hostgroups_controller.rb:71)
         row["pxe_loader"] = inherited(world, parent, "pxe_loader")
     if row["root_pass"] is None:
         row["root_pass"] = inherited(world, parent, "root_pass")
@@ -112,7 +118,10 @@ def insert(world: World, row: Row, facet: Row | None, params: list[Row], values:
 
 
 def _with_facet(world: World, parent: int | None, facet: Row | None, old: Row | None) -> Row | None:
-    """A class that an ancestor has is dropped silently (environment-move-enc 19; hostgroup_puppet_facet.rb:95-98)."""
+    """Return the facet to store, without classes that an ancestor has: Foreman drops them silently.
+
+    See environment-move-enc 19; hostgroup_puppet_facet.rb:95-98.
+    """
     if facet is None:
         return None
     above = puppet.group_classes(world, parent)
@@ -157,7 +166,10 @@ async def update(call: Call) -> Any:
 
 
 def _retitle(world: World, row: Row) -> None:
-    """A rename rewrites the titles below and their matches (core nested_ancestry_common.rb:80-105)."""
+    """After a rename, rewrite the titles of the group and those below it, and their matches.
+
+    See core nested_ancestry_common.rb:80-105.
+    """
     parent = world.get("hostgroups", row["parent_id"])
     title = f"{parent['title']}/{row['name']}" if parent else row["name"]
     if title != row["title"]:

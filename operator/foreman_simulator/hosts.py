@@ -15,12 +15,12 @@ BASE = "/api/v2/hosts"
 
 
 def visible(call: Call) -> list[Row]:
-    """The hosts that the caller may see."""
+    """Return the hosts that the caller may see."""
     return call.in_taxonomies(call.world.rows("hosts"))
 
 
 def find(call: Call, argument: str = "id") -> Row:
-    """The host of the path, by id or name."""
+    """Return the host of the path, by id or name; 404 if the caller may not see it."""
     row = call.world.find("hosts", call.args[argument], "host")
     if not call.in_taxonomies([row]):
         raise not_found("host", call.args[argument])
@@ -28,7 +28,7 @@ def find(call: Call, argument: str = "id") -> Row:
 
 
 async def index(call: Call) -> Any:
-    """GET hosts: full rows, or thin ones with any value of `thin` (hosts 42-81; measured §1.3)."""
+    """GET hosts: full rows, or thin ones if `thin` has any value (hosts 42-81; measured §1.3)."""
     world, thin = call.world, "thin" in call.query
     include = call.query.get("include[]") or call.query.get("include") or ""
     fields = host_views.search_fields(world)
@@ -47,7 +47,8 @@ async def index(call: Call) -> Any:
             shown["all_parameters"] = [parameters.view(p) for p in parameters.effective(world, host)]
         return shown
 
-    # thin rows come by name, whatever order is asked (hosts 57, jobs-and-puppet-runs 27, whole-flow-as-service-user 53, 60)
+    # thin rows come by name, whatever `order` asks for
+    # (hosts 57, jobs-and-puppet-runs 27, whole-flow-as-service-user 53, 60)
     listed = call.listing(
         rows, fields, view, default=lambda row: (row["name"], row["id"]), counted=None if thin else "hosts", fixed=thin
     )
@@ -55,7 +56,7 @@ async def index(call: Call) -> Any:
 
 
 def _with_jobs(world: World, hosts: list[Row]) -> list[Row]:
-    """Hosts joined with their part in each job."""
+    """Return hosts joined with their template invocations: one row for each host and job."""
     by_id = {host["id"]: host for host in hosts}
     joined = []
     for part in world.rows("template_invocations"):
@@ -109,7 +110,7 @@ async def create(call: Call) -> Any:
 
 
 def _check(world: World, host: Row, given: Row, errors: Invalid) -> None:
-    """References and the address (hosts 19, 21, 29; measured §2)."""
+    """Check references; check the address, or choose one (hosts 19, 21, 29; measured §2)."""
     resource = host["compute_resource_id"]
     if resource is not None and resource not in world.table("compute_resources"):
         text = f"with id {resource} doesn't exist or is not assigned to proper organization and/or location"
@@ -132,7 +133,7 @@ def _check(world: World, host: Row, given: Row, errors: Invalid) -> None:
 
 
 async def _make_vm(call: Call, host: Row, given: Row) -> Row | None:
-    """The VM is made within the request, before the commit; a failure after that takes it away again."""
+    """Make the VM within the request, before the commit; remove it again if the commit is going to fail."""
     attrs = compute.plan_vm(call.world, host, given.get("compute_attributes"))
     if attrs is None:
         return None
@@ -202,7 +203,7 @@ async def update(call: Call) -> Any:
 
 
 def _save(world: World, host: Row, changes: Row) -> None:
-    """Only what this call changes is written: meanwhile an installer or an agent may have written the rest."""
+    """Write only what this call changes: an installer or an agent may have written the rest meanwhile."""
     if "name" in changes:
         overrides.rename_match(world, f"fqdn={host['name']}", f"fqdn={changes['name']}")
         agents.renamed(world, host["name"], changes["name"])
@@ -212,7 +213,7 @@ def _save(world: World, host: Row, changes: Row) -> None:
 
 
 async def destroy(call: Call) -> Any:
-    """DELETE hosts/:id (hosts 91-96); the VM goes only when the setting says so (foreman-api §4.5)."""
+    """DELETE hosts/:id (hosts 91-96); the VM is deleted only if the setting says so (foreman-api §4.5)."""
     world, host = call.world, find(call)
     await call.commit(host["name"])
     if world.table("hosts").pop(host["id"], None) is None:
@@ -239,7 +240,7 @@ async def interfaces(call: Call) -> Any:
 
 
 async def orchestration(call: Call) -> Any:
-    """GET orchestration/:uuid/tasks: an unknown one is 500 (hosts 85); none is kept here."""
+    """GET orchestration/:uuid/tasks: always 500, as for an unknown uuid (hosts 85), since no tasks are kept here."""
     raise error(500, "no implicit conversion of nil into String")
 
 

@@ -100,7 +100,7 @@ async def proxy(call: Call) -> Any:
 
 
 async def current_permissions(call: Call) -> Any:
-    """GET permissions/current_permissions: one row for each filter, so some come twice (authentication-and-permissions 29)."""
+    """GET permissions/current_permissions: a row per filter, so some come twice (authentication-and-permissions 29)."""
     names = list(PERMISSIONS) if call.me["admin"] else call.me["permission_rows"]
     rows = [
         {"name": name, "id": PERMISSIONS[name][0], "resource_type": PERMISSIONS[name][1], "at": at}
@@ -155,7 +155,7 @@ async def create_user(call: Call) -> Any:
 
 
 def new_user(login: str, password: str, **more: Any) -> Row:
-    """A user's row; `permissions` may name some, in the order of their filters."""
+    """Return a user's row; `permissions` are names in the order of their filters, some perhaps twice."""
     rows = list(more.get("permissions") or [])
     return {
         "login": login, "password": password, "firstname": more.get("firstname"), "lastname": more.get("lastname"), "mail": more.get("mail"),
@@ -188,7 +188,7 @@ async def delete_user(call: Call) -> Any:
     }  # fmt: skip
 
 
-#: permission -> its id and resource: those of foreman-measured §7 and those that hosts show
+#: permission -> its id and kind of resource: those of foreman-measured §7, and a few that the service user lacks
 PERMISSIONS: dict[str, tuple[int, str | None]] = {
     "view_foreman_tasks": (20, "ForemanTasks::Task"), "view_job_invocations": (33, "JobInvocation"), "view_hosts": (101, "Host"),
     "create_hosts": (102, "Host"), "edit_hosts": (103, "Host"), "destroy_hosts": (104, "Host"), "view_hostgroups": (97, "Hostgroup"),
@@ -211,7 +211,8 @@ PERMISSIONS: dict[str, tuple[int, str | None]] = {
     "view_remote_execution_features": (28, "RemoteExecutionFeature"), "power_hosts": (106, "Host"), "build_hosts": (105, "Host"),
     "upload_config_reports": (82, "ConfigReport"), "create_users": (204, "User"), "destroy_users": (206, "User"),
 }  # fmt: skip
-#: the service user's, by filter: a base role that every user has comes first (authentication-and-permissions 29)
+#: the service user's permissions in the order of their filters: first those of the base role that every user has
+#: (authentication-and-permissions 29)
 SERVICE = [
     "view_foreman_tasks", "view_job_invocations",
     *[name for name in PERMISSIONS if name not in ("view_foreman_tasks", "power_hosts", "build_hosts", "upload_config_reports",

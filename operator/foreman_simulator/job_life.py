@@ -1,4 +1,4 @@
-"""What a job does on its hosts, in time (measured §1.4, §5; raw/job-on-100-hosts, raw/job-lost-by-proxy)."""
+"""What a job does on its hosts, and when (measured §1.4, §5; raw/job-on-100-hosts, raw/job-lost-by-proxy)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .replies import Row
 if TYPE_CHECKING:
     from .world import World
 
-LOST_AFTER = 600.0  # a job that its proxy forgot fails then (measured §5)
+LOST_AFTER = 600.0  # simulated seconds until a job that its proxy forgot fails (measured §5)
 GONE = "Proxy task gone missing from the smart proxy\n"
 DISABLED = "Notice: Skipping run of Puppet configuration client; administratively disabled (Reason: '{reason}');\nUse 'puppet agent --enable' to re-enable.\n"
 IN_PROGRESS = "Notice: Run of Puppet configuration client already in progress; skipping  ({lock} exists)\n"
@@ -23,7 +23,7 @@ NO_SSH = (
 
 
 def begin(world: World, job: Row) -> None:
-    """Planned at once, on the hosts a moment later."""
+    """Start a job: it is planned at once, and runs on its hosts a moment later."""
 
     def dispatch() -> None:
         if job["cancelled"]:
@@ -36,7 +36,7 @@ def begin(world: World, job: Row) -> None:
 
 
 def _next(world: World, job: Row) -> None:
-    """Start the part on as many further hosts as the concurrency level lets; they begin in the job's order."""
+    """Start the job on as many more hosts as its concurrency level allows, in the job's order."""
     begun = world.parts[job["id"]]
     busy = sum(1 for part in begun if part["ended_at"] is None)
     waiting = job["host_ids"][len(begun) :]
@@ -70,7 +70,7 @@ def _start(world: World, job: Row, host_id: int) -> None:
 
 
 def _puppet(world: World, job: Row, part: Row, name: str) -> None:
-    """A triggered run, or one that is refused: exit 1, and no text without --verbose (measured §1.8)."""
+    """Start a triggered run, or refuse it: exit status 1, and no output without --verbose (measured §1.8)."""
     agent = agents.find(world, name)
     assert agent is not None
     options = str(job["inputs"].get("puppet_options") or "")
@@ -91,7 +91,10 @@ def _puppet(world: World, job: Row, part: Row, name: str) -> None:
 
 
 def _script(world: World, job: Row, part: Row, name: str) -> None:
-    """The script is really run (machines/): its machine is taken over at its start, its end comes `seconds` later."""
+    """Run the script for real (machines/).
+
+    The machine changes when the script starts; the job ends on this host the result's `seconds` later.
+    """
     agent = agents.find(world, name)
     assert agent is not None
     began, generation = world.now(), world.generation
@@ -115,14 +118,14 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 def runner(world: World) -> Runner:
-    """The one runner of this simulator."""
+    """Return this world's only script runner."""
     if world.runner is None:
         world.runner = Runner()
     return world.runner
 
 
 def _end(world: World, job: Row, part: Row, text: str, exit_status: str, kind: str = "stdout") -> None:
-    """The part is over; its result can be searched at once."""
+    """End the job on one host; its result can be searched for at once."""
     if part["ended_at"] is not None or part["generation"] != world.generation:
         return
     success = exit_status == "0"
@@ -149,7 +152,7 @@ def _line(world: World, part: Row, kind: str, text: str) -> Row:
 
 
 def _finish_when_done(world: World, job: Row) -> None:
-    """The job itself ends 5-15 s after its last host (measured §1.4)."""
+    """End the job itself 5-15 s after its last host (measured §1.4)."""
     ended = sum(1 for part in world.parts[job["id"]] if part["ended_at"] is not None)
     if ended == len(job["host_ids"]) and not job["cancelled"]:
         world.clock.after(world.random.uniform(5, 15), lambda: _finish(world, job))
@@ -164,7 +167,7 @@ def _finish(world: World, job: Row) -> None:
 
 
 def cancel(world: World, job: Row) -> None:
-    """What runs is ended, what waits never starts; the job becomes failed (jobs-and-puppet-runs 93-98)."""
+    """Cancel a job: what runs is ended, what waits never starts, the job fails (jobs-and-puppet-runs 93-98)."""
     job["cancelled"] = True
     text = "ForemanTasks::Task::TaskCancelledException: ERF22-3835 [ForemanTasks::Task::TaskCancelledException]: Task cancelled"
     for part in world.parts[job["id"]]:

@@ -12,7 +12,7 @@ from .search import Field, Fields, select
 from .world import World
 
 BASE = "/api/v2/job_invocations"
-LAG = 3.0  # seconds by which the job's counts are behind the searches (measured §1.4)
+LAG = 3.0  # simulated seconds by which a job's counts lag behind the searches (measured §1.4)
 STATUS = {"succeeded": 0, "failed": 1, "queued": 2, "running": 3, "cancelled": 4}
 KNOWN = (
     "feature", "job_template_id", "targeting_type", "search_query", "bookmark_id", "host_ids", "inputs", "ssh", "description_format",
@@ -32,12 +32,12 @@ FIELDS = Fields(
 
 
 def parts(world: World, job: int) -> list[Row]:
-    """A job's part on each host (template invocations), in the job's order."""
+    """Return the job's template invocations, one for each host on which it has begun, in the job's order."""
     return list(world.parts[job])
 
 
 def counts(world: World, row: Row) -> Row:
-    """Succeeded, failed, pending, cancelled, total; behind the truth while the job runs."""
+    """Return the counts succeeded, failed, pending, cancelled and total; they lag while the job runs."""
     if row["status"] == "queued":
         return {"succeeded": 0, "failed": 0, "pending": 0, "cancelled": 0, "total": "N/A"}
     shown = {"succeeded": 0, "failed": 0, "cancelled": 0}
@@ -70,7 +70,10 @@ def _task(row: Row) -> Row | None:
 
 
 def full(world: World, row: Row, host_status: bool = False) -> Row:
-    """Create and show: with its hosts, and the parts that have begun (jobs-and-puppet-runs 24, 25, 30, 92)."""
+    """Return the document of create and show, with all hosts and the template invocations that have begun.
+
+    Follows jobs-and-puppet-runs 24, 25, 30, 92.
+    """
     begun = parts(world, row["id"])
     by_host = {part["host_id"]: part for part in begun}
     listed = []
@@ -108,7 +111,7 @@ def _part_view(world: World, row: Row, part: Row) -> Row:
 
 
 def find(call: Call) -> Row:
-    """The job of the path."""
+    """Return the job of the path; 404 if the caller may not see jobs."""
     wanted = call.args["id"]
     row = call.world.table("jobs").get(int(wanted)) if wanted.isdigit() else None
     if row is None or not call.may("view_job_invocations"):
@@ -117,14 +120,14 @@ def find(call: Call) -> Row:
 
 
 async def index(call: Call) -> Any:
-    """GET job_invocations: no permission, no rows (authentication-and-permissions 17)."""
+    """GET job_invocations: an empty list without the permission (authentication-and-permissions 17)."""
     world = call.world
     rows = world.rows("jobs") if call.may("view_job_invocations") else []
     return call.listing(rows, FIELDS, lambda row: view(world, row), lambda row: -row["id"], "job_invocations_thin")
 
 
 async def show(call: Call) -> Any:
-    """GET job_invocations/:id (measured §1.4: dear, and behind)."""
+    """GET job_invocations/:id (measured §1.4: it is slow, and lags behind the searches)."""
     row = find(call)
     call.world.counts.rows["job_invocations"] += 1
     call.row_count["hosts"] = len(row["host_ids"])
@@ -166,7 +169,7 @@ async def create(call: Call) -> Any:
 
 
 def _template(world: World, given: Row) -> Row:
-    """By feature or id; neither there: 404 without id (jobs-and-puppet-runs 88)."""
+    """Return the template, by feature or id; an unknown feature is a 404 without an id (jobs-and-puppet-runs 88)."""
     ident = given.get("job_template_id")
     if given.get("feature"):
         feature = next((f for f in world.rows("remote_execution_features") if f["label"] == given["feature"]), None)
@@ -178,7 +181,7 @@ def _template(world: World, given: Row) -> Row:
 
 
 def _targets(call: Call, given: Row) -> list[Row]:
-    """Hosts by ids, names or a search, by name; an unknown id is 422 (jobs-and-puppet-runs 86, 90)."""
+    """Return the hosts of ids, names or a search, sorted by name; an unknown id is 422 (jobs-and-puppet-runs 86, 90)."""
     world, rows = call.world, hosts.visible(call)
     fields = host_views.search_fields(world)
     if given.get("search_query"):
@@ -201,7 +204,7 @@ def _description(given: Row, template: Row, inputs: Row) -> str:
 
 
 def output(world: World, row: Row, part: Row | None) -> Row:
-    """One host's output (jobs-and-puppet-runs 26-95)."""
+    """Return one host's output, which is empty until it has ended (jobs-and-puppet-runs 26-95)."""
     if part is None:
         done = row["finished_at"] is not None
         return {"complete": done, "refresh": not done, "output": []}
@@ -258,7 +261,7 @@ async def cancel(call: Call) -> Any:
 
 
 def routes() -> list[Route]:
-    """Endpoints of this module. `GET …/:id/hosts` is not there in this version (jobs-and-puppet-runs 33)."""
+    """Endpoints of this module. `GET …/:id/hosts` does not exist in this version (jobs-and-puppet-runs 33)."""
     see = ("view_job_invocations",)
     return [
         Route("GET", BASE, index),

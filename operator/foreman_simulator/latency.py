@@ -1,4 +1,4 @@
-"""What calls cost a real server (foreman-measured §8): seconds of its own time, by endpoint and rows."""
+"""What calls cost a real server (foreman-measured §8): seconds of its own time, by endpoint and number of rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 
 from .call import Call
 
-LOGIN = 0.25  # without the session cookie: the password is hashed anew (measured §1.13)
+LOGIN = 0.25  # more without the session cookie: the password is hashed anew (measured §1.13)
 #: endpoint -> seconds
 FIXED = {
     "GET /api/v2/status": 0.013,
@@ -26,13 +26,13 @@ FIXED = {
     "POST /api/v2/config_reports": 0.05,
 }
 PLAIN = 0.03
-#: host POSTs in flight -> hosts a second (measured §1.10): more at once are not faster. All are of one series;
-#: with the 0.55 s of §8, which are the best of three, one at a time would beat two
+#: host POSTs in flight -> hosts per second (measured §1.10): more in parallel are not faster. All are from one series
+#: of measurements: with the 0.55 s of §8, a best of three, one at a time would seem faster than two
 RATES = ((1, 1.06), (2, 1.32), (4, 1.09), (8, 0.53), (16, 0.33))
 
 
 def crowded(in_flight: int) -> float:
-    """Seconds of a host's POST that arrives as the nth."""
+    """Return the seconds of a host's POST when this many are in flight, itself included."""
     for (few, slow), (many, fast) in itertools.pairwise(RATES):
         if in_flight <= many:
             share = (in_flight - few) / (many - few)
@@ -41,7 +41,7 @@ def crowded(in_flight: int) -> float:
 
 
 def cost(call: Call) -> float:
-    """Seconds of a call; rows are known once it is answered."""
+    """Return the seconds of a call; its rows count only once it is answered, since they are not known before."""
     name, rows = call.route.name, call.row_count
     if name == "GET /api/v2/hosts":
         if "thin" in call.query:

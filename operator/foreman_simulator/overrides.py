@@ -32,19 +32,19 @@ def of_match(world: World, match: str) -> list[Row]:
 
 
 def remove_match(world: World, match: str) -> None:
-    """They go with the host or hostgroup whose exact match they have (class-parameters 75, 78)."""
+    """Remove the values of a deleted host or hostgroup, by its exact match (class-parameters 75, 78)."""
     for row in of_match(world, match):
         del world.table("override_values")[row["id"]]
 
 
 def rename_match(world: World, old: str, new: str) -> None:
-    """A renamed host or hostgroup keeps its values (foreman-api §3)."""
+    """Keep the values of a renamed host or hostgroup (foreman-api §3)."""
     for row in of_match(world, old):
         row["match"] = new
 
 
 def view(key: Row, row: Row, show_hidden: bool = False) -> Row:
-    """One value; those of a hidden key read `*****` (class-parameters 61-63)."""
+    """Return one value as shown; a hidden key's is masked as `*****` (class-parameters 61-63)."""
     masked = key["hidden"] and not show_hidden
     return {
         **stamps(row),
@@ -56,7 +56,10 @@ def view(key: Row, row: Row, show_hidden: bool = False) -> Row:
 
 
 def typed(key: Row, value: Any) -> Any:
-    """The value under the key's type; native arrays and hashes go through Ruby's text first (class-parameters 29, 30, 58)."""
+    """Return the value cast to the key's type; raises WrongType.
+
+    Native arrays and hashes are first turned into Ruby's text for them (class-parameters 29, 30, 58).
+    """
     kind = key["parameter_type"]
     if isinstance(value, (list, dict)):
         value = ruby(value)
@@ -68,7 +71,7 @@ def typed(key: Row, value: Any) -> Any:
 
 
 def recast(key: Row, row: Row) -> None:
-    """The key's type changed: what fits is read under the new one (class-parameters 51)."""
+    """Cast a value to the key's changed type; one that does not fit stays as it is (class-parameters 51)."""
     try:
         row["value"] = typed(key, row["value"])
     except WrongType:
@@ -76,13 +79,16 @@ def recast(key: Row, row: Row) -> None:
 
 
 def normal(match: str) -> str:
-    """Keys of a match are lower-cased, values kept (foreman-api §7.3)."""
+    """Return a match with its key in lower case and its value unchanged (foreman-api §7.3)."""
     name, equals, value = match.partition("=")
     return f"{name.strip().lower()}{equals}{value}"
 
 
 def match_problem(world: World, key: Row, match: str) -> str | None:
-    """What is wrong with a match (class-parameters 39-42: a leaf name passes, though it never matches)."""
+    """Return what is wrong with a match, or None.
+
+    The bare name of a nested hostgroup passes, though it never matches (class-parameters 39-42).
+    """
     name, _, value = match.partition("=")
     if name not in str(key["override_value_order"]).split("\n"):
         return f"{name} does not exist in order field"
@@ -122,7 +128,7 @@ async def show(call: Call) -> Any:
 
 
 async def create(call: Call) -> Any:
-    """POST: switches the key on for everybody (class-parameters 25-49)."""
+    """POST …/override_values: also switches the key's `override` on, for all hosts (class-parameters 25-49)."""
     world, key = call.world, class_parameters.find(call)
     given = call.wrapped("override_value", KNOWN[:3])
     match = normal(str(given.get("match") or ""))
@@ -143,7 +149,7 @@ async def create(call: Call) -> Any:
 
 
 async def update(call: Call) -> Any:
-    """PUT (class-parameters 29-32; whole-flow-as-service-user 67)."""
+    """PUT …/override_values/:id (class-parameters 29-32; whole-flow-as-service-user 67)."""
     key = class_parameters.find(call)
     row = _find(call, key)
     given = call.wrapped("override_value", KNOWN[:3])
@@ -168,7 +174,7 @@ async def update(call: Call) -> Any:
 
 
 async def destroy(call: Call) -> Any:
-    """DELETE (jobs-and-puppet-runs 55, 71)."""
+    """DELETE …/override_values/:id (jobs-and-puppet-runs 55, 71)."""
     key = class_parameters.find(call)
     row = _find(call, key)
     await call.commit()
@@ -213,7 +219,10 @@ def _element(world: World, element: Row, match: str | None, errors: Invalid) -> 
 
 
 def check_index(world: World, changes: list[Row], match: str) -> None:
-    """Whoever commits second is rolled back: key and match are unique (core db/migrate, add_unique_index_to_lookup_value)."""
+    """Answer 500 to the request that commits second: key and match are unique together.
+
+    See core db/migrate, add_unique_index_to_lookup_value.
+    """
     for change in changes:
         new = "destroy" not in change and not change.get("old")
         if new and any(row["match"] == match for row in of_key(world, change["key_id"])):

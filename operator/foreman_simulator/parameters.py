@@ -20,12 +20,12 @@ FIELDS = Fields({
 
 
 def own(world: World, kind: str, owner: int | None) -> list[Row]:
-    """The parameters of one host or hostgroup, by name."""
+    """Return the parameters of one host or hostgroup (kind `common`: the global ones), by name."""
     return sorted(world.owned[kind, owner].values(), key=lambda row: str(row["name"]))
 
 
 def view(row: Row, show_hidden: bool = False) -> Row:
-    """One parameter; a hidden value is masked unless asked for (hostgroups-and-parameters 4-6)."""
+    """Return one parameter as shown; a hidden value is masked unless asked for (hostgroups-and-parameters 4-6)."""
     associated, priority = KINDS[row["owner_type"]]
     return {
         "priority": priority,
@@ -40,7 +40,10 @@ def view(row: Row, show_hidden: bool = False) -> Row:
 
 
 def clean(call: Call, given: Any, where: str) -> list[Row]:
-    """The elements of `…_parameters_attributes`; native arrays and hashes are dropped silently (measured §1.1)."""
+    """Return the elements of `…_parameters_attributes` without native arrays and hashes, which Foreman drops silently.
+
+    See measured §1.1.
+    """
     elements = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else []
     cleaned = []
     for element in elements:
@@ -57,7 +60,7 @@ def clean(call: Call, given: Any, where: str) -> list[Row]:
 
 
 def check(elements: list[Row], errors: Invalid, prefix: str) -> list[Row]:
-    """Cast and validate new parameters; `prefix` is group_parameters or host_parameters."""
+    """Cast and validate new parameters; `prefix` is group_parameters, host_parameters or parameter."""
     rows = []
     names = [element.get("name") for element in elements if not truthy(element.get("_destroy"))]
     if len(names) != len(set(names)):
@@ -90,7 +93,10 @@ def store(world: World, kind: str, owner: int, rows: list[Row]) -> None:
 
 
 def replace(world: World, kind: str, owner: int, rows: list[Row]) -> None:
-    """An array on a PUT replaces the whole set (hostgroups-and-parameters 36, hosts 32); equal names keep their row."""
+    """Replace the whole set, as an array in a PUT does; equal names keep their row.
+
+    See hostgroups-and-parameters 36, hosts 32.
+    """
     wanted = {row["name"]: row for row in rows}
     for old in own(world, kind, owner):
         new = wanted.pop(old["name"], None)
@@ -103,7 +109,7 @@ def replace(world: World, kind: str, owner: int, rows: list[Row]) -> None:
 
 
 def remove_all(world: World, kind: str, owner: int) -> None:
-    """They go with their owner."""
+    """Remove the parameters of a deleted owner."""
     for row in own(world, kind, owner):
         _delete(world, row)
 
@@ -114,7 +120,10 @@ def _delete(world: World, row: Row) -> None:
 
 
 def effective(world: World, host: Row) -> list[Row]:
-    """One winner per name: global, hostgroups from the root, host (foreman-api §10)."""
+    """Return the parameters in force on a host (foreman-api §10).
+
+    The strongest of one name wins: the host's, then the nearest hostgroup's, then the global one.
+    """
     winners: dict[str, Row] = {row["name"]: row for row in own(world, "common", None)}
     for group in lineage(world, host["hostgroup_id"]):
         winners.update({row["name"]: row for row in own(world, "hostgroup", group["id"])})
@@ -123,7 +132,7 @@ def effective(world: World, host: Row) -> list[Row]:
 
 
 def lineage(world: World, group: int | None) -> list[Row]:
-    """A hostgroup and those above it, the root first."""
+    """Return a hostgroup and its ancestors, the root first."""
     chain: list[Row] = []
     row = world.get("hostgroups", group)
     while row is not None:
@@ -168,7 +177,10 @@ async def show(call: Call) -> Any:
 
 
 async def create(call: Call) -> Any:
-    """POST (hostgroups-and-parameters 26, 27; environment-move-enc 64). The loser of a race gets 500 (measured §1.9)."""
+    """POST …/parameters (hostgroups-and-parameters 26, 27; environment-move-enc 64).
+
+    Of two requests at once, the second to commit gets 500 (measured §1.9).
+    """
     kind, owner = _owner(call)
     given = clean(call, [call.body.get("parameter") or {}], "parameter")
     names = {row["name"] for row in own(call.world, kind, owner["id"])}
@@ -188,7 +200,7 @@ async def create(call: Call) -> Any:
 
 
 async def update(call: Call) -> Any:
-    """PUT (hostgroups-and-parameters 28-30, 32; whole-flow-as-service-user 65)."""
+    """PUT …/parameters/:id (hostgroups-and-parameters 28-30, 32; whole-flow-as-service-user 65)."""
     kind, owner = _owner(call)
     row = _find(call, kind, owner)
     given = clean(call, [call.body.get("parameter") or {}], "parameter")[0]
@@ -209,13 +221,13 @@ async def update(call: Call) -> Any:
 
 
 def _plain(errors: Invalid) -> Invalid:
-    """Of a parameter itself the attribute has no prefix."""
+    """Strip the prefix of attributes, which errors of a single parameter do not have."""
     errors.errors = {key.removeprefix("parameter."): value for key, value in errors.errors.items()}
     return errors
 
 
 async def destroy(call: Call) -> Any:
-    """DELETE (hostgroups-and-parameters 33, 34; one controller serves hosts as well, foreman-api §3.1)."""
+    """DELETE …/parameters/:id (hostgroups-and-parameters 33, 34; the same controller for hosts, foreman-api §3.1)."""
     kind, owner = _owner(call)
     row = _find(call, kind, owner)
     await call.commit(owner["name"])
@@ -235,7 +247,7 @@ async def destroy(call: Call) -> Any:
 
 
 def routes() -> list[Route]:
-    """The nested endpoints of both kinds of owner; a single one of a host's is read by nobody."""
+    """Nested endpoints of both kinds of owner; no client reads a single parameter of a host."""
     found = []
     for owner in ("hostgroups", "hosts"):
         base = f"/api/v2/{owner}/:owner/parameters"

@@ -1,6 +1,6 @@
-"""Things that someone else made: `POST /_simulator/plant`, and how the scenarios themselves are made.
+"""Objects as if somebody else had made them: `POST /_simulator/plant`; the scenarios are made in the same way.
 
-An object is written in Foreman's own terms; whatever ends in `_id` may also be given by the name of what it refers to
+An object has Foreman's own attributes; one that ends in `_id` may also be given by the name of what it refers to
 (`hostgroup: "Base/Debian 12"` for `hostgroup_id`, `environment: production` for `environment_id`).
 """
 
@@ -37,7 +37,7 @@ LABEL = {"hostgroups": "title", "operatingsystems": "title", "users": "login"}
 
 
 def ref(world: World, obj: Row, name: str, default: int | None = None) -> int | None:
-    """The id behind `name_id`, or behind `name` given as a name."""
+    """Return the id that `obj` gives as `<name>_id`, or that of the object it names as `<name>`; else the default."""
     if obj.get(f"{name}_id") is not None:
         return int(obj[f"{name}_id"])
     if obj.get(name) is None:
@@ -46,7 +46,7 @@ def ref(world: World, obj: Row, name: str, default: int | None = None) -> int | 
 
 
 def _everywhere(world: World, obj: Row) -> Row:
-    """Organizations and locations of a row; without any: all of them."""
+    """Return a row's organizations and locations; all of them if it names none."""
     return {f"{one}_ids": list(obj.get(f"{one}_ids") or world.table(f"{one}s")) for one in ("organization", "location")}
 
 
@@ -72,7 +72,7 @@ def _user(world: World, obj: Row) -> Row:
 
 
 def _class(world: World, obj: Row) -> Row:
-    """A class with its parameters, imported as a smart proxy does: `{name: {default, type}}` (measured §4)."""
+    """Make a class with parameters `{name: {default, type}}`, imported as a smart proxy does it (measured §4)."""
     named = obj.get("environments") or [row["name"] for row in world.rows("environments")]
     environments = [int(world.find("environments", name)["id"]) for name in named]
     known = next((row for row in world.rows("puppetclasses") if row["name"] == obj["name"]), None)
@@ -116,7 +116,7 @@ def _parameters(obj: Row) -> list[Row]:
 
 
 def _host(world: World, obj: Row) -> Row:
-    """A host; `machine: true` (or "timer", "cron", "none") gives it a running system with an agent."""
+    """Make a host; `machine: true` (or "timer", "cron", "none") gives it a running system with an agent."""
     group = world.get("hostgroups", ref(world, obj, "hostgroup"))
     host: Row = {
         "managed": True,
@@ -180,7 +180,7 @@ def _vm(world: World, obj: Row) -> Row:
 
 
 def key_of(world: World, obj: Row) -> Row:
-    """A class parameter by `class` and `parameter`."""
+    """Return the class parameter that `class` and `parameter` name."""
     owner = world.find("puppetclasses", obj["class"])["id"]
     for key in world.rows("class_parameters"):
         if key["puppetclass_id"] == owner and key["parameter"] == obj["parameter"]:
@@ -207,7 +207,7 @@ def _override(world: World, obj: Row) -> Row:
 
 
 def _parameter(world: World, obj: Row) -> Row:
-    """`{host | hostgroup: NAME, name, value, parameter_type?, hidden_value?}`, of neither: a global one."""
+    """Make `{host | hostgroup: NAME, name, value, parameter_type?, hidden_value?}`; without owner, a global one."""
     kind = "host" if "host" in obj else "hostgroup" if "hostgroup" in obj else "common"
     owner = ref(world, obj, kind) if kind != "common" else None
     row = _parameters({"parameters": [obj]})[0]
@@ -215,7 +215,7 @@ def _parameter(world: World, obj: Row) -> Row:
 
 
 def _profile(world: World, obj: Row) -> Row:
-    """A profile, a new one or one that is there; `attributes: {compute resource: vm_attrs}`."""
+    """Make a profile, or extend an existing one, with `attributes: {compute resource: vm_attrs}`."""
     known = next((row for row in world.rows("compute_profiles") if row["name"] == obj["name"]), None)
     row = known or world.insert("compute_profiles", {"name": obj["name"]})
     for name, attrs in (obj.get("attributes") or {}).items():
@@ -250,7 +250,7 @@ MAKERS: dict[str, Callable[[World, Row], Row]] = {
 
 
 def plant(world: World, things: list[Row]) -> list[Row]:
-    """Make them all, in order; gives id and name of each."""
+    """Make all objects, in order; return resource, id and name of each."""
     made = []
     for thing in things:
         maker = MAKERS.get(str(thing.get("resource")))

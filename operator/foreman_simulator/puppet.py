@@ -16,22 +16,22 @@ FACET_KEYS = ("environment_id", "puppetclass_ids", "config_group_ids")
 
 
 def module(row: Row) -> str:
-    """A class belongs to the module before its first `::`."""
+    """Return the module of a class: what is before its first `::`."""
     return str(row["name"]).split("::")[0]
 
 
 def brief(row: Row) -> Row:
-    """A class inside of hosts and hostgroups."""
+    """Return a class as hosts and hostgroups embed it."""
     return {"id": row["id"], "name": row["name"], "module_name": module(row)}
 
 
 def facet(environment: int | None = None, classes: list[int] | None = None) -> Row:
-    """The Puppet facet of a host or hostgroup."""
+    """Return a Puppet facet for a host or hostgroup."""
     return {"environment_id": environment, "puppetclass_ids": list(classes or [])}
 
 
 def effective_environment(world: World, group: int | None) -> int | None:
-    """A hostgroup's environment, inherited only by a group with a facet of its own (measured §1.2)."""
+    """Return a hostgroup's environment; only a group with a facet of its own inherits one (measured §1.2)."""
     chain = parameters.lineage(world, group)
     if not chain or chain[-1]["facet"] is None:
         return None
@@ -42,7 +42,7 @@ def effective_environment(world: World, group: int | None) -> int | None:
 
 
 def group_classes(world: World, group: int | None) -> list[int]:
-    """All classes of a hostgroup, its ancestors' too."""
+    """Return all classes of a hostgroup, its ancestors' included."""
     found: list[int] = []
     for row in parameters.lineage(world, group):
         found += [c for c in (row["facet"] or {}).get("puppetclass_ids", []) if c not in found]
@@ -50,13 +50,13 @@ def group_classes(world: World, group: int | None) -> list[int]:
 
 
 def host_classes(world: World, host: Row) -> list[int]:
-    """All classes that reach a host: own and its hostgroup's."""
+    """Return all classes of a host: its own and its hostgroup's."""
     own = list((host["facet"] or {}).get("puppetclass_ids", []))
     return own + [c for c in group_classes(world, host["hostgroup_id"]) if c not in own]
 
 
 def class_view(world: World, own: list[int], everything: list[int]) -> Row:
-    """The four keys that a row with a facet shows (environment-move-enc 15-20, 28)."""
+    """Return the four keys that only a row with a facet has (environment-move-enc 15-20, 28)."""
     table = world.table("puppetclasses")
 
     def named(ids: list[int]) -> list[Row]:
@@ -67,7 +67,7 @@ def class_view(world: World, own: list[int], everything: list[int]) -> Row:
 
 
 def facet_attributes(call: Call, attributes: Row, old: Row | None) -> Row | None:
-    """`puppet_attributes`, or the legacy top-level keys (environment-move-enc 20), laid over an old facet."""
+    """Return the old facet with the changes in `puppet_attributes`, or in top-level keys (environment-move-enc 20)."""
     given = {key: attributes[key] for key in FACET_KEYS if key in attributes}
     inner = attributes.get("puppet_attributes")
     if isinstance(inner, dict):
@@ -118,7 +118,7 @@ def _group(call: Call) -> Row:
 
 
 async def classes_of_group(call: Call) -> Any:
-    """GET hostgroups/:id/puppetclasses; without a facet 500 (environment-move-enc 62, 63)."""
+    """GET hostgroups/:id/puppetclasses: 500 for a group without a facet (environment-move-enc 62, 63)."""
     group = _group(call)
     if group["facet"] is None:
         raise error(500, INTERNAL)
@@ -127,12 +127,12 @@ async def classes_of_group(call: Call) -> Any:
 
 
 async def class_ids(call: Call) -> Any:
-    """GET hostgroups/:id/puppetclass_ids: its own (environment-move-enc 54, 61)."""
+    """GET hostgroups/:id/puppetclass_ids: only the group's own (environment-move-enc 54, 61)."""
     return {"results": list((_group(call)["facet"] or {}).get("puppetclass_ids", []))}
 
 
 async def add_class(call: Call) -> Any:
-    """POST puppetclass_ids; one that is there is 500 (environment-move-enc 55, 56, 59)."""
+    """POST puppetclass_ids: 500 for a class that the group has already (environment-move-enc 55, 56, 59)."""
     group = _group(call)
     wanted = int(call.body.get("puppetclass_id") or 0)
     if wanted in (group["facet"] or {}).get("puppetclass_ids", []):
@@ -155,12 +155,12 @@ def _foreign_key(table: str, constraint: str, column: str, value: object, target
 
 
 def foreign_key(table: str, constraint: str, column: str, value: object, target: str) -> Failure:
-    """500 of a row that refers to nothing (hosts 20, environment-move-enc 56)."""
+    """Return the 500 of a row that refers to nothing (hosts 20, environment-move-enc 56)."""
     return error(500, _foreign_key(table, constraint, column, value, target))
 
 
 async def remove_class(call: Call) -> Any:
-    """DELETE puppetclass_ids/:id: 200 and [], again and again (environment-move-enc 57, 58)."""
+    """DELETE puppetclass_ids/:id: 200 and [], however often it is repeated (environment-move-enc 57, 58)."""
     group = _group(call)
     await call.commit(group["name"])
     if group["facet"]:

@@ -1,7 +1,8 @@
-"""One run of Puppet: catalog from the ENC as it is then, resources, report (foreman-api §6, measured §1.8, §1.14).
+"""One run of Puppet: a catalog from the ENC of that moment, resources, report (foreman-api §6, measured §1.8, §1.14).
 
-The rule for every class: it manages one file made of its parameters (changed when they change), `fail` makes one exec fail and
-what depends on it skipped, `sleep` makes one exec last so many seconds (the recordings' README; jobs-and-puppet-runs 37-83).
+Every class follows one rule: it manages a file made of its parameters (changed when they change); `fail` makes an exec
+fail, so that what depends on it is skipped; `sleep` makes an exec last that many seconds (the recordings' README;
+jobs-and-puppet-runs 37-83).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Done = Callable[["PuppetRun"], None]
 
 @dataclass
 class PuppetRun:
-    """A run under way, and in the end what came of it."""
+    """A run of Puppet, under way or ended, and its result."""
 
     ident: int
     cause: str
@@ -41,14 +42,17 @@ class PuppetRun:
     done: Callable[[PuppetRun], None] | None = None
 
     def end(self, exit_status: int | None = None) -> None:
-        """Tell the job, if there is one; with a status when it was killed or its machine is gone."""
+        """Tell the job, if there is one, that the run has ended.
+
+        `exit_status` is only for a run that was killed or whose machine is gone.
+        """
         if exit_status is not None:
             self.cancelled, self.exit_status = True, exit_status
         if self.done is not None:
             self.done(self)
 
     def say(self, level: str, text: str, source: str = "Puppet") -> None:
-        """A line of the log."""
+        """Add a line to the log."""
         self.logs.append((level, source, text))
 
     def count(self, name: str, number: int = 1) -> None:
@@ -57,11 +61,11 @@ class PuppetRun:
 
     @property
     def noop(self) -> bool:
-        """Only looks."""
+        """Whether the run changes nothing."""
         return "--noop" in self.options.split()
 
     def text(self) -> str:
-        """What the terminal shows: nothing without --verbose (measured §1.8)."""
+        """Return what the terminal shows: nothing without --verbose (measured §1.8)."""
         if "--verbose" not in self.options.split():
             return ""
         names = {"info": "Info", "notice": "Notice", "warning": "Warning", "err": "Error"}
@@ -100,20 +104,23 @@ def start(world: World, agent: Agent, cause: str, options: str, done: Done | Non
 
 
 def _alive(world: World, agent: Agent, run: PuppetRun) -> bool:
-    """Is the run still under way? When its machine is gone, the job's connection is lost."""
+    """Whether the run is still under way; if its machine is gone, end it as a lost connection (exit status 255)."""
     if not run.cancelled and world.machines.get(agent.name) is not agent:
         run.end(255)
     return not run.cancelled and agent.run is run
 
 
 def by_somebody(world: World, agent: Agent) -> None:
-    """Somebody else's run on the machine (`run` of the recordings' lab)."""
+    """Start somebody else's run on the machine (`run` of the recordings' lab), unless Puppet would refuse it."""
     if agent.machine.disabled is None and not agent.machine.run_under_way(world.now()):
         start(world, agent, "triggered", "", None)
 
 
 def _overloaded(world: World, agent: Agent, run: PuppetRun) -> bool:
-    """Fault `proxy_503`: that many runs of jobs on hosts of the same smart proxy began before this one and still run."""
+    """Whether fault `proxy_503` strikes this run, and count it if so.
+
+    It does when `limit` runs of jobs on hosts of the same Puppet proxy began before this one and still run.
+    """
     busy = world.faults.for_host("proxy_503", agent.name, count=False)
     if busy is None or run.done is None:
         return False
@@ -126,7 +133,7 @@ def _overloaded(world: World, agent: Agent, run: PuppetRun) -> bool:
 
 
 def _proxy(world: World, agent: Agent) -> Any:
-    """The Puppet proxy of the host, which is its hostgroup's; None counts as one, too."""
+    """Return the Puppet proxy of the host's hostgroup; hosts without one share None."""
     host = _host(world, agent)
     return inherited(world, world.get("hostgroups", host["hostgroup_id"] if host else None), "puppet_proxy_id")
 
@@ -136,7 +143,7 @@ def _host(world: World, agent: Agent) -> Row | None:
 
 
 def _classes(world: World, agent: Agent) -> tuple[str, dict[str, Row]]:
-    """Environment and classes with the parameters that are effective: sent ones over Puppet's own defaults."""
+    """Return the environment, and the classes with the parameters that the ENC gives."""
     host = _host(world, agent)
     if host is None:
         return "production", {}
@@ -154,7 +161,7 @@ def _number(value: Any) -> float:
 
 
 def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
-    """Compile and apply; gives the seconds that it takes."""
+    """Compile and apply the catalog; return the simulated seconds that applying takes."""
     if _overloaded(world, agent, run):
         run.exit_status = 1
         run.say("err", "Could not retrieve catalog from remote server: Error 503 on SERVER: Service Unavailable")
@@ -176,7 +183,7 @@ def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
         )
         run.say("err", "Could not retrieve catalog; skipping run")
         return 0.0
-    if not run.noop:  # a catalog that was only looked at is not kept (jobs-and-puppet-runs 84)
+    if not run.noop:  # a noop run does not cache its catalog (jobs-and-puppet-runs 84)
         run.say("info", f"Caching catalog for {agent.name}")
     run.say("info", f"Applying configuration version '{int(world.now())}'")
     seconds = 0.0
@@ -201,7 +208,7 @@ def _apply(world: World, agent: Agent, run: PuppetRun) -> float:
 
 
 def _class(world: World, agent: Agent, run: PuppetRun, name: str, values: Row) -> float:
-    """One class: its file, then what `sleep` and `fail` ask for."""
+    """Apply one class: its file, then what `sleep` and `fail` ask for; return the simulated seconds."""
     title = "::".join(part.capitalize() for part in name.split("::"))
     base = f"/Stage[main]/{title}"
     path = f"/var/tmp/lab/{agent.name}/{name.replace('::', '_')}"
@@ -234,7 +241,10 @@ def _class(world: World, agent: Agent, run: PuppetRun, name: str, values: Row) -
 
 
 def _fail(run: PuppetRun, name: str, title: str, path: str) -> None:
-    """An exec that fails counts three times in `failed`, what depends on it once in `skipped` (jobs-and-puppet-runs 51, 54)."""
+    """Let an exec fail.
+
+    It counts three times in `failed`, and what depends on it once in `skipped` (jobs-and-puppet-runs 51, 54).
+    """
     command = f"'/bin/sh -c \"echo {name} was told to fail >&2; exit 3\"' returned 3 instead of one of [0]"
     source = f"/Stage[main]/{title}/Exec[{name} fail]/returns"
     after = f"/Stage[main]/{title}/File[{path}.after]"
@@ -264,7 +274,10 @@ PUPPET_TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def _type_problem(world: World, classes: dict[str, Row]) -> str | None:
-    """A value that the class's manifest does not take: the catalog does not compile (measured §4: `true` arrives as 'true')."""
+    """Return why the catalog does not compile: a value that the class's manifest does not accept; None if it does.
+
+    For example, a Boolean may arrive as 'true' (measured §4).
+    """
     by_class = {row["name"]: row["id"] for row in world.rows("puppetclasses")}
     for key in world.rows("class_parameters"):
         for name, values in classes.items():

@@ -58,7 +58,7 @@ def view(world: World, row: Row) -> Row:
 
 
 def full(world: World, row: Row) -> Row:
-    """Show adds the log lines and a summary (build-life 33, jobs-and-puppet-runs 84)."""
+    """Return the document of show, which adds the log lines and a summary (build-life 33, jobs-and-puppet-runs 84)."""
     logs = [
         {"level": level, "source": {"source": source}, "message": {"message": text}}
         for level, source, text in row["logs"]
@@ -72,7 +72,7 @@ def full(world: World, row: Row) -> Row:
 def import_report(
     world: World, name: str, reported: float, body: Row, cause: str = "triggered", run: int | None = None
 ) -> Row:
-    """An uploaded report; an unknown name makes a host, unmanaged, without organization or group (measured §6)."""
+    """Store an uploaded report; an unknown name makes an unmanaged host without organization or group (measured §6)."""
     host = next((h for h in world.rows("hosts") if h["name"] == name.lower()), None)
     if host is None:
         if not world.setting("create_new_host_when_report_is_uploaded"):
@@ -83,7 +83,7 @@ def import_report(
     if second in taken:
         if run is None:
             raise invalid("reported_at", "has already been taken")
-        second = max(taken) + 1  # two runs of one host never start in one second
+        second = max(taken) + 1  # two runs of one host never start in the same second, so neither do ours
     status = {name: int((body.get("status") or {}).get(name) or 0) for name in host_views.COUNTERS}
     row = {
         "host_id": host["id"], "reported_at": second, "status": status, "metrics": body.get("metrics") or {}, "logs": body["logs"],
@@ -101,7 +101,7 @@ def import_report(
 
 
 def _strange_host(world: World, name: str) -> Row:
-    from . import host_rows  # the two modules need each other
+    from . import host_rows  # imported here: the two modules need each other
 
     keys = (*host_rows.FILLED, *host_rows.REINHERITED)
     row: Row = dict.fromkeys(key for key in keys if key != "subnet_id")
@@ -156,7 +156,7 @@ async def create(call: Call) -> Any:
 
 
 async def of_host(call: Call) -> Any:
-    """GET hosts/:id/config_reports: the path's text is compared with the host's *name* (build-life 31, 32)."""
+    """GET hosts/:id/config_reports: the text in the path is compared with the host's *name* (build-life 31, 32)."""
     world, text = call.world, f" host = {call.args['id']}"
     if "search" in call.query:
         text = call.query["search"] + " and" + text
@@ -166,7 +166,7 @@ async def of_host(call: Call) -> Any:
 
 
 async def last(call: Call) -> Any:
-    """GET hosts/:id/config_reports/last: the highest id, by number or name (build-life 33, 38)."""
+    """GET hosts/:id/config_reports/last: the report with the highest id; the host by id or name (build-life 33, 38)."""
     wanted, world = call.args["id"], call.world
     rows = [r for r in _visible(call) if wanted in (str(r["host_id"]), world.name_of("hosts", r["host_id"]))]
     if not rows:

@@ -14,7 +14,7 @@ SMALL: Row = {
     "volumes_attributes": {"0": {"pool_name": "default-pool", "capacity": "1G", "allocation": "0G", "format_type": "raw"}},
     "nics_attributes": {"0": {"type": "network", "network": "default", "model": "virtio"}},
 }  # fmt: skip
-#: the classes of the recordings' README, as their manifest declares them
+#: the parameters of the classes in the recordings' README, as their manifest declares them
 ROLE_DB: Row = {
     "db_name": {"default": "app", "type": "Any"}, "fail": {"default": False, "type": "Boolean"}, "port": {"default": 5432},
     "replicas": {"default": []}, "sleep": {"default": 0, "type": "Integer"},
@@ -23,7 +23,8 @@ ROLE_APP: Row = {
     "db_url": {"default": None}, "workers": {"default": 2, "type": "Integer"}, "debug": {"default": False, "type": "Boolean"},
     "limits": {"default": {}, "type": "Hash"}, "fail": {"default": False, "type": "Boolean"}, "sleep": {"default": 0, "type": "Integer"},
 }  # fmt: skip
-#: github.com/deric/puppet-zookeeper manifests/init.pp: what matters of it; what is no literal is imported as its text (measured §4)
+#: the parameters that matter of github.com/deric/puppet-zookeeper manifests/init.pp; a default that is not a literal
+#: is imported as its text (measured §4)
 ZOOKEEPER: Row = {
     "id": {"default": None}, "client_ip": {"default": None}, "client_port": {"default": 2181}, "election_port": {"default": 2888},
     "leader_port": {"default": 3888}, "servers": {"default": [], "type": "Array"}, "observers": {"default": [], "type": "Array"},
@@ -33,7 +34,7 @@ ZOOKEEPER: Row = {
     "service_name": {"default": "$::zookeeper::params::service_name"}, "packages": {"default": "$::zookeeper::params::packages"},
     "snap_retain_count": {"default": 3}, "purge_interval": {"default": 0},
 }  # fmt: skip
-#: theforeman/puppet-puppet manifests/init.pp: the parameter that the product may set
+#: theforeman/puppet-puppet manifests/init.pp: the only parameter that the operator may set
 PUPPET: Row = {"runmode": {"default": "$puppet::params::runmode"}}
 FEATURES: list[Row] = [
     {"capabilities": ["single", "ssh"], "name": "Dynflow", "id": 14}, {"capabilities": [], "name": "Script", "id": 16},
@@ -155,7 +156,7 @@ def _templates() -> list[tuple[str, Row]]:
 
 
 def _settings(destroy_vm: bool) -> list[tuple[str, Row]]:
-    """Settings that somebody asks for (core config/initializers/f_foreman_settings_*.rb)."""
+    """Settings that clients ask for (core config/initializers/f_foreman_settings_*.rb)."""
     destroy = (
         "Destroy associated VM on host delete. When enabled, VMs linked to Hosts will be deleted on Compute Resource. When disabled, VMs "
         "are unlinked when the host is deleted, meaning they remain on Compute Resource and can be re-associated or imported back to "
@@ -192,7 +193,7 @@ PROFILES = (
 
 
 def _lab() -> list[Row]:
-    """The product's playground (README.md)."""
+    """Return what `lab` holds beside the common objects (README.md)."""
     medium = {**SMALL, "cpus": "2", "memory": "4294967296"}
     image = {"operatingsystem": "Debian 12", "architecture": "x86_64", "compute_resource": "cloud-test"}
     return _things(
@@ -218,7 +219,7 @@ def _lab() -> list[Row]:
 
 
 def _recordings() -> list[Row]:
-    """What the README of our own recordings lists."""
+    """Return what `recordings` holds beside the common objects, as listed in the README of our own recordings."""
     reported = {
         "boot_time": "2026-11-23 01:39:22 UTC",
         "cores": 2,

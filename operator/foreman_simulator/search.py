@@ -54,7 +54,7 @@ class Fields:
     no_list: frozenset[str] = frozenset()  # fields where `^` breaks the server's SQL (measured §1.15)
 
     def find(self, name: str) -> Field:
-        """The field of that name, or the 400 of an unknown one."""
+        """Return the field of that name; an unknown one is 400."""
         if name.lower() in self.plain:
             return self.plain[name.lower()]
         prefix, dot, rest = name.partition(".")
@@ -64,7 +64,7 @@ class Fields:
 
 
 def tokenize(text: str) -> list[str]:
-    """Words and operators of a query; a quote that is not closed runs to the end (hosts 73)."""
+    """Split a query into words and operators; a quote that is not closed runs to the end (hosts 73)."""
     tokens: list[str] = []
     at = 0
     while at < len(text):
@@ -112,11 +112,11 @@ class Parser:
         self.now = now
 
     def parse(self) -> Predicate:
-        """The whole query."""
+        """Return the predicate of the whole query."""
         return self._sequence(root=True)
 
     def _peek(self) -> str | None:
-        """The next operator; None for a word, and at the end."""
+        """Return the next operator; None if a word is next, or nothing."""
         return self.tokens[0] if self.tokens and not isinstance(self.tokens[0], Word) else None
 
     def _sequence(self, root: bool = False) -> Predicate:
@@ -208,7 +208,7 @@ class Parser:
 
 
 def like(pattern: str, value: object) -> bool:
-    """SQL's ILIKE '%pattern%', with `*` as the wildcard."""
+    """Whether a value matches as in SQL's ILIKE '%pattern%', with `*` as the wildcard."""
     if value is None:
         return False
     safe = re.sub(r"([?\[])", r"[\1]", pattern.lower())
@@ -216,7 +216,7 @@ def like(pattern: str, value: object) -> bool:
 
 
 def convert(wanted: Field, name: str, text: str, now: float) -> Any:
-    """The value of a comparison in the field's own type, or the 400 that says why not (hosts 70, 72)."""
+    """Return a comparison's value in the type of its field; one that does not fit is 400 (hosts 70, 72)."""
     if wanted.kind == "integer":
         if not re.fullmatch(r"-?\d+", text):
             raise not_searchable(f"Value '{text}' is not valid for field '{wanted.called or name}'")
@@ -241,7 +241,7 @@ def _date(text: str, now: float) -> float | None:
 
 
 def compare(wanted: Field, name: str, operator: str, texts: Iterable[str], now: float) -> Predicate:
-    """One comparison. A field with several values (classes, addresses) matches when one of them does."""
+    """Return the predicate of one comparison; a field with several values (classes) matches if one of them does."""
     get = wanted.get
     if operator in ("like", "unlike"):
         text = next(iter(texts))
@@ -269,7 +269,7 @@ def _many(value: Any) -> list[Any]:
 
 
 def select(rows: Iterable[Row], text: str | None, fields: Fields, now: float) -> list[Row]:
-    """The rows that a query finds."""
+    """Return the rows that a query finds."""
     if not text or not text.strip():
         return list(rows)
     predicate = Parser(text, fields, now).parse()
@@ -277,7 +277,7 @@ def select(rows: Iterable[Row], text: str | None, fields: Fields, now: float) ->
 
 
 def ordered(rows: list[Row], order: str | None, fields: Fields, default: Callable[[Row], Any]) -> list[Row]:
-    """Sorted as `order=name ASC` says; an unknown field is 400 (hosts 74)."""
+    """Return the rows sorted as `order=name ASC` says; an unknown field is 400 (hosts 74)."""
     if not order:
         return sorted(rows, key=default)
     name, _, direction = order.partition(" ")

@@ -1,4 +1,4 @@
-"""Everything that this Foreman holds: tables of plain dicts, time, chance, counters, the audit log, faults."""
+"""The state of a simulated Foreman: tables of plain dicts, clock, random numbers, counters, audit log, faults."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Settings:
     latency: str = "0"
     user: str = "admin"
     password: str = "changeme"
-    builds: bool = True  # VMs boot an installer and the hosts' agents run; off where libvirt's test driver is recorded
+    builds: bool = True  # VMs boot and hosts run their agent; off for recordings with libvirt's test driver
 
 
 @dataclass
 class Counts:
-    """What tests ask for: calls by endpoint, full rows sent, paths and keys that this server does not know."""
+    """Counters for tests: calls by endpoint, full rows sent, paths and keys that this server does not know."""
 
     requests: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
-    searches: Counter[str] = field(default_factory=Counter)  # lists by the shape of their question
+    searches: Counter[str] = field(default_factory=Counter)  # list requests by their shape, see call.py
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     unknown: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class World:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the state before the first request."""
+        """Start again with nothing but the settings; `scenarios.load` fills the world."""
         self.clock.clear()
         self.random = random.Random(self.settings.seed)
         self.tables: dict[str, dict[int, Row]] = defaultdict(dict)
@@ -62,7 +62,7 @@ class World:
         self.vms: dict[str, Row] = {}
         self.machines: dict[str, Any] = {}
         self.blocked: dict[str, float] = {}
-        self.sessions: dict[str, tuple[int, float]] = {}  # user and last use
+        self.sessions: dict[str, tuple[int, float]] = {}  # user and time of last use
         self.counts = Counts()
         self.audit: list[Row] = []
         self.faults = Faults()
@@ -73,7 +73,7 @@ class World:
         return self.clock.now()
 
     async def spend(self, seconds: float) -> None:
-        """Let real time pass: what a call costs (`--latency`)."""
+        """Let the real seconds pass that a call costs (`--latency`)."""
         await asyncio.sleep(seconds)
 
     def table(self, name: str) -> dict[int, Row]:
@@ -85,7 +85,7 @@ class World:
         return list(self.tables[name].values())
 
     def next_id(self, name: str) -> int:
-        """Ids are never used twice; organizations and locations are one table in Foreman."""
+        """Return a new id, never used before; organizations and locations share one table in Foreman."""
         sequence = "taxonomies" if name in TAXONOMIES else name
         self.ids[sequence] += 1
         return self.ids[sequence]
@@ -105,11 +105,11 @@ class World:
         return full
 
     def touch(self, row: Row) -> None:
-        """It was saved with a change."""
+        """Note that the row was saved with a change."""
         row["updated_at"] = self.now()
 
     def find(self, name: str, ident: object, resource: str | None = None, by: str = "name") -> Row:
-        """A row by id, `id-name`, or name (foreman-api §1.6); 404 when there is none."""
+        """Return a row by id or name (foreman-api §1.6); 404 if there is none."""
         text = str(ident)
         if text.isdigit():
             row = self.tables[name].get(int(text))
@@ -120,27 +120,27 @@ class World:
         return row
 
     def get(self, name: str, ident: int | None) -> Row | None:
-        """A row by a foreign key."""
+        """Return the row that a foreign key points to, if any."""
         return None if ident is None else self.tables[name].get(ident)
 
     def name_of(self, name: str, ident: int | None, attribute: str = "name") -> Any:
-        """The name behind a foreign key."""
+        """Return the name of the row that a foreign key points to, if any."""
         row = self.get(name, ident)
         return None if row is None else row.get(attribute)
 
     def uuid(self) -> str:
-        """A seeded UUID."""
+        """Return a UUID from the seeded random numbers."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
     def log(self, event: str, host: str, cause: str, **more: Any) -> None:
-        """A line of the audit log that tests read."""
+        """Add a line to the audit log, which tests read."""
         self.audit.append({"time": self.now(), "event": event, "host": host, **more, "cause": cause})
 
     def setting(self, name: str) -> Any:
-        """The value of a Foreman setting."""
+        """Return the value of a Foreman setting, None if it is unknown."""
         row = next((r for r in self.rows("settings") if r["name"] == name), None)
         return None if row is None else row["value"]
 
     def drop(self, what: str) -> None:
-        """A key that Foreman drops silently (foreman-api §1.1)."""
+        """Note a key that Foreman drops silently (foreman-api §1.1)."""
         self.counts.dropped.append(what)

@@ -1,9 +1,9 @@
-"""Machines: what a host's operating system does as far as Puppet's periodic running goes.
+"""Machines: a model of a host's operating system, as far as it decides when Puppet runs.
 
 A `Machine` is a value. Every method that changes something returns another machine, so the
 caller keeps the current one: ``host.machine = host.machine.run_started(pid, until)``.
 
-A script of a remote-execution job is really run, by `Runner.run`, see `runner`.
+`Runner.run` runs the script of a remote-execution job for real; see `runner`.
 """
 
 from foreman_simulator.machines.model import Daemon, Machine, Process, Run, Unit

@@ -1,4 +1,4 @@
-"""A machine's state as a folder of small files, for the fakes; and back."""
+"""Conversion of a machine's state to a folder of small files, which the fakes use, and back."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ DISABLED = "agent_disabled.lock"
 
 @dataclass(frozen=True)
 class Left:
-    """What a script left behind: the machine, the time that passed, and what it asked for."""
+    """What a script left behind: the machine, the simulated seconds that passed, and what it asked for."""
 
     machine: Machine
     seconds: float
     asked: frozenset[str]
-    """`hostname`, `now`: the result holds only for machines that are equal in these."""
+    """`hostname` or `now`, where the script read it: the result holds only for machines that are equal in these."""
 
 
 def lay_out(root: Path, machine: Machine, now: float) -> None:
@@ -75,10 +75,10 @@ def _write_state(state: Path, machine: Machine, run: Run | None) -> None:
 
 
 def read_back(root: Path, before: Machine) -> Left:
-    """The machine as the folder has it now.
+    """Return the machine as the folder now describes it.
 
-    A run that ended by itself while the script waited is kept: it is under way until its time,
-    whenever the result is looked at. One that was killed is gone.
+    A run that ended by itself while the script waited is kept: by its `until` the caller can tell
+    at any time whether it is still under way. A run that was killed is gone.
     """
     host = root / "host"
     run = before.run if (host / "run").exists() or (host / "ended").exists() else None
@@ -129,7 +129,7 @@ def _disabled(path: Path) -> str | None:
 
 
 def _files(state: Path, run: Run | None) -> tuple[tuple[str, str], ...]:
-    """Without what the model holds elsewhere; a lock that a killed run left is a file."""
+    """Return the files in `statedir` without those that the model holds elsewhere; a killed run's lock is a file."""
     found = []
     for path in sorted(p for p in state.rglob("*") if p.is_file() and not p.is_symlink()):
         name = str(path.relative_to(state))

@@ -1,6 +1,6 @@
-"""The state of one machine, as a value: equal states are equal and hash alike.
+"""The state of one machine, as a value: machines in the same state compare equal and hash alike.
 
-What is modelled is what decides whether and when Puppet's agent runs: units of the service
+The model covers what decides whether and when Puppet's agent runs: units of the service
 manager, root's crontab, the agent as a daemon, a run under way with its lock, the agent's
 administrative disabling, and the files in Puppet's `statedir`.
 """
@@ -17,7 +17,7 @@ Kind = Literal["service", "timer", "oneshot", "sysv"]
 Enabled = Literal["enabled", "disabled", "static", "masked"]
 
 FIRST_PID = 5_000_000
-"""Above Linux's `PID_MAX_LIMIT` (4 194 304): no pid of a model is ever one of a real process."""
+"""Above Linux's `PID_MAX_LIMIT` (4 194 304), so no pid of a model is ever that of a real process."""
 
 LOCK = "agent_catalog_run.lock"
 """Puppet's setting `agent_catalog_run_lockfile`: exists while a run is under way, holds its pid."""
@@ -69,7 +69,7 @@ class Daemon:
 
 @dataclass(frozen=True)
 class Run:
-    """An agent's run under way; it ends by itself at `until` (the simulator's clock)."""
+    """A run of the agent; it ends by itself at `until` (time of the simulator's clock)."""
 
     pid: int
     until: float
@@ -115,8 +115,8 @@ class Machine:
 
         The stock provisioning template enables service `puppet`, so the daemon runs from the
         first boot on (Foreman's snippet `puppet_setup`); `timer` and `cron` are what module
-        theforeman-puppet makes of `runmode` `systemd.timer` and `cron`; `none` has Puppet
-        installed, and nothing that starts it.
+        theforeman-puppet makes of `runmode` `systemd.timer` and `cron`; with `none`, Puppet is
+        installed but nothing starts it.
         """
         if not puppet:
             return cls(hostname, init=init, puppet=False)
@@ -133,7 +133,7 @@ class Machine:
         return cls(hostname, init=init, units=units, crontab=crontab).reboot()
 
     def reboot(self) -> Machine:
-        """Every process ends, a run under way too; what is enabled starts again."""
+        """End every process, a run under way included; enabled units start again."""
         units = tuple(replace(u, active=False) for u in self.units)
         after = replace(self, units=units, daemon=None, run=None, processes=(), next_pid=FIRST_PID)
         for unit in units:
@@ -142,7 +142,7 @@ class Machine:
         return after
 
     def started(self, name: str) -> Machine:
-        """The unit is active; a service's daemon has a process of its own then."""
+        """Activate a unit; a service also starts the daemon, unless one runs already."""
         units = tuple(replace(u, active=True) if u.name == name else u for u in self.units)
         unit = next(u for u in self.units if u.name == name)
         after = replace(self, units=units)
@@ -151,14 +151,16 @@ class Machine:
         return replace(after, daemon=Daemon(self.next_pid, name), next_pid=self.next_pid + 1)
 
     def daemon_started(self) -> Machine:
-        """Somebody started the agent as a daemon by hand (`puppet agent`)."""
+        """Start the agent as a daemon by hand (`puppet agent`), unless one runs already."""
         if self.daemon is not None:
             return self
         return replace(self, daemon=Daemon(self.next_pid), next_pid=self.next_pid + 1)
 
     def with_runmode(self, mode: str) -> Machine:
-        """What class `puppet` of theforeman-puppet does to the agent's service: `service` enables and starts it, any
-        other mode stops and disables it; a run under way goes on (its manifests/agent/service/daemon.pp).
+        """Apply `runmode` to the agent's service as class `puppet` of theforeman-puppet does.
+
+        `service` enables and starts it, any other mode stops and disables it; a run under way goes on
+        (its manifests/agent/service/daemon.pp).
         """
         service = next((u for u in self.units if u.name.startswith("puppet") and u.kind in ("service", "sysv")), None)
         if service is None:
@@ -182,7 +184,7 @@ class Machine:
 
     @property
     def own_cause(self) -> Cause:
-        """What starts the agent's own runs; to be asked when `daemon_running`."""
+        """What starts the agent's own runs; meaningful only if `daemon_running`."""
         if self.daemon is not None:
             return "daemon"
         return "timer" if any(u.kind == "timer" and u.active for u in self.units) else "cron"
@@ -193,17 +195,18 @@ class Machine:
         return f"{self.statedir}/{LOCK}"
 
     def run_under_way(self, now: float) -> Run | None:
-        """The run that is under way at that time, if any: another one is refused."""
+        """Return the run under way at that time, if any; while there is one, Puppet refuses another."""
         return self.run if self.run is not None and self.run.until > now else None
 
     def run_started(self, pid: int | None = None, until: float = 0.0, cause: Cause = "triggered") -> Machine:
-        """A run begins; it will end by itself at `until`. Without `pid` it gets the next one."""
+        """Begin a run, which ends by itself at `until`; without `pid` it gets the next one."""
         run = Run(self.next_pid if pid is None else pid, until, cause)
         return replace(self, run=run, next_pid=max(self.next_pid, run.pid + 1))
 
     def run_ended(self) -> Machine:
-        """No run is under way any more. Numbers start again where they can, so that machines
-        that went through the same are in the same state.
+        """End the run under way.
+
+        Pids are reused as far as possible, so that machines do not differ by how many runs they have had.
         """
         pids = [p.pid for p in self.processes] + ([self.daemon.pid] if self.daemon else [])
         return replace(self, run=None, next_pid=max(pids, default=FIRST_PID - 1) + 1)

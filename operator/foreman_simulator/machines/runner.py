@@ -1,13 +1,13 @@
-"""Runs a job's script for real, against a model of the host.
+"""Run a job's script for real, against a model of the host.
 
-It is `sh` in an empty folder, with no environment but a PATH of its own: first the fakes
-(`systemctl`, `crontab`, `puppet`, ...), which know the model of that host only, then a few real
-commands for text and files. Nothing is guessed from a script's text.
+The script runs under `sh` in an empty folder, with no environment but a PATH of its own: first the
+fakes (`systemctl`, `crontab`, `puppet`, ...), which know only the model of that host, then a few
+real commands for text and files. Nothing is guessed from a script's text.
 
-It is no sandbox. What a script does with absolute paths is done to the machine that the simulator
-runs on, and `[ -d /run/systemd/system ]` sees that one too. So the simulator listens on loopback
-only. What `kill` and `pkill` end is the model's: the fakes only remove files, and the model's pids
-lie above the kernel's highest, so that a shell's own `kill` finds nobody under them either.
+This is not a sandbox. Absolute paths are those of the machine that the simulator runs on, also in a
+test such as `[ -d /run/systemd/system ]`; so the simulator listens on loopback only. `kill` and
+`pkill` end only the model's processes: the fakes merely remove files, and as the model's pids lie
+above the kernel's highest, the shell's built-in `kill` finds no process under them either.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from foreman_simulator.machines import folder, toolbox
 from foreman_simulator.machines.model import Machine
 
 LIMIT = 10.0
-"""Real seconds a script may take; the waiting it does by `sleep` takes none."""
+"""Real seconds that a script may take; its `sleep`s take none."""
 
 TIMED_OUT = 124
-"""The exit status of a script that took longer, as `timeout` has it."""
+"""Exit status of a script that took longer, the same as that of `timeout`."""
 
 MAX_OUTPUT = 1 << 20
 REMEMBERED = 512
@@ -38,16 +38,16 @@ AT_ONCE = 4
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """What became of a script on one machine.
+    """The result of a script on one machine.
 
-    `machine_after` is to be taken over when the script *starts* (what it stops does not start
-    anything meanwhile); a run that it waited for keeps its `until` there, so it is still under
-    way until then. The job ends on this host `seconds` later.
+    The caller is to adopt `machine_after` when the script *starts*, so that what the script stops
+    starts nothing meanwhile. A run that the script waited for keeps its `until` there, so it stays
+    under way until then. The job ends on this host `seconds` after the start.
     """
 
     exit_status: int
     output: str
-    """stderr, then stdout: a job's output has both as one, without their order
+    """stderr, then stdout: a job's output joins the two without keeping their order
     (recording jobs-and-puppet-runs, "script that fails on one host")."""
     machine_after: Machine
     seconds: float
@@ -64,9 +64,9 @@ _Key = tuple[Machine, str, str | None, float | None]
 
 
 class Runner:
-    """Runs scripts; equal script and equal state of a machine are run once.
+    """Runs scripts; the same script on machines in the same state runs only once.
 
-    Machines that differ in their name alone share a result unless the script asked for the name;
+    Machines that differ only in their name share a result unless the script asked for the name;
     the same goes for the time.
     """
 
@@ -82,7 +82,7 @@ class Runner:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, machine: Machine, script: str, now: float) -> ScriptResult:
-        """Run `script` on `machine`, which is at time `now` of the simulator's clock."""
+        """Run `script` on `machine` at `now`, a time of the simulator's clock."""
         done = await self._shared((_alike(machine, now), script, None, None), machine, now)
         if done.asked:
             name = machine.hostname if "hostname" in done.asked else None
@@ -102,7 +102,7 @@ class Runner:
                 self._memory.popitem(last=False)
         self._memory.move_to_end(key)
         try:
-            return await asyncio.shield(task)  # others may wait for the same
+            return await asyncio.shield(task)  # other callers may wait for the same task
         except Exception:
             self._memory.pop(key, None)
             raise
@@ -124,7 +124,7 @@ class Runner:
         return _Done(ScriptResult(status, output, left.machine, left.seconds), left.asked)
 
     async def _execute(self, root: Path, path: str) -> int:
-        """The exit status; whatever the script left running ends with it."""
+        """Return the exit status; whatever the script left running is killed."""
         with (root / "stdout").open("wb") as out, (root / "stderr").open("wb") as err:
             process = await asyncio.create_subprocess_exec(
                 str(root / "bin" / "sh"),
@@ -143,7 +143,7 @@ class Runner:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()  # also when it is cut off: the loop must not end before its processes
+            await process.wait()  # also when cancelled: the loop must not end before its processes
         return status if status >= 0 else 128 - status
 
     async def idle(self) -> None:
@@ -164,8 +164,8 @@ class Runner:
 
 
 def _alike(machine: Machine, now: float) -> Machine:
-    """The machine without what makes no difference to most scripts: its name, and the time but
-    for the whole seconds that a run under way still has.
+    """Return the machine without what makes no difference to most scripts: its name, and all time
+    but the whole seconds that a run under way has left.
     """
     run = machine.run_under_way(now)
     if run is not None:
@@ -174,7 +174,7 @@ def _alike(machine: Machine, now: float) -> Machine:
 
 
 def _output(root: Path, tools: Path, machine: Machine, *, late: bool) -> str:
-    """What the script said, with the paths of the model and not those of the workplace."""
+    """Return the script's output, with the model's paths in place of those of the runner's folder."""
     text = ""
     for name in ("stderr", "stdout"):
         with (root / name).open("rb") as file:
@@ -187,7 +187,7 @@ def _output(root: Path, tools: Path, machine: Machine, *, late: bool) -> str:
 
 
 async def run_script(machine: Machine, script: str, now: float) -> ScriptResult:
-    """One run, without a memory."""
+    """Run one script with a runner of its own, which shares no results."""
     runner = Runner()
     try:
         return await runner.run(machine, script, now)

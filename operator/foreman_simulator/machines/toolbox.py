@@ -50,7 +50,7 @@ def build(tools: Path) -> None:
 
 
 def install(root: Path, tools: Path, machine: Machine) -> str:
-    """Give one run its commands, just those its machine has; the PATH to find them."""
+    """Give one run the commands that its machine has; return the PATH to find them."""
     (root / "tools").symlink_to(tools)
     (root / "bin").mkdir()
     for name in commands(machine):
@@ -59,7 +59,7 @@ def install(root: Path, tools: Path, machine: Machine) -> str:
 
 
 def commands(machine: Machine) -> tuple[str, ...]:
-    """The fakes of this machine: without systemd there is no `systemctl`, and so on."""
+    """Return the fakes that this machine has: without systemd there is no `systemctl`, and so on."""
     by_init = {"systemd": ("systemctl",), "sysv": ("update-rc.d",), "none": ()}
     puppet = ("puppet",) if machine.puppet else ()
     return (*ALWAYS, "crontab", *puppet, *by_init[machine.init])
