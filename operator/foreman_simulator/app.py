@@ -1,4 +1,4 @@
-"""The HTTP server: routes, logins, faults, latency, counters (foreman-api §1; recordings authentication-and-permissions)."""
+"""The HTTP server: routes, logins, faults, latency, counters (foreman-api §1; authentication-and-permissions)."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def _listing(call: Call, rows: list[Row]) -> Row:
 
 
 async def index(call: Call) -> Any:
-    """GET smart_class_parameters, of an environment too (class-parameters 7-14, 65-67)."""
+    """GET smart_class_parameters, also those of an environment (class-parameters 7-14, 65-67)."""
     world = call.world
     rows = world.rows("class_parameters")
     if not call.may("view_external_parameters"):

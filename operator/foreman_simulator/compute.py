@@ -1,4 +1,7 @@
-"""Compute resources, profiles, images and VMs (foreman-api §5.2; raw/interfaces-images-reads, whole-flow-as-service-user 20, 21)."""
+"""Compute resources, profiles, images and VMs.
+
+Follows foreman-api §5.2; recordings raw/interfaces-images-reads, whole-flow-as-service-user 20, 21.
+"""
 
 from __future__ import annotations
 
@@ -170,7 +173,10 @@ def _vm_view(vm: Row) -> Row:
 
 
 async def destroy_machine(call: Call) -> Any:
-    """DELETE available_virtual_machines/:uuid (foreman-api §4.5; core compute_resources_controller.rb: a missing one is tolerated)."""
+    """DELETE available_virtual_machines/:uuid (foreman-api §4.5); a missing one is tolerated.
+
+    See core compute_resources_controller.rb.
+    """
     _resource(call)
     await call.commit()
     vm = call.world.vms.pop(call.args["uuid"], None)

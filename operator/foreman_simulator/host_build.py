@@ -123,7 +123,10 @@ async def bulk_build(call: Call) -> Any:
 
 
 async def reassign_hostgroup(call: Call) -> Any:
-    """PUT hosts/bulk/reassign_hostgroup: no validation, no inheritance (environment-move-enc 33, 47-53; measured §3)."""
+    """PUT hosts/bulk/reassign_hostgroup: no validation, no inheritance.
+
+    Follows environment-move-enc 33, 47-53; measured §3.
+    """
     world = call.world
     found = pick_hosts(call)
     wanted = call.body.get("hostgroup_id")

@@ -44,7 +44,7 @@ def check(world: World, host: Row, given: Any, errors: Invalid) -> None:
 
 
 def _rows(world: World) -> list[Row]:
-    """Return all rows of the table, even those without a type: they are hidden, but their names taken (measured §1.9)."""
+    """Return all rows of the table, even those without a type: hidden, but their names are taken (measured §1.9)."""
     return world.rows("hosts") + world.rows("hosts_without_type")
 
 

@@ -1,4 +1,7 @@
-"""Hosts: create, read, change, delete (foreman-api §4; measured §2; recordings hosts, build-life, lookup-values-inline)."""
+"""Hosts: create, read, change, delete.
+
+Follows foreman-api §4; measured §2; recordings hosts, build-life, lookup-values-inline.
+"""
 
 from __future__ import annotations
 

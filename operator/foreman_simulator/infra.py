@@ -1,4 +1,7 @@
-"""The server itself and what surrounds hosts: status, plugins, users, permissions, settings, proxies, taxonomies (foreman-api §1, §5)."""
+"""The server itself and what surrounds hosts (foreman-api §1, §5).
+
+Status, plugins, users, permissions, settings, smart proxies, organizations and locations.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remote execution: job invocations (foreman-api §8.1; measured §5; recordings jobs-and-puppet-runs, raw/job-lost-by-proxy)."""
+"""Job invocations (foreman-api §8.1; measured §5; recordings jobs-and-puppet-runs, raw/job-lost-by-proxy)."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _template(world: World, given: Row) -> Row:
 
 
 def _targets(call: Call, given: Row) -> list[Row]:
-    """Return the hosts of ids, names or a search, sorted by name; an unknown id is 422 (jobs-and-puppet-runs 86, 90)."""
+    """Return the hosts of ids, names or a search, by name; an unknown id is 422 (jobs-and-puppet-runs 86, 90)."""
     world, rows = call.world, hosts.visible(call)
     fields = host_views.search_fields(world)
     if given.get("search_query"):

@@ -1,6 +1,7 @@
 """Override values of class parameters: by their own endpoints and inside hosts and hostgroups (foreman-api §7.3).
 
-Recordings: class-parameters 25-63 (every refusal of the endpoints is 500), lookup-values-inline 18-33 (inside a POST or PUT: 422).
+Recordings: class-parameters 25-63 (the endpoints answer every refusal with 500), lookup-values-inline 18-33 (inside a
+host's or hostgroup's POST or PUT, it is 422).
 """
 
 from __future__ import annotations
@@ -183,7 +184,10 @@ async def destroy(call: Call) -> Any:
 
 
 def inline(call: Call, given: Any, match: str | None, errors: Invalid) -> list[Row]:
-    """Check `lookup_values_attributes`, an indexed hash; `match` is None for a new owner (lookup-values-inline 18-32)."""
+    """Check `lookup_values_attributes`, an indexed hash (lookup-values-inline 18-32).
+
+    `match` is None for a new owner.
+    """
     if not isinstance(given, dict):
         raise error(500)
     changes = []

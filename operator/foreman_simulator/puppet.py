@@ -94,7 +94,7 @@ async def environments(call: Call) -> Any:
 
 
 async def puppetclasses(call: Call) -> Any:
-    """GET puppetclasses, of an environment too: a map by module, or `style=list` (class-parameters 6, 69-71)."""
+    """GET puppetclasses, also of an environment: a map by module, or `style=list` (class-parameters 6, 69-71)."""
     rows = call.world.rows("puppetclasses")
     if "environment" in call.args:
         inside = call.world.find("environments", call.args["environment"], "environment")["id"]

@@ -41,7 +41,7 @@ def build(tools: Path) -> None:
     """Fill a folder that all runs share: copies of the fakes, links to the real commands."""
     shutil.copytree(FAKES, tools / "fakes")
     for path in (tools / "fakes").iterdir():
-        path.chmod(0o755)  # installed package data may have lost this
+        path.chmod(0o755)  # installed package data may have lost the execute bits
     for name, folder in [(n, "commands") for n in REAL] + [(n, "real") for n in ("sh", "date")]:
         found = shutil.which(name)
         (tools / folder).mkdir(exist_ok=True)
