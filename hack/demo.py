@@ -38,9 +38,9 @@ STATE = DEMO / "demo.json"
 EXAMPLE = ROOT / "examples" / "zookeeper"
 NAMESPACE = "foreman-stacks-system"
 ACCOUNT = "foreman-stacks"
-SPEED = 30  # simulated seconds per second: machines install in minutes, and nobody wants to watch that
+SPEED = 30  # simulated seconds per second: installing takes minutes, too long to watch
 LIMIT_SECONDS = 600.0
-STALLED_SECONDS = 20.0  # waiting for each other at the start passes; what is stalled for longer stays so
+STALLED_SECONDS = 20.0  # objects are Stalled briefly at the start, waiting for each other; longer means trouble
 ENV = {
     # The simulator's clock runs fast, so the operator looks more often than it would at a real Foreman.
     "FOREMAN_STACKS_POLL_JOBS": "0.5",
@@ -61,7 +61,7 @@ class DemoError(RuntimeError):
 
 @dataclass
 class Demo:
-    """What runs, and how it is ended."""
+    """The programs that the demo runs."""
 
     keep: bool
     foreman: Foreman = field(init=False)
@@ -78,7 +78,7 @@ class Demo:
         STATE.write_text(json.dumps([asdict(each) for each in self.processes]))
 
     def check(self) -> None:
-        """Complain when something that should run has ended."""
+        """Raise DemoError if a program that should run has ended."""
         for child, process in zip(self.children, self.processes, strict=True):
             if child.poll() is not None:
                 said = tail(DEMO, process.name, 20)
@@ -95,7 +95,7 @@ class Demo:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """One demo at a time in this folder."""
+    """Let only one demo at a time run in this folder; raises DemoError if another one does."""
     folder = os.open(ROOT, os.O_RDONLY)
     try:
         try:
@@ -178,7 +178,7 @@ def _set_up(demo: Demo) -> None:
 
 
 def _address() -> str:
-    """Where the simulator listens, once it has said so; it takes a port that is free."""
+    """Return the simulator's address, empty until it has printed it: it picks a free port itself."""
     found = re.search(r"listening on (\S+)\n", (DEMO / "simulator.log").read_text())
     return found[1] if found else ""
 
@@ -203,7 +203,7 @@ def _documents(path: Path) -> list[dict[str, Any]]:
 
 
 def _fitted(body: dict[str, Any], foreman: Foreman) -> dict[str, Any]:
-    """The example as it is, but for the address and the account of the Foreman that runs here."""
+    """Return an object of the example, changed only to the address and account of the Foreman that runs here."""
     match body["kind"]:
         case "ForemanServer":
             body["spec"]["url"] = foreman.url
@@ -216,7 +216,7 @@ def _fitted(body: dict[str, Any], foreman: Foreman) -> dict[str, Any]:
 
 
 def _watch(demo: Demo, deployment: dict[str, Any]) -> None:
-    """Show the deployment's status until it is Ready; complain when it stays Stalled, or takes too long."""
+    """Show the deployment's status until it is Ready; raises DemoError if it stays Stalled or takes too long."""
     screen = Screen(demo.began)
     stalled_since: float | None = None
     with Watch(demo.cluster.kubeconfig, deployment) as watch:

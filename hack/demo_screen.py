@@ -24,13 +24,13 @@ STEP_SIGNS = {"Done": "✔", "Running": "▶", "Failed": "✘", "Waiting": "…"
 
 
 def count(indices: str) -> int:
-    """How many numbers a text like "1-5,7" means."""
+    """Return how many indices a text like "1-5,7" stands for."""
     ends = [part.split("-") for part in indices.split(",") if part]
     return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
 
 
 def lines(seen: Mapping[str, Any]) -> list[str]:
-    """The state of a deployment, for people; the last line is its reason."""
+    """Return the state of a deployment as lines for people; the last one is its reason."""
     status = seen.get("status", {})
     roles = status.get("roles", [])
     wanted = sum(role.get("desired", 0) for role in roles)
@@ -45,7 +45,7 @@ def lines(seen: Mapping[str, Any]) -> list[str]:
         if kind == "StepsCompleted" and (steps := status.get("steps")):
             shown.append(f"      {'  '.join(_step(step) for step in steps)}")
     ready: Mapping[str, Any] = next((each for each in status.get("conditions", []) if each["type"] == "Ready"), {})
-    message = " ".join(ready.get("message", "for the operator").split())  # a newline in it would be a line uncounted
+    message = " ".join(ready.get("message", "for the operator").split())  # `_draw` would not count a line break
     return [*shown, f"    {ready.get('reason', 'Waiting')}: {message}".rstrip(": ")]
 
 
@@ -58,7 +58,7 @@ def _step(step: Mapping[str, Any]) -> str:
 
 
 class Screen:
-    """A block that is drawn over itself in a terminal; elsewhere one line for each change."""
+    """In a terminal, a block that is redrawn in place; elsewhere, one line for each change."""
 
     def __init__(self, began: float) -> None:
         self._began = began
@@ -90,7 +90,7 @@ class Screen:
 
 
 def finale(cluster: ControlPlane, foreman: Foreman, deployment: Mapping[str, Any], seconds: float) -> str:
-    """What was made, and which values differ per host."""
+    """Return a summary of what was made, and which values differ by host."""
     name, namespace = deployment["metadata"]["name"], deployment["metadata"].get("namespace", "default")
 
     def get(*arguments: str) -> str:
@@ -121,7 +121,7 @@ def _flat(classes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _values(told: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Values that all hosts share once, those that differ host by host."""
+    """Return lines with the values that all hosts share, and then, host by host, those that differ."""
     keys = sorted({key for values in told.values() for key in values})
     texts = {key: {host: json.dumps(values.get(key)) for host, values in told.items()} for key in keys}
     same = {key: next(iter(by_host.values())) for key, by_host in texts.items() if len(set(by_host.values())) == 1}
@@ -135,7 +135,7 @@ def _values(told: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def how_to_look(kubectl_shown: str, folder: str, deployment: str, running: Foreman | None) -> str:
-    """The commands to look around in what runs; where all is ended (None), also the one that leaves it running."""
+    """Return the commands to look around; if everything has ended (`running` is None), also one that keeps it up."""
     commands = [
         (f"export KUBECONFIG={folder}/kubeconfig", ""),
         (f"{kubectl_shown} get foreman --all-namespaces", "everything of ours"),

@@ -1,4 +1,4 @@
-"""Following one object of the cluster as it changes."""
+"""Follow one object of the cluster as it changes."""
 
 import json
 import queue
@@ -12,7 +12,7 @@ import control_plane
 
 
 def condition(seen: dict[str, Any], kind: str) -> str:
-    """Status of a condition that is about the present generation; "Unknown" otherwise."""
+    """Return the status of a condition if it is about the current generation, else "Unknown"."""
     generation = seen.get("metadata", {}).get("generation")
     for each in seen.get("status", {}).get("conditions", []):
         if each["type"] == kind and each.get("observedGeneration", generation) == generation:
@@ -21,7 +21,7 @@ def condition(seen: dict[str, Any], kind: str) -> str:
 
 
 class Watch:
-    """The newest state of an object, from `kubectl get --watch`, which is started again when its stream ends."""
+    """The newest state of an object, from `kubectl get --watch`, which is restarted whenever its stream ends."""
 
     def __init__(self, kubeconfig: Path, body: dict[str, Any]) -> None:
         name, namespace = body["metadata"]["name"], body["metadata"].get("namespace", "default")
@@ -33,7 +33,7 @@ class Watch:
         self._ended = False
 
     def newest(self, seconds: float) -> dict[str, Any]:
-        """The newest state; waits a little when nothing has changed since the last look."""
+        """Return the newest state; if nothing has changed since the last look, first wait up to `seconds`."""
         try:
             self._newest = self._changes.get(timeout=seconds)
             while True:
@@ -50,7 +50,7 @@ class Watch:
             assert stream is not None
             for line in stream:
                 buffer += line
-                if line == "}\n":  # objects are printed indented, so a brace at the margin ends one
+                if line == "}\n":  # objects are printed indented, so an unindented brace ends one
                     self._changes.put(json.loads(buffer))
                     buffer = ""
             self._process.wait()

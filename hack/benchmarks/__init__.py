@@ -1,1 +1,1 @@
-"""What `make bench` measures: a stand on which real programs run, the runs, and one function for each figure."""
+"""The parts of `make bench`: a stand on which real programs run, the runs, and one function for each figure."""

@@ -1,4 +1,4 @@
-"""The figures: one function each, which gives one row of the table."""
+"""The figures: one function each, which returns one row of the table."""
 
 from collections.abc import Callable
 

@@ -1,16 +1,17 @@
 """Makespan and critical path: how long a deployment took, and how long it would have taken at best.
 
-The critical path is the time that a server needs at least for the creating requests (hosts times latency ÷
-`provisioning`) + the slowest build + the slowest host of each run. It is what the simulator's hosts really did, in
-simulated seconds. A moment counts once, so that it is never longer than the makespan:
+The critical path is the least time that a server needs for the creating requests (hosts * latency ÷ `provisioning`) +
+the slowest build + the slowest host of each run. It comes from what the simulator's hosts really did, in simulated
+seconds. No moment counts twice, so the critical path is never longer than the makespan:
 
-- Creating and building end when the last host can be reached. Where hosts were created while others were built already,
-  the two together count no longer than until then.
-- Of a run counts what is after that moment, and of runs side by side what they cover together: a Quiesce job of the first
-  hosts, or a run of another role, passes while the slowest host is being built.
-- Of all Quiesce jobs the one counts in which the last host to be reached succeeded. The others are tries at hosts that do
-  not listen yet, or hosts that were kept waiting: that is the operator's doing, as every pause between two jobs is.
-- Each job of a puppetRun counts, and the one that lets Puppet run periodically again.
+- Creating and building end when the last host becomes reachable. Where some hosts were being created while others were
+  being built, the two together count only up to that moment.
+- Of a run, only the part after that moment counts, and of runs side by side only the time that they cover together: a
+  Quiesce job of the first hosts, or a run of another role, costs nothing while the slowest host is being built.
+- Of the Quiesce jobs, only the one counts that succeeded on the last host to become reachable. The others are attempts
+  at hosts that do not listen yet, or concern hosts that were kept waiting. Such waiting is the operator's doing, as is
+  every pause between two jobs.
+- Each job of a puppetRun counts, and so does the job that lets Puppet run periodically again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +24,14 @@ SPEED = 5.0
 LATENCY = 0.3
 PROVISIONING = 4
 QUIESCE = "foreman-stacks Quiesce "
-"""How the descriptions of its jobs begin."""
+"""The beginning of the description of every Quiesce job."""
 
 Audit = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Path:
-    """Simulated seconds. `reached`: from the beginning until the last host could be reached."""
+    """Times in simulated seconds; `reached` is from the start until the last host became reachable."""
 
     hosts: int
     makespan: float
@@ -41,17 +42,17 @@ class Path:
 
     @property
     def critical(self) -> float:
-        """The sum of what had to be waited for."""
+        """The sum of all times that had to be waited for."""
         return min(self.create + self.build, self.reached) + sum(self.runs)
 
     @property
     def ratio(self) -> float:
-        """What the operator added."""
+        """Makespan ÷ critical path: how much the operator added."""
         return self.makespan / self.critical
 
 
 def of(bench: Bench, began: float) -> Path:
-    """From the audit log and the machines of the simulator, right after the deployment has become Ready."""
+    """Measure by the simulator's audit log and machines; call it right after the deployment has become Ready."""
     ended, simulator = bench.now(), bench.stage.simulator
     made = {row["name"]: row["created_at"] for row in simulator.rows("hosts")}
     ready = {row["name"]: row["ready_at"] for row in simulator.rows("machines")}
@@ -59,7 +60,7 @@ def of(bench: Bench, began: float) -> Path:
 
 
 def measured(audit: Audit, made: Mapping[str, float], ready: Mapping[str, float], began: float, ended: float) -> Path:
-    """From what the simulator tells: when each host was created and could be reached, and what its jobs did."""
+    """Measure by what the simulator says: when each host was created, when it became reachable, what its jobs did."""
     last = max(made, key=lambda name: ready[name])
     create, build = len(made) * LATENCY / PROVISIONING, max(ready[name] - made[name] for name in made)
     runs = _runs(audit, last, ready[last])
@@ -67,7 +68,7 @@ def measured(audit: Audit, made: Mapping[str, float], ready: Mapping[str, float]
 
 
 def _runs(audit: Audit, last: str, reached: float) -> tuple[float, ...]:
-    """For each job that counts: how long its slowest host took, as far as nothing else that counts covers it."""
+    """For each job that counts, return how long its slowest host took, without time that is already counted."""
     started = {entry["job"]: entry for entry in audit if entry["event"] == "job"}
     good = [entry for entry in audit if entry["event"] == "job_result" and entry["result"] == "success"]
     ended: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""The runs that figures are taken from. Each is made once for one call, whatever figures ask for it."""
+"""The runs that figures are taken from; each is made once per call, however many figures need it."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,17 +20,17 @@ PROBES = (
     "GET /api/v2/permissions/current_permissions",
     "GET /api/v2/remote_execution_features",
 )
-"""The look at a server that is taken every minute, however many deployments it has: no resync asks any of these."""
+"""The operator's requests when it looks at a server: every minute, whatever deployments it has, and in no resync."""
 VALUES = "GET /foreman_puppet/api/smart_class_parameters/:key/override_values"
-"""Only a resync that compares values asks it."""
+"""Only a resync that compares values sends it."""
 OUTPUT = "GET /api/v2/job_invocations/:id/hosts/:host"
 SETTLE = 5.0
-"""Seconds after which what a start or an end brings with it is over."""
+"""Seconds after which nothing follows any more from a start of the operator, or from deployments becoming Ready."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured; `quick` shows in a few minutes that everything works, and its figures are of little worth."""
+    """How much is measured; `quick` shows in a few minutes that everything works, but its figures mean little."""
 
     few: int = 10
     some: int = 100
@@ -42,20 +42,20 @@ class Sizes:
 
     @classmethod
     def quick(cls) -> "Sizes":
-        """Small ones."""
+        """Return small sizes."""
         return cls(few=4, some=12, many=40, crowd=6, idle=12, idle_seconds=10.0, edits=10)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a settled deployment cost."""
+    """What one look of the operator at a settled deployment cost."""
 
     requests: Counts = field(default_factory=Counts)
     rows: Counts = field(default_factory=Counts)
 
     @property
     def compares(self) -> bool:
-        """Whether it compared values, too."""
+        """Whether the look also compared values."""
         return self.requests[VALUES] > 0
 
 
@@ -74,29 +74,29 @@ class Rollout:
     usage: Usage = field(default_factory=lambda: Usage(0, 0, 0))
     lag: float = 0.0
     polls: int = 0
-    """Requests that the operator's poller sent, as the operator counts them: Foreman cannot tell who asks."""
+    """Requests of the operator's poller, as the operator counts them: to Foreman they look like all others."""
     failed: int = 0
-    """Results of jobs on hosts that were a failure: in fair weather hosts that do not listen yet."""
+    """Failed results of jobs, counted by host; without faults, these are hosts that do not listen yet."""
     looks: list[Look] = field(default_factory=list)
 
     @property
     def acting(self) -> int:
-        """All requests but those that wait."""
+        """All requests but the poller's."""
         return self.requests.total() - self.polls
 
     @property
     def outputs(self) -> int:
-        """Outputs of jobs that were read, host by host."""
+        """The outputs of jobs that were read, counted by host."""
         return self.rows["outputs"] + self.requests[OUTPUT]
 
     @property
     def resync(self) -> Look:
-        """The dearest plain one."""
+        """The most expensive look that did not compare values."""
         return _dearest(look for look in self.looks if not look.compares)
 
     @property
     def value_resync(self) -> Look:
-        """The dearest of those that compared values, too."""
+        """The most expensive look that also compared values."""
         return _dearest(look for look in self.looks if look.compares)
 
 
@@ -109,7 +109,10 @@ def _dearest(looks: Iterable[Look]) -> Look:
 
 @dataclass(frozen=True)
 class Pace:
-    """Waiting: requests and full rows of hosts in a simulated minute; `ends`: while hosts end their runs all the time."""
+    """Requests per simulated minute while waiting for builds, for runs, and while runs end one by one (`ends`).
+
+    `rows` counts the full rows of hosts that were read during all three measurements.
+    """
 
     builds: float
     runs: float
@@ -145,7 +148,7 @@ class Idle:
 
 
 class Laboratory:
-    """All runs, each made when it is first asked for; one that does not come to its end is not made again."""
+    """All runs, each made when it is first asked for; a run that fails is not repeated."""
 
     def __init__(self, stand: Stand, sizes: Sizes, say: Callable[[str], None]) -> None:
         self.stand = stand
@@ -168,11 +171,11 @@ class Laboratory:
 
     @property
     def rollouts(self) -> dict[str, Rollout]:
-        """The rollouts that were made, by what they were."""
+        """The rollouts that were made, by description."""
         return {what: found for what, found in self._made.items() if isinstance(found, Rollout)}
 
     def rollout(self, hosts: int, *, overrides: bool, latency: str = "0") -> Rollout:
-        """The Stack on so many hosts."""
+        """Deploy the Stack on that many hosts."""
         words = "with" if overrides else "without"
 
         def make() -> Rollout:
@@ -182,7 +185,7 @@ class Laboratory:
         return self._once(f"{hosts} hosts, {words} values that need the address, latency {latency}", make)
 
     def pace(self, hosts: int) -> Pace:
-        """How often a server is asked while so many hosts are waited for."""
+        """Measure how often Foreman is asked while that many hosts are waited for."""
 
         def make() -> Pace:
             with self.stand.stage(speed=20) as bench:
@@ -191,7 +194,7 @@ class Laboratory:
         return self._once(f"waiting for {hosts} hosts", make)
 
     def critical(self) -> path.Path:
-        """Makespan and critical path of one deployment."""
+        """Measure makespan and critical path of one deployment."""
         hosts = min(40, self.sizes.some)
 
         def make() -> path.Path:
@@ -204,7 +207,7 @@ class Laboratory:
         return self._once(f"the critical path of {hosts} hosts, {path.LATENCY} s a request", make)
 
     def crowd(self) -> Crowd:
-        """Many deployments of 10 hosts, applied at once."""
+        """Apply many deployments of 10 hosts at once."""
 
         def make() -> Crowd:
             with self.stand.stage(speed=30) as bench:
@@ -213,7 +216,7 @@ class Laboratory:
         return self._once(f"{self.sizes.crowd} deployments of 10 hosts at once", make)
 
     def idle(self) -> Idle:
-        """Many settled deployments of one host."""
+        """Measure many settled deployments of one host."""
 
         def make() -> Idle:
             with self.stand.stage(speed=30) as bench:
@@ -222,7 +225,7 @@ class Laboratory:
         return self._once(f"{self.sizes.idle} deployments of 1 host, then nothing", make)
 
     def edits(self) -> list[float]:
-        """Seconds from the writing of a spec to the first status of it, one deployment after the other."""
+        """Return the seconds from writing a spec to its first status, for one deployment after the other."""
 
         def make() -> list[float]:
             with self.stand.stage(speed=30) as bench:
@@ -232,7 +235,7 @@ class Laboratory:
 
 
 class Unfinished(Exception):
-    """A run that did not come to its end."""
+    """A run that failed or did not end in time."""
 
 
 def _roll_out(bench: Bench, hosts: int) -> Rollout:
@@ -242,7 +245,7 @@ def _roll_out(bench: Bench, hosts: int) -> Rollout:
     bench.deploy(hosts)
     bench.ready("bench", seconds=60 + hosts * 3)
     found.seconds, found.simulated = time.monotonic() - began, bench.now() - simulated
-    found.polls = bench.polls() - polls  # before the others: what comes in between counts as work
+    found.polls = bench.polls() - polls  # read first: requests between this and the other counters count as work
     after = bench.counters()
     found.requests, found.rows, found.searches = (Counts(new - old) for new, old in zip(after, before, strict=True))
     found.server_seconds = bench.seconds() - spent
@@ -255,12 +258,12 @@ def _roll_out(bench: Bench, hosts: int) -> Rollout:
 
 
 def failures(audit: Iterable[Mapping[str, Any]]) -> int:
-    """Results of jobs on hosts that were a failure."""
+    """Count the failed results of jobs, host by host."""
     return sum(entry["event"] == "job_result" and entry["result"] == "failed" for entry in audit)
 
 
 def _look(bench: Bench) -> Look:
-    """One look at a settled deployment in which nothing has changed, without the looks at its server."""
+    """Measure one look at a settled deployment in which nothing has changed, without the looks at its server."""
     before = bench.counters()
     bench.resync("bench")
     after = bench.counters()
@@ -287,7 +290,7 @@ def _pace(bench: Bench, hosts: int) -> Pace:
 
 
 def _rate(bench: Bench, minutes: float) -> tuple[float, int]:
-    """Requests of all kinds in a simulated minute, and full rows of hosts."""
+    """Return the requests of all kinds per simulated minute, and the full rows of hosts that were read."""
     before, began = bench.counters(), bench.now()
     wait(minutes * 60 / bench.speed)
     after, ended = bench.counters(), bench.now()
@@ -321,7 +324,7 @@ def _idle(bench: Bench, sizes: Sizes) -> Idle:
 
 
 def _quiet(bench: Bench, seconds: float) -> tuple[float, float, int]:
-    """Memory, share of one core, and writes to Foreman and Kubernetes while nothing happens."""
+    """Return memory, share of one core, and writes to Foreman and Kubernetes while nothing happens."""
     before, cpu = bench.writes(), bench.usage().cpu
     wait(seconds)
     usage = bench.usage()

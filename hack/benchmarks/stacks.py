@@ -8,7 +8,7 @@ from tests.e2e.stage import ROOT
 
 
 def stack(*, overrides: bool) -> dict[str, Any]:
-    """The ZooKeeper example without a limit of hosts; without `overrides` no value of a host needs its address."""
+    """Return the ZooKeeper example without a limit on hosts; without `overrides`, no host's value needs its address."""
     found: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "zookeeper" / "stack.yaml").read_text())
     found["metadata"] = {"name": "bench"}
     role = found["spec"]["roles"][0]
@@ -19,7 +19,7 @@ def stack(*, overrides: bool) -> dict[str, Any]:
 
 
 def sleeping(hosts: int) -> dict[str, Any]:
-    """A Stack whose hosts run Puppet for ten minutes at least, and then end one after the other, over ten minutes."""
+    """Return a Stack whose hosts run Puppet for at least ten minutes, then end one by one over another ten minutes."""
     seconds = f"600 + host.index * 600 / {hosts}"
     override = {"class": "role_app", "name": "sleep", "type": "integer", "expression": seconds}
     return {

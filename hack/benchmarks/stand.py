@@ -1,8 +1,9 @@
 """The stand: a control plane, and on it one stage for each run: a simulator, the operator, a namespace.
 
-Time on a stage runs `speed` times as fast as life, for all of it alike: machines, agents and jobs of the simulator, what
-a request costs there, and every interval and time-out of the operator. What the operator and the apiserver compute is
-not sped up, so a figure in simulated time is never better than it would be in life.
+Time on a stage runs `speed` times as fast as in reality, for machines, agents and jobs of the simulator and for those
+intervals and time-outs of the operator that concern Foreman and its hosts (`TIMES`). What the operator and the
+apiserver compute is not sped up, nor is the latency of requests, so a figure in simulated time is never better than in
+reality.
 """
 
 import json
@@ -33,7 +34,7 @@ TIMES = (
     "poll_jobs", "poll_builds", "server_probe", "lookup_every", "boot_retry", "retry_first", "busy_retry", "report_grace",
     "host_create_timeout", "boot_timeout", "job_lost_after", "show_every", "claim_grace",
 )  # fmt: skip
-"""Settings that are times of Foreman and its hosts: divided by the speed."""
+"""Settings that are times of Foreman and its hosts; they are divided by the speed."""
 QUIET = 2.0
 """Seconds without a pass after which the operator counts as calm."""
 TICK = os.sysconf("SC_CLK_TCK")
@@ -49,7 +50,7 @@ class Usage:
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
-        """From /proc."""
+        """Read the usage of a process from /proc."""
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         lines = (
             line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Vm")
@@ -59,19 +60,19 @@ class Usage:
 
 
 class Counts(Counter[str]):
-    """What was counted between two looks; names that the simulator and the operator's metrics give."""
+    """Counts by the names that the simulator or the operator's metrics give them."""
 
     def of(self, *names: str) -> int:
-        """The sum of these."""
+        """Return the sum of the counts of these names."""
         return sum(self[name] for name in names)
 
     def like(self, begin: str) -> int:
-        """The sum of all names that begin so."""
+        """Return the sum of the counts whose names begin with `begin`."""
         return sum(count for name, count in self.items() if name.startswith(begin))
 
 
 class Bench:
-    """One stage with what a measurement needs."""
+    """One stage, with the calls that a measurement needs."""
 
     def __init__(self, stage: Stage, speed: float, port: int) -> None:
         self.stage = stage
@@ -82,47 +83,47 @@ class Bench:
     # --- looking ----------------------------------------------------------------------------------------------
 
     def counters(self) -> tuple[Counts, Counts, Counts]:
-        """Requests by endpoint, full rows by resource, and searches by their shape, so far."""
+        """Return what was counted so far: requests by endpoint, full rows by resource, searches by their shape."""
         found = self.stage.simulator.counters()
         assert not found["unknown"], found["unknown"]
         assert not found["dropped"], found["dropped"]
         return Counts(found["requests"]), Counts(found["rows"]), Counts(found["searches"])
 
     def seconds(self) -> float:
-        """The time that all requests so far would have cost a real server."""
+        """Return the seconds that all requests so far would have cost a real server."""
         return float(sum(self.stage.simulator.counters()["seconds"].values()))
 
     def metrics(self) -> Counts:
-        """The operator's counters, with their labels: `name{a=b,c=d}`."""
+        """Return the operator's metrics by name with labels, as in `name{a=b,c=d}`."""
         return parsed(httpx.get(f"http://127.0.0.1:{self._port}/metrics", timeout=30).text)
 
     def api_writes(self) -> int:
-        """Writes to the Kubernetes API so far, as the operator's journal counts them."""
+        """Return the writes to the Kubernetes API so far, as the operator's journal counts them."""
         return int(self.metrics().like("foreman_stacks_writes_total{system=cluster"))
 
     def polls(self) -> int:
-        """Requests to Foreman so far that the operator's poller sent."""
+        """Return the requests to Foreman that the operator's poller has sent so far."""
         return polled(self.metrics())
 
     def usage(self) -> Usage:
-        """What the operator's process has used."""
+        """Return what the operator's process has used."""
         assert self.stage.operator.process is not None
         return Usage.of(self.stage.operator.process.pid)
 
     def now(self) -> float:
-        """Simulated time."""
+        """Return the simulated time."""
         return float(self.stage.simulator.control("GET", "clock")["now"])
 
     def writes(self) -> int:
-        """Writes to Foreman and to the Kubernetes API so far."""
+        """Return the writes to Foreman and to the Kubernetes API so far."""
         return self.stage.simulator.writes() + self.api_writes()
 
     def passes(self) -> int:
-        """Passes over deployments that have ended so far."""
+        """Return how many passes over deployments have ended so far."""
         return int(self.metrics().like("foreman_stacks_pass_seconds_count{kind=stackdeployments"))
 
     def lag(self) -> float:
-        """Seconds within which the event loop came to its next turn in 99 % of all looks."""
+        """Return an upper bound, in seconds, of the event loop's lag in 99 % of its samples."""
         found = self.metrics()
         name = "foreman_stacks_event_loop_lag_seconds"
         total = found[f"{name}_count{{}}"]
@@ -134,24 +135,24 @@ class Bench:
         return next(bound for bound, count in sorted(bounds) if count >= 0.99 * total)
 
     def created(self) -> int:
-        """Hosts that are in Foreman."""
+        """Return how many hosts are in Foreman."""
         return len(self.stage.simulator.rows("hosts"))
 
     def step(self, name: str) -> str:
-        """The state of a step of the deployment."""
+        """Return the state of a step of deployment `bench`, empty if there is none."""
         steps = self.stage.status("bench").get("steps") or []
         return next((str(step["state"]) for step in steps if step["name"] == name), "")
 
     def reason(self) -> str:
-        """What the deployment waits for."""
+        """Return what deployment `bench` waits for."""
         return str(self.stage.condition("Reconciling", "bench").get("message", ""))
 
     def until(self, look: Callable[[], bool], seconds: float) -> None:
-        """Wait until it is so."""
+        """Wait until `look` returns True."""
         until(look, seconds)
 
     def settled(self) -> None:
-        """Wait until the operator makes no more passes for some time."""
+        """Wait until the operator has made no pass over a deployment for QUIET seconds."""
         quiet = [(self.passes(), time.monotonic())]
 
         def look() -> bool:
@@ -180,7 +181,7 @@ class Bench:
             return False
 
     def deploy(self, hosts: int, name: str = "bench", **changes: Any) -> None:
-        """A deployment of the Stack `bench` with so many hosts."""
+        """Apply a deployment of the Stack `bench` with that many hosts."""
         role = {
             "name": "zk",
             "count": hosts,
@@ -189,7 +190,7 @@ class Bench:
         self.stage.deployment(name, roles=[role], stackRef={"name": "bench"}, **changes)
 
     def deploy_all(self, names: Sequence[str], hosts: int) -> dict[str, float]:
-        """Several deployments, one right after the other; when the writing of each began."""
+        """Apply several deployments, one right after the other; return when the writing of each began."""
         written = {}
         for name in names:
             written[name] = time.monotonic()
@@ -197,7 +198,7 @@ class Bench:
         return written
 
     def resync(self, name: str) -> None:
-        """Ask for a look at a deployment, and wait until it was taken and nothing follows from it."""
+        """Request a reconcile, and wait until the operator has handled it and makes no more passes."""
         now = str(time.time())
         metadata = {"annotations": {"stacks.theforeman.org/reconcile-requested-at": now}}
         path = self.stage.path("stackdeployments", name)
@@ -216,7 +217,7 @@ class Bench:
             raise AssertionError(f"{error}\n{late}: {told}\nThe operator said last:\n{said}") from None
 
     def limit(self, **limits: int) -> None:
-        """Other limits of the server than the defaults."""
+        """Set limits of the server other than the defaults."""
         path = self.stage.path("foremanservers", self.stage.server)
         self.stage.api.call("PATCH", path, {"spec": {"limits": limits}}, "application/merge-patch+json")
 
@@ -241,7 +242,10 @@ class Stand:
 
     @contextmanager
     def stage(self, *, speed: float, latency: str = "0", overrides: bool = True, **settings: str) -> Iterator[Bench]:
-        """A stage with the Stack `bench`; the operator has the settings of life, divided by the speed, and these."""
+        """A stage with the Stack `bench`.
+
+        The operator has its default settings, with `TIMES` divided by the speed, and then `settings`.
+        """
         name = f"bench-{uuid.uuid4().hex[:8]}"
         directory = self._directory / name
         directory.mkdir()
@@ -260,7 +264,7 @@ class Stand:
 
 
 def parsed(text: str) -> Counts:
-    """What a program's `/metrics` says: `name{a=b,c=d}`."""
+    """Parse the text of `/metrics` into values by name with labels, as in `name{a=b,c=d}`."""
     found = Counts()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -270,14 +274,14 @@ def parsed(text: str) -> Counts:
 
 
 def polled(metrics: Counts) -> int:
-    """The requests to Foreman that the poller sent, from the operator's metrics."""
+    """Return the requests to Foreman that the poller sent, from the operator's metrics."""
     name = "foreman_stacks_foreman_request_seconds_count{"
     return int(sum(count for key, count in metrics.items() if key.startswith(name) and "origin=poller" in key))
 
 
 @contextmanager
 def stand() -> Iterator[Stand]:
-    """A stand for one call of `make bench`."""
+    """A stand for one call of `make bench`, with a control plane of its own."""
     with tempfile.TemporaryDirectory(prefix="foreman-stacks-bench-") as name:
         directory = Path(name)
         with control_plane.start(directory / "control-plane") as plane:

@@ -23,7 +23,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it."""
+        """End the watch."""
         self._over.set()
         self._thread.join(10)
 
