@@ -19,12 +19,12 @@ ROOT = Path(__file__).parents[2]
 INSTALLED = [
     word for path in ("crds", "manifests/namespace.yaml", "manifests/rbac.yaml") for word in ("-f", str(ROOT / path))
 ]
-"""All of `manifests` but the operator's Pod, which would work on our objects where there are nodes."""
+"""All of `manifests` but the operator's Pod, which would act on the tests' objects if the cluster has nodes."""
 
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl with one kubeconfig: a call gives its output, a refusal its complaint."""
+    """kubectl with one kubeconfig; a call returns its output, `refused` the message of a call that must fail."""
 
     kubeconfig: Path
 
@@ -39,7 +39,7 @@ class Kubectl:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_secret_anywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """At the end, in each test process: no secret is in any output of the operators that ran."""
+    """At the end of each test process, check that no output of the operators that ran holds a secret."""
     yield
     files, found = search(tmp_path_factory.getbasetemp())
     assert not found, f"secrets in {len(found)} of {files} files:\n" + "\n".join(found)
@@ -63,20 +63,20 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture
 def own_cluster(control_plane: ControlPlane) -> None:
-    """For tests that install the whole of `manifests`, or start a control plane themselves."""
+    """Skip the test on a cluster of others: it installs all of `manifests`, or starts a control plane itself."""
     if not control_plane.own:
         pytest.skip("not on a cluster of others (E2E_CLUSTER): it might run the operator's Pod beside ours")
 
 
 @pytest.fixture(scope="session")
 def admin(control_plane: ControlPlane) -> Kubectl:
-    """An administrator."""
+    """kubectl as an administrator."""
     return Kubectl(control_plane.kubeconfig)
 
 
 @pytest.fixture(scope="session")
 def crds(admin: Kubectl) -> None:
-    """Our CRDs are there and served."""
+    """Install our CRDs, and wait until they are served."""
     admin("apply", "-k", str(ROOT / "crds"))
     admin("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=60s")
     until(lambda: served(admin.kubeconfig), 30, "our kinds are served")
@@ -115,7 +115,7 @@ def stage(control_plane: ControlPlane, installed: None, namespace: str, tmp_path
 def shared_stage(
     control_plane: ControlPlane, installed: None, admin: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
-    """One stage for all tests of a module, which starts the operator with the settings that it needs."""
+    """One stage for all tests of a module; the module starts the operator, with the settings that it needs."""
     with fresh_namespace(admin) as name, staged(control_plane, tmp_path_factory.mktemp("stage"), name) as found:
         yield found
 
@@ -128,6 +128,6 @@ def lab(
     tmp_path_factory: pytest.TempPathFactory,
     worker_id: str,
 ) -> Lab:
-    """Runs of the example to be compared; the undisturbed run is shared by all test processes."""
+    """A lab for runs of the example that are compared; all test processes share the undisturbed run."""
     base = tmp_path_factory.getbasetemp()
     return Lab(control_plane, tmp_path, base if worker_id == "master" else base.parent)

@@ -1,13 +1,13 @@
-"""Kills the operator at its writes, and says what is there in the end.
+"""Kill the operator at its writes, and describe what is there in the end.
 
-The operator announces every write to a Unix socket, before and after, and goes on when a line comes back (setting
-`audit_socket`). `Killer` listens there. Where its policy says so it kills the process, as SIGKILL does, and starts it
+The operator announces every write on a Unix socket, before and after it, and goes on when it gets a line back (setting
+`audit_socket`). `Killer` listens there. Where its policy says so, it kills the process with SIGKILL and starts it
 again:
 
 - before: the write was never sent;
-- in flight: the simulator has the request, and commits it only after the new process has looked for it, and sent it
-  again if it does so;
-- after: the reply has come and nothing has taken note of it.
+- in flight: the simulator has received the request, and commits it only after the new process has sent it again, or has
+  looked for it several times;
+- after: the reply has arrived, but the operator has not recorded it anywhere.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from typing import Any, Self
 from tests.e2e.stage import Simulator, Stage, until
 
 DEADLINE = {"host_create_timeout": "2"}
-"""While nothing is in flight: what was not sent is sent again after so long."""
+"""While no POST is held: after so many seconds, the new process creates a host again that was never sent."""
 PATIENCE = {"host_create_timeout": "60"}
-"""While a POST is in flight: the new process must find what it makes, however slow this machine is."""
+"""While a POST is held: the new process must find what it creates, however slow this machine is."""
 UNREPEATABLE = {"foreman create host", "foreman create hostgroup", "foreman start job"}
 LOOKUPS = {
     " create host ": "/api/v2/hosts",
@@ -42,16 +42,16 @@ LOOKUPS = {
     "hostgroup": "/api/v2/hostgroups",
     "job": "/api/v2/job_invocations",
 }
-"""Where the new process looks for a write, by words of its name; a write that is not here: any look at all."""
+"""The path where the new process looks for a write, by words in its name; for other writes, any GET counts."""
 LOOKS = 10
-"""So often the new process looks for what it may not send again, or sends it again: then what was held is committed."""
+"""A held write is committed after the new process has looked for it that often, if it has not sent it again."""
 PARTS = ("creating", "created", "built", "configured")
-"""What a status tells of a role."""
+"""The parts of a role's status that show how far it is."""
 PROBES = ("status", "plugins", "current_user", "current_permissions", "remote_execution_features")
 
 
 class Kill(StrEnum):
-    """When, seen from a write."""
+    """When the operator is killed, relative to a write."""
 
     BEFORE = "before"
     IN_FLIGHT = "in flight"
@@ -60,7 +60,7 @@ class Kill(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the journal, with names of this run taken out, so that runs can be compared."""
+    """A line of the journal, without names that are particular to this run, so that runs can be compared."""
 
     moment: str
     write: str
@@ -68,19 +68,19 @@ class Entry:
 
     @classmethod
     def of(cls, line: str, namespace: str) -> Entry:
-        """From a line as the operator announces it."""
+        """Parse a line as the operator sends it."""
         moment, _, raw = line.partition(" ")
         write = re.sub(r"(start job) \w+", r"\1", raw.replace(namespace, "NAMESPACE"))
         return cls(moment, write, raw)
 
     @property
     def kind(self) -> str:
-        """Where and what, without the object: `foreman create host`."""
+        """System and action without the object: `foreman create host`."""
         return " ".join(self.write.partition("/")[0].split()[:3])
 
     @property
     def moments(self) -> tuple[Kill, ...]:
-        """When it can be died of: nothing holds a write to Kubernetes on its way."""
+        """When the operator can be killed at this write: a write to Kubernetes cannot be held in flight."""
         return tuple(Kill) if self.write.startswith("foreman ") else (Kill.BEFORE, Kill.AFTER)
 
 
@@ -88,20 +88,20 @@ Policy = Callable[[Entry], Kill | None]
 
 
 class Killer:
-    """Listens to the journal of a stage's operator, and kills it where `policy` says."""
+    """Listens to the journal of a stage's operator, and kills the operator where `policy` says so."""
 
     def __init__(self, stage: Stage, policy: Policy) -> None:
         self.journal: list[Entry] = []
         self.kills: list[tuple[Kill, Entry]] = []
         self.caught: set[str] = set()
-        """Writes that were on their way when the operator was killed."""
+        """Writes that were in flight when the operator was killed."""
         self.error = ""
         self._stage = stage
         self._policy = policy
         self._held = False
         self._open: dict[str, str] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="audit-")
-        self._path = str(Path(self._folder.name) / "socket")  # short: a socket's path ends at 107 characters
+        self._path = str(Path(self._folder.name) / "socket")  # short: a socket's path has at most 107 characters
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(self._path)
         self._server.listen()
@@ -123,7 +123,7 @@ class Killer:
         self._folder.cleanup()
 
     def times(self, write: str) -> int:
-        """How often a write was announced."""
+        """Return how often a write was announced."""
         return sum(entry.moment == "before" and entry.write == write for entry in self.journal)
 
     def _accept(self) -> None:
@@ -137,7 +137,7 @@ class Killer:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        """One process's journal, until that process ends."""
+        """Listen to the journal of one process until that process ends."""
         try:
             with connection, connection.makefile("rb") as lines:
                 for line in lines:
@@ -145,11 +145,11 @@ class Killer:
                         return
         except (ConnectionError, BrokenPipeError):
             return
-        except BaseException:  # noqa: BLE001 - the test's own thread tells it
+        except BaseException:  # noqa: BLE001 - the test's own thread reports it
             self.error = traceback.format_exc()
 
     def _heard(self, entry: Entry, connection: socket.socket) -> bool:
-        """Answer one line; whether the process was killed instead."""
+        """Answer one line, or kill the process instead; return whether it was killed."""
         kill = self._policy(entry)
         self.journal.append(entry)
         if entry.moment == "before":
@@ -192,7 +192,7 @@ class Killer:
         self._held = False
 
     def _path_of(self, entry: Entry) -> str:
-        """Where the write goes, for those that are sent several at once and are about no host or hostgroup."""
+        """Return the path of a write that is one of several at once and names no host or hostgroup; for others, `*`."""
         words = "foreman update class_key "
         if not entry.raw.startswith(words):
             return "*"
@@ -203,7 +203,7 @@ class Killer:
         return f"*/smart_class_parameters/{next(row['id'] for row in mine if row['puppetclass_id'] in classes)}"
 
     def _again(self, entry: Entry, begin: int) -> bool:
-        """Whether the new process has sent the same once more, and has its answer."""
+        """Whether the new process has sent the same write again, and has the answer."""
         return any(other.raw == entry.raw and other.moment != "before" for other in self.journal[begin:])
 
     def _lookups(self, entry: Entry) -> int:
@@ -221,7 +221,7 @@ def _hits(simulator: Simulator, fault: int) -> int:
 
 
 def _owner(entry: Entry) -> str:
-    """The host or hostgroup that a write is about, for writes that are sent several at once."""
+    """Return the host or hostgroup of a write that may be one of several at once; for others, `*`."""
     for words in ("foreman create host ", "foreman update host "):
         if entry.raw.startswith(words):
             return entry.raw.removeprefix(words)
@@ -230,7 +230,7 @@ def _owner(entry: Entry) -> str:
 
 
 def spare(_: Entry) -> None:
-    """The policy of the run without a crash."""
+    """Kill nowhere: the policy of the undisturbed run."""
 
 
 # --- which points ---------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def spare(_: Entry) -> None:
 
 @dataclass(frozen=True)
 class Point:
-    """The n-th time that a write is announced, and how it dies there."""
+    """The n-th announcement of a write, and when the operator is killed there."""
 
     kill: Kill
     write: str
@@ -249,12 +249,12 @@ class Point:
 
     @property
     def on_foreman(self) -> bool:
-        """Or on Kubernetes."""
+        """Whether the write goes to Foreman, and not to Kubernetes."""
         return self.write.startswith("foreman ")
 
 
 def points(journal: list[Entry]) -> list[Point]:
-    """Every point of a run: three for each write to Foreman, two for each to Kubernetes."""
+    """Return every point of a run: three for each write to Foreman, two for each to Kubernetes."""
     found: list[Point] = []
     counted: Counter[str] = Counter()
     for entry in journal:
@@ -265,7 +265,7 @@ def points(journal: list[Entry]) -> list[Point]:
 
 
 class Once:
-    """Kills at one point."""
+    """A policy that kills once, at one point."""
 
     def __init__(self, point: Point) -> None:
         self._point = point
@@ -279,31 +279,31 @@ class Once:
         if entry.moment == "before":
             self._counted += 1
         wanted = "after" if point.kill is Kill.AFTER else "before"
-        if self._counted < point.nth or entry.moment != wanted:  # one that failed has no after: the next one has
+        if self._counted < point.nth or entry.moment != wanted:  # a failed write has no "after": the next one has
             return None
         self._over = True
         return point.kill
 
 
 class EachOnce:
-    """Kills at every write that is new, and again until each kind of write has died at each moment that comes: one run
-    dies many deaths.
+    """A policy that kills at every new write, and at others until each kind of write was killed at each of its moments.
 
-    A write of the deployment's status is new when the deployment has come further.
+    So the operator is killed many times in one run. A write of the deployment's status is new when the deployment has
+    come further.
     """
 
     def __init__(self, stage: Stage) -> None:
         self.milestones: set[str] = set()
-        """What the deployment had reached when it died of a write of its status."""
+        """What the deployment had reached whenever the operator was killed at a write of its status."""
         self._stage = stage
         self._known: set[str] = set()
         self._deaths: Counter[tuple[str, Kill]] = Counter()
         self._due: dict[str, str] = {}
-        """Writes on their way that are to be died after, and what they are known by."""
+        """Writes in flight after which the operator is to be killed, with their names in `_known`."""
 
     def __call__(self, entry: Entry) -> Kill | None:
         kill = self._choose(entry)
-        if kill is not None:  # it dies before those that are due, too: they are as new as they were
+        if kill is not None:  # this comes before the kills that are due: their writes are new again
             self._known -= set(self._due.values())
             self._due.clear()
             self._deaths[entry.kind, kill] += 1
@@ -322,13 +322,13 @@ class EachOnce:
             return None
         self._known.add(name)
         seldom = min(entry.moments, key=lambda kill: self._deaths[entry.kind, kill])
-        if self._due or seldom is Kill.AFTER:  # another death now would come before one that is due
+        if self._due or seldom is Kill.AFTER:  # killing now would forestall one that is due
             self._due[entry.raw] = name
             return None
         return seldom
 
     def _state(self) -> str:
-        """How far the deployment is, without what only tells of it."""
+        """Return how far the deployment is, without what merely describes it."""
         status = self._stage.status()
         roles = [
             [role.get("created"), role.get("built"), role.get("configured"), bool(role.get("creating"))]
@@ -346,13 +346,13 @@ def _is_progress(entry: Entry) -> bool:
 
 
 def milestones(status: dict[str, Any]) -> set[str]:
-    """How far a deployment is, in words: what there is of each role, and steps that have begun."""
+    """Return how far a deployment is, in words: which parts of each role there are, and the state of each step."""
     roles = {f"{role['name']} {word}" for role in status.get("roles") or () for word in PARTS if role.get(word)}
     return roles | {f"{step['name']} {step['state']}" for step in status.get("steps") or ()}
 
 
 def all_milestones(status: dict[str, Any]) -> set[str]:
-    """Those that a deployment which is Ready has passed."""
+    """Return the milestones that a Ready deployment has passed."""
     roles = {f"{role['name']} {word}" for role in status["roles"] for word in PARTS}
     return roles | {f"{step['name']} {state}" for step in status["steps"] for state in ("Pending", "Running", "Done")}
 
@@ -361,7 +361,7 @@ def all_milestones(status: dict[str, Any]) -> set[str]:
 
 
 def settled(stage: Stage) -> bool:
-    """Whether the deployment is Ready, every DeployedHost says so and no finalizer of ours is left: all is written."""
+    """Whether all is written: the deployment and all DeployedHosts are Ready, and no finalizer of ours is left."""
     found = stage.get() or {}
     status = found.get("status") or {}
     ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions") or ())
@@ -375,10 +375,10 @@ def settled(stage: Stage) -> bool:
 
 
 def outcome(stage: Stage) -> dict[str, Any]:
-    """What is there in the end, from the simulator's rows and its audit log; equal for equal ends.
+    """Return what is there in the end, from the simulator's rows and audit log; equal ends compare equal.
 
-    Lists keep doubles: two hosts of one name are two rows, and a second POST counts though it was refused. Addresses are
-    told by the host that has them, since they follow the order in which hosts were made.
+    Duplicates are kept: two hosts of one name are two rows, and a second POST counts even if it was refused. An address
+    is replaced by the name of its host, since addresses depend on the order in which hosts were created.
     """
     simulator = stage.simulator
     hosts, audit, counters = simulator.rows("hosts"), simulator.audit(), simulator.counters()
@@ -424,7 +424,7 @@ def _facet(row: dict[str, Any]) -> list[Any]:
 
 
 def _parameter(row: dict[str, Any]) -> Any:
-    """A parameter's value; of the record without what counts attempts and without keyed digests."""
+    """Return a parameter's value; that of the record without counts of attempts and keyed digests."""
     if row["name"] != "foreman_stacks_record":
         return row["value"]
     record = json.loads(row["value"])
@@ -433,7 +433,7 @@ def _parameter(row: dict[str, Any]) -> Any:
 
 
 def _jobs(audit: list[dict[str, Any]]) -> list[Any]:
-    """Jobs that were started twice under one token, and how often each step's job succeeded on each host."""
+    """Return jobs that were started twice under one token, and how often each step's job succeeded on each host."""
     jobs = {line["job"]: line["description"].split() for line in audit if line["event"] == "job"}
     tokens = Counter(words[-1] for words in jobs.values())
     doubles = [["started", count, " ".join(words)] for words in jobs.values() if (count := tokens[words[-1]]) > 1]
@@ -446,7 +446,7 @@ def _jobs(audit: list[dict[str, Any]]) -> list[Any]:
 
 
 def _runs(audit: list[dict[str, Any]]) -> list[Any]:
-    """What triggered runs applied on each host, in order, and how many reports they gave."""
+    """Return what triggered runs applied on each host, and the reports they sent, in order."""
     found: dict[str, list[Any]] = {}
     for line in audit:
         if line["cause"] == "triggered" and line["event"] in {"applied", "report"}:
@@ -455,7 +455,7 @@ def _runs(audit: list[dict[str, Any]]) -> list[Any]:
 
 
 def _status(stage: Stage) -> list[Any]:
-    """What a user sees. Drift is told from the first resync on."""
+    """Return what a user sees, without `Drifted` that is InSync: it is there only from the first resync on."""
     status = stage.status()
     roles = [
         [role.get(name) for name in ("name", "created", "built", "configured", "creating")] for role in status["roles"]
@@ -476,7 +476,7 @@ def _status(stage: Stage) -> list[Any]:
 
 
 def difference(end: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """How an outcome differs from the one that should be: rows that are too much, and rows that are missing."""
+    """Return how an outcome differs from the wanted one: rows that are too many, and rows that are missing."""
     lines = []
     for name in wanted:
         there, meant = (Counter(json.dumps(row) for row in found[name]) for found in (end, wanted))

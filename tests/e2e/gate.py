@@ -1,6 +1,6 @@
-"""A gate in front of a server: it can be shut, be slow, answer by itself, or speak TLS, while the server behind it goes on.
+"""A gate in front of a server: it can be shut, be slow, answer by itself, or speak TLS, while the server goes on.
 
-It forwards everything else as it comes, streams too, so that a watch on the Kubernetes API passes.
+It forwards everything else as it comes, streams too, so that a watch on the Kubernetes API works through it.
 """
 
 import asyncio
@@ -39,12 +39,12 @@ TGPmWwEYAyRBnAogt7F9WBwJ9wIhAPuQeHUNbX2mT/6JWIad8xcxAKvCeUrvmCCl
 EdVdC74i
 -----END CERTIFICATE-----
 """
-"""Self-signed, for 127.0.0.1 and localhost, for a hundred years; nobody else trusts it."""
+"""Self-signed, for 127.0.0.1 and localhost, valid for a hundred years; only the tests trust it."""
 
 
 @dataclass
 class Rule:
-    """What the gate answers by itself, for which requests, and how often (None: until it is taken away)."""
+    """What the gate answers by itself, for which requests, and how often (`count`; None: until the rule is dropped)."""
 
     status: int = 503
     body: Any = ""
@@ -56,14 +56,14 @@ class Rule:
     hits: int = 0
 
     def fits(self, request: web.Request) -> bool:
-        """Whether it is the one for this request; `query` is a part of its query string."""
+        """Whether the rule is for this request; `query` must occur in the request's query string."""
         spent = self.count is not None and self.hits >= self.count
         asked = self.method in {"*", request.method} and fnmatch.fnmatchcase(request.path, self.path)
         return asked and not spent and self.query in request.query_string
 
 
 class Gate:
-    """One gate on loopback, in a thread of its own. `target` is the server behind it; None: nobody is there."""
+    """One gate on loopback, in a thread of its own. `target` is the server behind it; without one, it answers 404."""
 
     def __init__(self, target: str | None, *, ca: str | None = None, tls: bool = False) -> None:
         self.rules: list[Rule] = []
@@ -77,7 +77,7 @@ class Gate:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._site: web.TCPSite | None = None
-        self._place = socket.socket()  # keeps the port ours while nobody listens
+        self._place = socket.socket()  # reserves the port while the gate is shut
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._place.bind(("127.0.0.1", 0))
         self.port: int = self._place.getsockname()[1]
@@ -97,33 +97,33 @@ class Gate:
     # --- weather ----------------------------------------------------------------------------------------------
 
     def shut(self) -> None:
-        """Nobody listens any more, and all connections are cut."""
+        """Stop listening, and cut all connections."""
         self._run(self._shut())
 
     def open(self) -> None:
-        """Somebody listens again, on the same port."""
+        """Listen again, on the same port."""
         self._run(self._listen())
 
     def answer(self, status: int, body: Any = "", **more: Any) -> Rule:
-        """From now on the gate answers so by itself; the newest rule wins."""
+        """Add a rule by which the gate answers by itself from now on; the newest one that fits wins."""
         rule = Rule(status, body, **more)
         self.rules.insert(0, rule)
         return rule
 
     def drop(self, *rules: Rule) -> None:
-        """These rules are over."""
+        """Remove these rules."""
         for rule in rules:
             self.rules.remove(rule)
 
     def calm(self) -> None:
-        """All weather is over."""
+        """Undo everything: remove all rules, forward without delay, and listen again."""
         self.rules.clear()
         self.delay, self.cut = 0.0, False
         if self._site is None:
             self.open()
 
     def requests(self, path: str = "*", method: str = "*") -> int:
-        """How many requests came."""
+        """Return how many requests have come."""
         return sum(1 for verb, where in list(self.seen) if method in {"*", verb} and fnmatch.fnmatchcase(where, path))
 
     # --- inside -----------------------------------------------------------------------------------------------

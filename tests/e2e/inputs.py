@@ -1,4 +1,4 @@
-"""Small Stacks and deployments for tests of what users write: sound ones, to be spoilt in one place."""
+"""Small valid Stacks and deployments for tests of what users write; each test breaks them in one place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ API = "stacks.theforeman.org/v1alpha1"
 
 
 def stack(name: str, **changes: Any) -> dict[str, Any]:
-    """A sound Stack with one hostgroup, one role, one run; and changes to its spec."""
+    """Return a valid Stack with one hostgroup, one role and one run, and with changes to its spec."""
     spec: dict[str, Any] = {
         "hostgroups": [{"name": "app", "puppetClasses": [{"name": "role_app", "overrides": [WORKERS]}]}],
         "roles": [{"name": "app", "hostgroup": "app", "count": {"min": 1, "max": 5000}}],
@@ -25,12 +25,12 @@ def group(**changes: Any) -> list[dict[str, Any]]:
 
 
 def overriding(**value: Any) -> list[dict[str, Any]]:
-    """A hostgroup that overrides one parameter of its class."""
+    """Return a hostgroup that overrides one parameter of its class."""
     return group(puppetClasses=[{"name": "role_app", "overrides": [{"name": "workers", **value}]}])
 
 
 def deploy(stage: Stage, name: str, body: dict[str, Any] | None = None, **spec: Any) -> None:
-    """A Stack and a deployment of one host, both of this name."""
+    """Apply a Stack, if given, and a deployment of one host, both of this name."""
     if body is not None:
         stage.apply(body)
     found = deployment(stage, name, app=1)
@@ -46,7 +46,7 @@ def nothing_written(stage: Stage) -> Iterator[None]:
 
 
 def stack_stalled(stage: Stage, name: str) -> str:
-    """The message of a Stack that was refused."""
+    """Wait until the Stack is Stalled as InvalidStack; return the message."""
 
     def look() -> dict[str, dict[str, Any]]:
         told = {entry["type"]: entry for entry in stage.status(name, "stacks").get("conditions") or ()}
@@ -58,7 +58,7 @@ def stack_stalled(stage: Stage, name: str) -> str:
 
 
 def reconciling(stage: Stage, reason: str, name: str) -> str:
-    """Wait until the deployment is Reconciling for this reason; the message."""
+    """Wait until the deployment is Reconciling for this reason; return the message."""
 
     def look() -> str:
         found = stage.condition("Reconciling", name)

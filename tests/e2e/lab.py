@@ -1,4 +1,4 @@
-"""Runs of the example that are compared with a run that nothing disturbed."""
+"""Runs of the example that are compared with an undisturbed run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = f"/api/v1/namespaces/{SYSTEM}/secrets/foreman-stacks-key"
 
 @dataclass(frozen=True)
 class Reference:
-    """The run that nothing disturbed."""
+    """The undisturbed run: its journal and outcome."""
 
     journal: list[Entry]
     outcome: dict[str, Any]
@@ -29,7 +29,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Lab:
-    """Where such runs take place, each in a namespace of its own; `shared` is one folder for all test processes."""
+    """The place for such runs, each in a namespace of its own; `shared` is one folder for all test processes."""
 
     plane: ControlPlane
     folder: Path
@@ -41,14 +41,14 @@ class Lab:
         directory = Path(tempfile.mkdtemp(dir=self.folder))
         with staged(self.plane, directory, f"lab-{uuid.uuid4().hex[:8]}") as stage:
             stage.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": stage.namespace}})
-            if stage.api.find(KEY):  # it is made anew, so that its making is a write like the others
+            if stage.api.find(KEY):  # the operator creates it again, so that this is one of its writes
                 stage.api.call("DELETE", KEY)
             yield stage
             stage.keep()
             stage.api.call("DELETE", f"/api/v1/namespaces/{stage.namespace}")
 
     def reference(self, hosts: int) -> Reference:
-        """The run with so many hosts, made once."""
+        """Return the undisturbed run with that many hosts, which is made once for all test processes."""
         path = self.shared / f"reference-{hosts}.json"
         with path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -62,13 +62,13 @@ class Lab:
         return Reference([Entry(**entry) for entry in journal], end)
 
     def note(self, wrong: str) -> None:
-        """Something went wrong, in one file for all processes: a look at long runs while they run."""
+        """Note what went wrong in one file for all test processes, to be looked at while a long run goes on."""
         with (self.shared / "wrong.txt").open("a") as file:
             file.write(f"{wrong}\n\n")
 
 
 def deploy(stage: Stage, hosts: int) -> None:
-    """The ZooKeeper example with so many hosts."""
+    """Apply the ZooKeeper example with that many hosts."""
     stack = stage.stack()
     stack["spec"]["roles"][0]["count"] |= {"min": min(hosts, 3), "default": hosts}
     stage.apply(stack)
@@ -78,7 +78,7 @@ def deploy(stage: Stage, hosts: int) -> None:
 
 
 def ended(stage: Stage, killer: Killer, seconds: float = 240) -> None:
-    """Wait until all is written."""
+    """Wait until everything is written; fails if the killer had an error."""
     until(
         lambda: killer.error or settled(stage),
         seconds,

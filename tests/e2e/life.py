@@ -1,4 +1,4 @@
-"""What the tests of a deployment's life share: a small Stack, moments at which time stands still, what is in Foreman."""
+"""Helpers for tests of a deployment's life: a small Stack, moments at which time stands still, what is in Foreman."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ JOBS = "POST /api/v2/job_invocations"
 HOSTS = "POST /api/v2/hosts"
 MOVE = "PUT /api/v2/hosts/bulk/reassign_hostgroup"
 VALUES = "PUT /api/v2/hosts/:id"
-"""What one host has of its own."""
+"""The endpoint that writes one host's own values."""
 ONE_HOST = "/api/v2/hosts/[0-9]*"
 DOMAIN = "lab.example.com"
 OURS = {f"zookeeper-zk-{index}.{DOMAIN}" for index in (1, 2)}
@@ -29,7 +29,7 @@ SECOND = {"name": "second", "after": ["ring"], "puppetRun": {"roles": ["zk"]}}
 
 
 def small(stage: Stage, *steps: Mapping[str, Any], namespace: str = "") -> None:
-    """The example's Stack with fewer steps (one run, unless others are given) and from one host on."""
+    """Apply the example's Stack with other steps (default: one run) and with one host or more."""
     roles = example("zookeeper", "stack.yaml", "Stack")["spec"]["roles"]
     roles[0]["count"] = {"min": 1, "max": 7, "default": 2}
     stage.stack(namespace=namespace, roles=roles, steps=list(steps or (FIRST,)), outputs=[])
@@ -38,14 +38,14 @@ def small(stage: Stage, *steps: Mapping[str, Any], namespace: str = "") -> None:
 def deploy(
     stage: Stage, name: str = "zookeeper", count: int = 2, namespace: str = "", **changes: Any
 ) -> dict[str, Any]:
-    """A deployment of so many hosts."""
+    """Apply a deployment of that many hosts."""
     roles = example("zookeeper", "deployment.yaml", "StackDeployment")["spec"]["roles"]
     roles[0]["count"] = count
     return stage.deployment(name, namespace=namespace, **{"roles": roles, **changes})
 
 
 def delete_everything(stage: Stage) -> None:
-    """Deployment, server, Stack and namespace are deleted at the same time."""
+    """Delete deployment, server, Stack and namespace at the same time."""
     stage.delete()
     stage.delete(stage.server, "foremanservers")
     stage.delete(plural="stacks")
@@ -53,12 +53,12 @@ def delete_everything(stage: Stage) -> None:
 
 
 def server_gone(stage: Stage) -> None:
-    """Wait until nothing keeps the server."""
+    """Wait until the ForemanServer is gone."""
     until(lambda: stage.get(stage.server, "foremanservers") is None, what="the server is gone")
 
 
 def refused(stage: Stage, **changes: Any) -> None:
-    """A deployment whose hosts are being installed, and that an edit has stalled; time stands still."""
+    """Make a deployment that an edit has stalled while its hosts are being installed; time stands still."""
     freeze(stage.simulator)
     deploy(stage, **changes)
     until(lambda: [role["created"] for role in stage.status().get("roles", [])] == ["1-2"], what="hosts are created")
@@ -73,7 +73,7 @@ def annotate(stage: Stage, key: str, value: str | None, name: str = "zookeeper")
 
 
 def events(stage: Stage, reason: str) -> list[str]:
-    """The texts of all events with this reason."""
+    """Return the texts of all events with this reason."""
     found = stage.api.call("GET", f"/apis/events.k8s.io/v1/namespaces/{stage.namespace}/events")["items"]
     return [event["note"] for event in found if event["reason"] == reason]
 
@@ -82,41 +82,41 @@ def events(stage: Stage, reason: str) -> list[str]:
 
 
 def freeze(simulator: Simulator) -> None:
-    """Time stands still on the simulated server: builds and jobs go on being under way."""
+    """Let time stand still on the simulated server, so that builds and jobs stay under way."""
     simulator.control("POST", "clock", {"speed": 0})
 
 
 def thaw(simulator: Simulator, speed: float = SPEED) -> None:
-    """Time goes on."""
+    """Let time go on."""
     simulator.control("POST", "clock", {"speed": speed})
 
 
 def fault(simulator: Simulator, kind: str, **what: Any) -> int:
-    """Bad weather; its id."""
+    """Set a fault; return its id."""
     ident: int = simulator.control("POST", "faults", {"kind": kind, **what})[0]["id"]
     return ident
 
 
 def mend(simulator: Simulator, *idents: int) -> None:
-    """Take faults away (all of them when none is named); what they hold back goes on."""
+    """Delete faults (all of them if none is named); requests that they hold go on."""
     for path in [f"faults/{ident}" for ident in idents] or ["faults"]:
         simulator.control("DELETE", path)
 
 
 def plant(simulator: Simulator, resource: str, **what: Any) -> Any:
-    """Something that somebody else made; its id."""
+    """Make an object as if somebody else had; return its id."""
     return simulator.control("POST", "plant", [{"resource": resource, "object": what}])[0]["id"]
 
 
 def sent(simulator: Simulator, endpoint: str) -> int:
-    """How often an endpoint was called."""
+    """Return how often an endpoint was called."""
     count: int = simulator.counters()["requests"].get(endpoint, 0)
     return count
 
 
 @dataclass
 class Held:
-    """Requests of one endpoint that have come and are not committed: each waits for its turn to go on."""
+    """Requests to one endpoint that the simulator has received but not committed; each waits until it may go on."""
 
     simulator: Simulator
     endpoint: str
@@ -124,11 +124,11 @@ class Held:
     passed: int = 0
 
     def here(self, number: int = 1) -> None:
-        """Wait until so many of them are here."""
+        """Wait until that many of them have come."""
         until(lambda: self.hits() >= number, what=f"{self.endpoint} number {number}")
 
     def hits(self) -> int:
-        """How many of them have come."""
+        """Return how many of them have come."""
         found = self.simulator.control("GET", "faults")
         return self.passed + sum(int(fault["hits"]) for fault in found if fault["id"] in self.faults)
 
@@ -141,7 +141,7 @@ class Held:
 def hold(simulator: Simulator, endpoint: str, count: int = 1, path: str = "") -> Held:
     """Hold back the next requests to an endpoint ("POST /api/v2/hosts"), each until it is told to go on.
 
-    Where the endpoint has arguments, `path` says which (a pattern as of a shell).
+    If the endpoint has arguments, `path` says which ones (a pattern as in a shell).
     """
     method, plain = endpoint.split()
     faults = [fault(simulator, "hold", method=method, path=path or plain, count=1) for _ in range(count)]
@@ -149,7 +149,10 @@ def hold(simulator: Simulator, endpoint: str, count: int = 1, path: str = "") ->
 
 
 def before_job(simulator: Simulator, step: str) -> Held:
-    """Holds back the write that comes right before the first job of a step of this module: to be asked before it."""
+    """Hold back the write that comes right before the first job of a step of this module; for Quiesce, the job's POST.
+
+    Call it before that write comes.
+    """
     match step:
         case "Quiesce":
             return hold(simulator, JOBS)
@@ -164,7 +167,7 @@ def before_job(simulator: Simulator, step: str) -> Held:
 
 
 def freeze_in_job(held: Held, step: str) -> None:
-    """Time stands still while the first job of the step is under way; `held` is `before_job` of it."""
+    """Let time stand still while the first job of the step is under way; `held` comes from `before_job`."""
     held.here()
     freeze(held.simulator)
     held.go_on()
@@ -175,12 +178,12 @@ def freeze_in_job(held: Held, step: str) -> None:
 
 
 def names(simulator: Simulator, resource: str) -> set[str]:
-    """Names of hosts or VMs, titles of hostgroups."""
+    """Return the names of hosts or VMs, or the titles of hostgroups."""
     return {row.get("title") or row["name"] for row in simulator.rows(resource)}
 
 
 def marks(simulator: Simulator) -> dict[tuple[str, str], str]:
-    """The marks in Foreman, by kind and name of what bears them."""
+    """Return the marks in Foreman, by kind and name of what bears them."""
     tables = {"host": simulator.rows("hosts"), "hostgroup": simulator.rows("hostgroups")}
     owners = {(kind, row["id"]): row.get("title") or row["name"] for kind, rows in tables.items() for row in rows}
     return {
@@ -191,18 +194,18 @@ def marks(simulator: Simulator) -> dict[tuple[str, str], str]:
 
 
 def runs(simulator: Simulator) -> list[tuple[str, dict[str, Any]]]:
-    """Every time that class zookeeper was applied: host and parameters, in order."""
+    """Return host and parameters for every time that class zookeeper was applied, in order."""
     lines = [line for line in simulator.audit() if line["event"] == "applied" and line["class"] == "zookeeper"]
     return [(line["host"].partition(".")[0], line["parameters"]) for line in lines]
 
 
 def jobs_of(simulator: Simulator, step: str) -> list[dict[str, Any]]:
-    """The jobs of a step."""
+    """Return the jobs of a step."""
     return [row for row in simulator.rows("jobs") if f" {step} " in row["description"]]
 
 
 def fair(simulator: Simulator) -> None:
-    """Nothing was asked that a Foreman does not have, nor told what it would drop."""
+    """Assert that Foreman was asked for nothing that it does not have, and was sent nothing that it drops."""
     counters = simulator.counters()
     assert (counters["unknown"], counters["dropped"]) == ([], [])
 
@@ -238,9 +241,9 @@ def side(stage: Stage) -> Iterator[Stage]:
 
 @contextmanager
 def fresh(ground: Stage, **settings: str) -> Iterator[Stage]:
-    """A stage that several tests share, as if it were new: an empty Foreman, a namespace and a server of the test's own.
+    """A shared stage as if it were new: Foreman is reset, and the test has a namespace and a server of its own.
 
-    At the end Foreman was asked for nothing strange: the reset before the next test would forget it.
+    At the end it calls `fair`, since the reset before the next test clears the counters.
     """
     if ground.operator.process is None:
         ground.operator.start(**settings)
@@ -252,7 +255,7 @@ def fresh(ground: Stage, **settings: str) -> Iterator[Stage]:
 
 
 def is_said(stage: Stage, kind: str, status: str, reason: str, name: str = "zookeeper") -> None:
-    """Wait until a condition is so, for the newest generation."""
+    """Wait until a condition has this status and reason for the newest generation."""
 
     def look() -> bool:
         found = stage.condition(kind, name)

@@ -1,8 +1,8 @@
-"""The operator, hard of hearing: between Kopf and the engine events are lost, doubled, late and so out of order.
+"""The operator with events lost, doubled, or late and so out of order between Kopf and the engine.
 
     python mangled.py SEED LOST
 
-LOST is the part of all events that never arrives. Everything else is the product as it is: watches, engine and lists.
+LOST is the share of events that never arrive. Everything else is as in production: watches, engine and lists.
 """  # fmt: skip
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from foreman_stacks.settings import Settings
 DOUBLED = 0.3
 LATE = 0.5
 LATEST = 2.0
-"""Seconds."""
+"""The longest delay, in seconds."""
 
 translate = registry.translate
 
 
 def mangler(seed: int, lost: float) -> Any:
-    """`registry.translate` with a bad ear."""
+    """Return a `registry.translate` that loses, doubles and delays events."""
     chance = random.Random(seed)
 
     def mangled(engine: Engine, plural: Plural, kind: str | None, body: Any) -> None:

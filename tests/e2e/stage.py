@@ -51,12 +51,15 @@ SETTINGS = {
     "LOG_LEVEL": "DEBUG",
 }
 SLOWNESS = 3
-"""How much slower a machine may be that other work keeps busy: a longer limit costs time only where a test fails."""
+"""How much slower a busy machine may be than an idle one; longer limits cost time only where a test fails."""
 T = TypeVar("T")
 
 
 def until(look: Callable[[], T], seconds: float = 60, what: str = "") -> T:
-    """The first answer that is true; fails with the last one. Seconds are those of a calm machine."""
+    """Call `look` until it returns something true, and return that; raises AssertionError with the last answer.
+
+    `seconds` are those of an idle machine; the limit is SLOWNESS times as long.
+    """
     end = time.monotonic() + seconds * SLOWNESS
     while True:
         found = look()
@@ -79,18 +82,18 @@ class Api:
         )
 
     def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         self._http.close()
 
     def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
-        """One request; raises httpx.HTTPStatusError."""
+        """Send one request; raises httpx.HTTPStatusError."""
         content = None if body is None else json.dumps(body)
         reply = self._http.request(method, path, content=content, headers={"Content-Type": kind}, timeout=30)
         reply.raise_for_status()
         return reply.json()
 
     def find(self, path: str) -> Any:
-        """The object at a path, None when there is none."""
+        """Return the object at a path, None if there is none."""
         try:
             return self.call("GET", path)
         except httpx.HTTPStatusError as error:
@@ -99,7 +102,7 @@ class Api:
             raise
 
     def watch(self, path: str, version: str, seconds: int = 5) -> Iterator[dict[str, Any]]:
-        """The changes of objects since a version, until it has been quiet for some time; raises httpx.HTTPError."""
+        """Yield the changes of objects since a version, for so many seconds; raises httpx.HTTPError."""
         query: dict[str, str | int] = {"watch": "true", "resourceVersion": version, "timeoutSeconds": seconds}
         with self._http.stream("GET", path, params=query, timeout=seconds + 10) as reply:
             reply.raise_for_status()
@@ -132,7 +135,7 @@ class Simulator:
         self._http = httpx.Client(base_url=self.url, auth=("admin", PASSWORD), timeout=60)
 
     def stop(self) -> None:
-        """End it."""
+        """End the process."""
         self.process.terminate()
         self.process.wait(10)
         assert self.process.stdout is not None
@@ -140,39 +143,39 @@ class Simulator:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
-        """One GET as administrator; it is counted as any other."""
+        """Send one GET as administrator; the simulator counts it like any other."""
         reply = self._http.get(path, params=query)
         reply.raise_for_status()
         return reply.json()
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
-        """One write as administrator, as somebody else would make it."""
+        """Send one write as administrator, as somebody else would."""
         reply = self._http.request(method, path, json=body)
         reply.raise_for_status()
         return reply.json() if reply.content else None
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        """One call below /_simulator/."""
+        """Send one request to a path below /_simulator/."""
         reply = self._http.request(method, f"/_simulator/{path}", json=body)
         reply.raise_for_status()
         return reply.json() if reply.content else None
 
     def rows(self, resource: str) -> list[dict[str, Any]]:
-        """All rows of a resource as they are, not counted."""
+        """Return all internal rows of a resource; not counted."""
         found = self.control("GET", f"rows/{resource}")
         return list(found.values()) if isinstance(found, dict) else list(found)
 
     def counters(self) -> dict[str, Any]:
-        """Requests, rows, unknown and dropped."""
+        """Return the counters: requests, rows, unknown, dropped and others."""
         found: dict[str, Any] = self.control("GET", "counters")
         return found
 
     def writes(self) -> int:
-        """How many requests were no GET."""
+        """Return how many requests were not GETs."""
         return sum(count for name, count in self.counters()["requests"].items() if not name.startswith("GET "))
 
     def audit(self) -> list[dict[str, Any]]:
-        """Who applied what when."""
+        """Return the audit log: what happened on which host when, and what caused it."""
         found: list[dict[str, Any]] = self.control("GET", "audit")
         return found
 
@@ -193,7 +196,7 @@ class Operator:
         return self.directory / "operator.log"
 
     def start(self, **settings: str) -> Self:
-        """Start it; settings are those of this and all later starts."""
+        """Start the operator; settings are for this and all later starts."""
         self.environment |= {f"FOREMAN_STACKS_{name.upper()}": value for name, value in settings.items()}
         env = {
             **os.environ,
@@ -208,7 +211,7 @@ class Operator:
         return self
 
     def get(self, path: str) -> str:
-        """What /metrics, /livez or /readyz answers; empty when nobody does."""
+        """Return the answer of /metrics, /livez or /readyz, empty if there is none."""
         ports = re.findall(r"/metrics on port (\d+)", self.log.read_text()) if self.log.exists() else []
         try:
             return httpx.get(f"http://127.0.0.1:{ports[-1]}{path}", timeout=10, trust_env=False).text if ports else ""
@@ -216,13 +219,16 @@ class Operator:
             return ""
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL, and wait for the end."""
         assert self.process is not None
         self.process.kill()
         self.process.wait(10)
 
     def stop(self) -> None:
-        """SIGTERM, and wait as long as a Pod is given to end; one that does not is a defect."""
+        """Send SIGTERM, and wait as long as a Pod is given to end.
+
+        Raises subprocess.TimeoutExpired, after SIGKILL, if the operator takes longer: that is a defect.
+        """
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -234,7 +240,7 @@ class Operator:
 
 @dataclass
 class Stage:
-    """All of it. Objects of the stage are in `namespace`; the server is `server`."""
+    """The whole stage: its objects are in `namespace`, and `server` is its ForemanServer."""
 
     api: Api
     simulator: Simulator
@@ -247,7 +253,7 @@ class Stage:
     # --- objects ----------------------------------------------------------------------------------------------
 
     def path(self, plural: str, name: str = "", namespace: str = "") -> str:
-        """The path of an object of ours."""
+        """Return the path of an object of ours."""
         within = "" if plural == "foremanservers" else f"/namespaces/{namespace or self.namespace}"
         return f"{GROUP}{within}/{plural}" + (f"/{name}" if name else "")
 
@@ -276,7 +282,7 @@ class Stage:
         return body
 
     def change_server(self, **spec: Any) -> None:
-        """Change the server's spec; a running operator has done so too when this returns."""
+        """Change the server's spec, and wait until a running operator follows it."""
         path = self.path("foremanservers", self.server)
         edited = self.api.call("PATCH", path, {"spec": spec}, "application/merge-patch+json")
 
@@ -289,18 +295,18 @@ class Stage:
             until(look, what=f"the server is Ready with {spec}")
 
     def get(self, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = "") -> Any:
-        """An object of ours, None when it is gone."""
+        """Return an object of ours, None if there is none."""
         return self.api.find(self.path(plural, name, namespace))
 
     def status(self, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = "") -> dict[str, Any]:
-        """Its status."""
+        """Return the status of an object, an empty map if there is none."""
         found = self.get(name, plural, namespace)
         return (found or {}).get("status") or {}
 
     def condition(
         self, kind: str, name: str = "zookeeper", plural: str = "stackdeployments", namespace: str = ""
     ) -> dict[str, Any]:
-        """A condition, an empty map when there is none."""
+        """Return a condition, an empty map if there is none."""
         conditions = self.status(name, plural, namespace).get("conditions") or []
         return next((entry for entry in conditions if entry["type"] == kind), {})
 
@@ -309,7 +315,7 @@ class Stage:
         self.api.call("DELETE", self.path(plural, name, namespace))
 
     def seen(self) -> list[Any]:
-        """All that the operator shows to users in objects: the server, deployments, hosts and events."""
+        """Return all that the operator shows to users in objects: the server, deployments, hosts and events."""
         found = [self.api.find(self.path("foremanservers", self.server))]
         for namespace in (self.namespace, *self.more, "default"):
             found += [
@@ -320,9 +326,9 @@ class Stage:
         return found
 
     def keep(self) -> None:
-        """What can be seen now, beside the operator's log: all of it is searched for secrets (`leaks`).
+        """Append what can be seen now to files beside the operator's log; all are searched for secrets (`leaks`).
 
-        To be asked before anything is swept away. What was kept before stays.
+        Call it before anything is deleted.
         """
         for name, text in (("objects", json.dumps(self.seen(), indent=1)), ("metrics", self.operator.get("/metrics"))):
             with (self.operator.directory / f"{name}-{self.namespace}.txt").open("a") as file:
@@ -331,7 +337,7 @@ class Stage:
     # --- waiting ----------------------------------------------------------------------------------------------
 
     def ready(self, name: str = "zookeeper", seconds: float = 90, namespace: str = "") -> dict[str, Any]:
-        """Wait until the deployment is Ready for its newest generation; its status."""
+        """Wait until the deployment is Ready for its newest generation; return its status."""
 
         def look() -> dict[str, Any]:
             found = self.get(name, namespace=namespace) or {}
@@ -346,7 +352,7 @@ class Stage:
             raise AssertionError(f"{error}\n{json.dumps(self.status(name, namespace=namespace), indent=1)}") from None
 
     def stalled(self, reason: str, name: str = "zookeeper", seconds: float = 60, namespace: str = "") -> str:
-        """Wait until the deployment is Stalled for this reason; the message."""
+        """Wait until the deployment is Stalled for this reason; return the message."""
 
         def look() -> str:
             found = self.condition("Stalled", name, namespace=namespace)
@@ -364,7 +370,7 @@ class Stage:
 
 
 def example(folder: str, file: str, kind: str) -> dict[str, Any]:
-    """An object of an example, without its namespace."""
+    """Return an object of an example, without its namespace."""
     documents = yaml.safe_load_all((ROOT / "examples" / folder / file).read_text())
     found: dict[str, Any] = next(document for document in documents if document["kind"] == kind)
     found["metadata"].pop("namespace", None)
@@ -417,7 +423,7 @@ def staged(
 
 
 def sweep(stage: Stage) -> None:
-    """No object of this stage stays: the next stage's operator would work on it."""
+    """Delete all objects of this stage: the next stage's operator would act on them."""
     for namespace in (stage.namespace, *stage.more):
         listed = stage.api.find(stage.path("stackdeployments", namespace=namespace)) or {"items": []}
         for item in listed["items"]:

@@ -1,4 +1,4 @@
-"""Small deployments for tests of bad weather: many side by side on one stage, each with weather of its own by host name."""
+"""Small deployments for tests of bad weather: many side by side on one stage, each with faults by its host names."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,21 @@ JOBS, HOSTS, HOSTGROUPS = "/api/v2/job_invocations", "/api/v2/hosts", "/api/v2/h
 
 
 def fqdn(deployment: str, index: int = 1, role: str = "app") -> str:
-    """The full name of a host of a deployment."""
+    """Return the full name of a host of a deployment."""
     return f"{deployment}-{role}-{index}.{DOMAIN}"
 
 
 def puppet_run(name: str, role: str = "app", after: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    """A step; `retries` and `timeoutSeconds` belong to the step, the rest to its puppetRun."""
+    """Return a puppetRun step; `retries` and `timeoutSeconds` belong to the step, the rest to its puppetRun."""
     own: dict[str, Any] = {key: more.pop(key) for key in ("retries", "timeoutSeconds") if key in more}
     return {"name": name, "after": list(after), **own, "puppetRun": {"roles": [role], **more}}
 
 
 def deploy(stage: Stage, name: str, *steps: Mapping[str, Any], **roles: int) -> None:
-    """Apply a Stack and a deployment of one name: hosts by role (one of role `app`), and these steps (one run)."""
+    """Apply a Stack and a deployment of one name.
+
+    Hosts are given by role (default: one of role `app`); the default step is one run.
+    """
     stack(stage, name, *steps, roles=tuple(roles or {"app": 1}))
     stage.apply(deployment(stage, name, **(roles or {"app": 1})))
 
@@ -37,7 +40,7 @@ def stack(
     overrides: Sequence[Mapping[str, Any]] = (),
     **spec: Any,
 ) -> None:
-    """Apply a Stack whose roles all have class role_app, with these overrides besides `workers`."""
+    """Apply a Stack in which every role has class role_app, with these overrides besides `workers`."""
     group = {"puppetClasses": [{"name": "role_app", "overrides": [WORKERS, *overrides]}]}
     body = {
         "hostgroups": [{"name": role, **group} for role in roles],
@@ -52,7 +55,7 @@ WORKERS = {"name": "workers", "type": "integer", "value": 3}
 
 
 def deployment(stage: Stage, name: str, **counts: int) -> dict[str, Any]:
-    """The deployment that `deploy` applies."""
+    """Return the deployment that `deploy` applies."""
     return {
         "apiVersion": "stacks.theforeman.org/v1alpha1",
         "kind": "StackDeployment",
@@ -67,28 +70,28 @@ def deployment(stage: Stage, name: str, **counts: int) -> dict[str, Any]:
 
 
 def fault(stage: Stage, kind: str, **more: Any) -> int:
-    """Bad weather from now on; the id by which it ends."""
+    """Set a fault; return its id, for `clear` and `hits`."""
     ident: int = stage.simulator.control("POST", "faults", {"kind": kind, **more})[0]["id"]
     return ident
 
 
 def clear(stage: Stage, ident: int) -> None:
-    """That weather is over."""
+    """Delete a fault."""
     stage.simulator.control("DELETE", f"faults/{ident}")
 
 
 def count(stage: Stage, path: str, host: str) -> int:
-    """A counter of POSTs for a host: a fault that does nothing but count."""
+    """Count the POSTs for a host, by a fault that does nothing else; return its id, for `hits`."""
     return fault(stage, "latency", seconds=0, method="POST", path=path, host=host)
 
 
 def hits(stage: Stage, ident: int) -> int:
-    """How often a fault has happened."""
+    """Return how often a fault has happened."""
     return next(int(one["hits"]) for one in stage.simulator.control("GET", "faults") if one["id"] == ident)
 
 
 def request(stage: Stage, name: str) -> None:
-    """Ask for a look at once, as a person would, and wait until it was taken."""
+    """Request a reconcile, as a person would, and wait until the operator has handled it."""
     stamp = f"{time.time_ns()}"
     body = {"metadata": {"annotations": {REQUEST: stamp}}}
     stage.api.call("PATCH", stage.path("stackdeployments", name), body, "application/merge-patch+json")
@@ -103,33 +106,33 @@ def edit(stage: Stage, name: str, **changes: Any) -> None:
 
 
 def failed(stage: Stage, name: str) -> dict[str, dict[str, Any]]:
-    """failedHosts by the host's name."""
+    """Return failedHosts by host name."""
     return {entry["name"]: entry for entry in stage.status(name).get("failedHosts", ())}
 
 
 def was_ready(stage: Stage, name: str) -> bool:
-    """Whether it was Ready at any time: each transition is told by an event."""
+    """Whether the deployment was Ready at any time: every transition makes an event."""
     listed = stage.api.find(f"/apis/events.k8s.io/v1/namespaces/{stage.namespace}/events")
     return any(event["reason"] == "Ready" and event["regarding"]["name"] == name for event in listed["items"])
 
 
 def step(stage: Stage, name: str, which: str) -> dict[str, Any]:
-    """One step of the status."""
+    """Return one step of the status, an empty map if there is none."""
     return next((entry for entry in stage.status(name).get("steps", ()) if entry["name"] == which), {})
 
 
 def hosts(stage: Stage, deployment_name: str) -> list[str]:
-    """The names of a deployment's hosts as Foreman has them, doubles twice."""
+    """Return the names of a deployment's hosts in Foreman, duplicates included."""
     return sorted(row["name"] for row in stage.simulator.rows("hosts") if row["name"].startswith(f"{deployment_name}-"))
 
 
 def machines(stage: Stage, deployment_name: str) -> list[str]:
-    """The names of its virtual machines, doubles twice."""
+    """Return the names of a deployment's virtual machines, duplicates included."""
     return sorted(row["name"] for row in stage.simulator.rows("vms") if row["name"].startswith(f"{deployment_name}-"))
 
 
 def jobs(stage: Stage, deployment_name: str, which: str = "") -> list[dict[str, Any]]:
-    """Its jobs, or those of one step, in the order in which they were started."""
+    """Return a deployment's jobs, or those of one step, in the order in which they were started."""
     text = f"foreman-stacks {which}"
     about = f"{stage.namespace}/{deployment_name} "
     found = [
@@ -141,7 +144,7 @@ def jobs(stage: Stage, deployment_name: str, which: str = "") -> list[dict[str, 
 
 
 def succeeded(stage: Stage, deployment_name: str, which: str) -> list[str]:
-    """The hosts on which a job of this step ended well, one entry for each time."""
+    """Return the hosts on which a job of this step succeeded, one entry for each time."""
     mine = {row["id"] for row in jobs(stage, deployment_name, which)}
     parts = [row for row in stage.simulator.rows("template_invocations") if row["job_id"] in mine]
     return sorted(row["name"] for row in parts if row["result"] == "success")
