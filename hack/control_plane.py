@@ -48,7 +48,7 @@ STATE = "control-plane.json"
 KIND_CLUSTER = "foreman-stacks"
 START_SECONDS = 90.0  # a start takes 3 s on an idle machine; the rest is for busy ones
 
-# They remove deleted namespaces and owned objects, create ServiceAccounts and the CA's ConfigMap, and aggregate
+# These remove deleted namespaces and owned objects, create ServiceAccounts and the CA's ConfigMap, and aggregate
 # ClusterRoles. There are no nodes, so no controller that makes Pods is needed.
 CONTROLLERS = (
     "clusterrole-aggregation-controller",
