@@ -110,8 +110,8 @@ def test_parameters_that_are_missing_or_wrong_are_told_all_at_once(stage: Stage)
         deploy(stage, "parameters", stack("parameters", parameters=wanted), parameters=given)
         message = stage.stalled("MissingParameters", "parameters")
         assert message.splitlines() == [
-            "spec.parameters[wokers]: is no parameter of the Stack; did you mean workers?",
-            "spec.parameters[workers].value: is too big 12; the maximum is 9",
+            "spec.parameters[wokers]: is not a parameter of the Stack; did you mean workers?",
+            "spec.parameters[workers].value: is too big: 12; the maximum is 9",
             f"spec.parameters[mode].value: is an integer 420 where string is declared; {QUOTE}",
             "spec.parameters[token]: is missing, and has no default; give it a value (string) by valueFrom",
             f"spec.parameters[limits].value.open: {ERB}",

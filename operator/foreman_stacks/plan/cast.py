@@ -69,7 +69,9 @@ def natural(value: Json) -> ValueType:
 def cast_value(value: Json, kind: ValueType, place: Place) -> Json:
     """Return the value as its declared type. Raises `Refused` if it does not fit, or would lose something."""
     if value is None:
-        raise place.refuse("null is not a value", "leave the whole entry out: `optional` says that there may be none")
+        raise place.refuse(
+            "null is not a value", "leave the whole entry out: an `optional` parameter may have no value"
+        )
     check_content(value, place)
     if kind == "string":
         return _string(value, place)
@@ -96,7 +98,7 @@ def _string(value: Json, place: Place) -> str:
     if isinstance(value, bool | int | float):
         mend = "quote it: YAML changes what is not quoted (0644 becomes 420, 1.0 becomes 1, yes becomes true)"
     else:
-        mend = "write a text, or declare another type"
+        mend = "write text, or declare another type"
     raise _mismatch(value, "string", place, mend)
 
 
@@ -111,10 +113,10 @@ def _boolean(value: Json, place: Place) -> bool:
 def _integer(value: Json, place: Place) -> int:
     number = _whole(value)
     if number is None:
-        mend = 'write a whole number without leading zeros; declare a mode like "0644" string, and quote it'
+        mend = 'write a whole number without leading zeros; declare a mode like "0644" as string, and quote it'
         raise _mismatch(value, "integer", place, mend)
     if not -_INT64 <= number < _INT64:
-        raise place.refuse("is beyond 64 bits", "declare it string, and quote it")
+        raise place.refuse("is beyond 64 bits", "declare it as string, and quote it")
     return number
 
 
@@ -131,7 +133,7 @@ def _whole(value: Json) -> int | None:
 
 
 def _real(value: Json, place: Place) -> float:
-    mend = "write a number; declare it string and quote it when every digit matters"
+    mend = "write a number; declare it as string and quote it if every digit matters"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise _mismatch(value, "real", place, mend)
     if isinstance(value, str) and (len(value) > 64 or not _REAL.fullmatch(value)):
@@ -139,9 +141,9 @@ def _real(value: Json, place: Place) -> float:
     exact = Decimal(value)
     number = float(exact)
     if not math.isfinite(number):
-        raise place.refuse("is no finite number", mend)
+        raise place.refuse("is not a finite number", mend)
     if Decimal(repr(number)) != exact and not isinstance(value, float):
-        raise place.refuse(f"has more digits than a real keeps{place.quoted(value)}", mend)
+        raise place.refuse(f"is a number{place.quoted(value)} with more digits than a real can keep", mend)
     return number
 
 
@@ -151,7 +153,7 @@ def _yaml(value: Json, place: Place) -> Json:
         try:
             yaml.compose(value, Loader=yaml.SafeLoader)
         except (yaml.YAMLError, RecursionError):
-            raise place.refuse("is no YAML", "mend the YAML, or declare it string") from None
+            raise place.refuse("is not valid YAML", "correct the YAML, or declare it as string") from None
     return value
 
 
@@ -197,7 +199,7 @@ def check_content(value: Json, place: Place, depth: int = 0) -> None:
         for number, item in enumerate(value):
             check_content(item, place.inside(number), depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise place.refuse("is no finite number", "write a number, or a quoted text")
+        raise place.refuse("is not a finite number", "write a number, or quoted text")
     elif isinstance(value, int) and not -_INT64 <= value < _INT64 and not isinstance(value, bool):
         raise place.refuse("has a number beyond 64 bits", "quote it, so that it is a string")
     if depth == 0 and len(canonical(value)) > MAX_VALUE:

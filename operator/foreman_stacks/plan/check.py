@@ -76,7 +76,7 @@ def _read(file: str, document: Document, found: _Found) -> None:
     place = f"{file}: {kind}/{name}"
     if not isinstance(kind, str) or kind not in PARSERS:
         mend = f"write one of {', '.join(PARSERS)}"
-        found.problems.append(Problem(f"{place} kind", "is none that people write", mend))
+        found.problems.append(Problem(f"{place} kind", "is not a known kind", mend))
         return
     try:
         if kind == "Stack":
@@ -92,8 +92,8 @@ def _read(file: str, document: Document, found: _Found) -> None:
         return
     key = (kind, namespace, name)
     if key in found.files:
-        what = f"is there twice: {found.files[key]} has it, too"
-        found.problems.append(Problem(f"{place} metadata.name", what, "keep one of them, or give it another name"))
+        what = f"is used twice: {found.files[key]} has it, too"
+        found.problems.append(Problem(f"{place} metadata.name", what, "keep one of the two objects, or rename one"))
     found.files.setdefault(key, file)
 
 
@@ -114,7 +114,9 @@ def _check_deployment(deployment: StackDeployment, stacks: Mapping[tuple[str, st
     keys = [key for key in stacks if key[1] == name and (key[0] == namespace or not key[0] or not namespace)]
     if not keys:
         what = f"there is no Stack `{name}` in the files"
-        return [Problem("spec.stackRef.name", what, "check it together with the file of the Stack, or mend the name")]
+        return [
+            Problem("spec.stackRef.name", what, "check it together with the file of the Stack, or correct the name")
+        ]
     stack = stacks[keys[0]]
     if stack is None or check_stack(stack):
         return []  # reported for the Stack already

@@ -128,9 +128,13 @@ def _check_parents(template: Template, spec: StackDeploymentSpec) -> Iterator[Pr
     for entry in spec.hostgroups:
         path = f"spec.hostgroups[{entry.name}]"
         if entry.name not in groups:
-            yield Problem(path, "is no hostgroup of the Stack", f"take it out; it has {', '.join(sorted(groups))}")
+            yield Problem(
+                path, "is not a hostgroup of the Stack", f"take it out; the Stack has {', '.join(sorted(groups))}"
+            )
         elif (parent := groups[entry.name].parent) is not None:
-            yield Problem(path, f"stands under `{parent}` in the Stack", f"take it out, or place {parent} instead")
+            yield Problem(
+                path, f"already has the parent `{parent}` in the Stack", f"take this entry out, or name {parent} in it"
+            )
 
 
 def _check_leaders(template: Template, roles: tuple[Role, ...]) -> Iterator[Problem]:
@@ -140,7 +144,7 @@ def _check_leaders(template: Template, roles: tuple[Role, ...]) -> Iterator[Prob
             leader = ".".join(name.split(".")[:3])
             if leader in empty:
                 role = name.split(".")[1]
-                what = f"`{leader}` is referred to by {value.path} of the Stack, and the role has no hosts"
+                what = f"`{leader}` is referred to by {value.path} of the Stack, but the role has no hosts"
                 yield Problem(f"spec.roles[{role}].count", what, "give the role a host")
                 break
 
@@ -154,7 +158,7 @@ def _check_optional(template: Template, absent: set[str]) -> Iterator[Problem]:
     for name in sorted(absent):
         for value in needing:
             if f"parameters.{name}" in value.references:
-                what = f"has no value, and {value.path} of the Stack needs one"
+                what = f"has no value, but {value.path} of the Stack needs one"
                 yield Problem(f"spec.parameters[{name}]", what, "give it a value")
                 break
 

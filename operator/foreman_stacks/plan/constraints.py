@@ -43,10 +43,11 @@ def violations(value: Json, limits: Constraints, kind: ValueType, place: Place) 
     """Yield a problem for each constraint that a value (already cast) violates; invalid constraints are skipped."""
 
     def broken(what: str, mend: str) -> Problem:
-        return Problem(place.path, what + place.quoted(value), mend)
+        quoted = place.quoted(value)
+        return Problem(place.path, f"{what}:{quoted}" if quoted else what, mend)
 
     if limits.enum is not None and not _listed(value, limits.enum, kind):
-        yield broken("is none of the allowed values", f"choose one of {', '.join(map(canonical, limits.enum))}")
+        yield broken("is not one of the allowed values", f"choose one of {', '.join(map(canonical, limits.enum))}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         if limits.minimum is not None and value < limits.minimum:
             yield broken("is too small", f"the minimum is {limits.minimum:g}")
@@ -56,9 +57,9 @@ def violations(value: Json, limits: Constraints, kind: ValueType, place: Place) 
         yield from _of_text(value, limits, broken)
     elif isinstance(value, Sequence | Mapping):
         if limits.min_items is not None and len(value) < limits.min_items:
-            yield broken(f"has {len(value)} entries:", f"the least is {limits.min_items}")
+            yield broken(f"has {len(value)} entries", f"the least is {limits.min_items}")
         if limits.max_items is not None and len(value) > limits.max_items:
-            yield broken(f"has {len(value)} entries:", f"the most is {limits.max_items}")
+            yield broken(f"has {len(value)} entries", f"the most is {limits.max_items}")
 
 
 def _listed(value: Json, allowed: Sequence[Json], kind: ValueType) -> bool:
@@ -73,11 +74,11 @@ def _listed(value: Json, allowed: Sequence[Json], kind: ValueType) -> bool:
 
 def _of_text(value: str, limits: Constraints, broken: Callable[[str, str], Problem]) -> Iterator[Problem]:
     if limits.min_length is not None and len(value) < limits.min_length:
-        yield broken(f"has {len(value)} characters:", f"the least is {limits.min_length}")
+        yield broken(f"has {len(value)} characters", f"the least is {limits.min_length}")
     if limits.max_length is not None and len(value) > limits.max_length:
-        yield broken(f"has {len(value)} characters:", f"the most is {limits.max_length}")
+        yield broken(f"has {len(value)} characters", f"the most is {limits.max_length}")
     if limits.pattern is not None and not _found(limits.pattern, value):
-        yield broken("does not fit the pattern:", f"write it so that {limits.pattern} is found in it")
+        yield broken("does not have the required form", f"write text that matches {limits.pattern}")
 
 
 def _found(pattern: str, value: str) -> bool:

@@ -114,7 +114,7 @@ class Current:
             what = (
                 f"{NEEDS} {MOST >> 20} MB" if alone else f"{NEEDS} {MOST_TOGETHER >> 20} MB with all other expressions"
             )
-            raise InvalidSpec([Problem(value.path, what, "let it make shorter texts and lists, or plan fewer hosts")])
+            raise InvalidSpec([Problem(value.path, what, "make its texts and lists shorter, or plan fewer hosts")])
 
     def _size(self, name: str, known: object) -> Size:
         """Return the size of the value of a name, cached unless it differs between hosts."""

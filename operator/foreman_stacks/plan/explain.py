@@ -41,9 +41,11 @@ def explain(message: str, names: Collection[str]) -> tuple[str, str]:
         return f"`{_operator(found[1])}` cannot be applied to {found[2]}", _CONVERT
     if (found := _SYNTAX.search(message)) is not None:
         mend = (
-            "write the bare expression, without ${…}" if "'$" in found[3] else "mend the syntax; texts stand in quotes"
+            "write the bare expression, without ${…}"
+            if "'$" in found[3]
+            else "correct the syntax; texts are written in quotes"
         )
-        return f"is no CEL: {found[3]} (line {found[1]}, column {found[2]})", mend
+        return f"is not valid CEL: {found[3]} (line {found[1]}, column {found[2]})", mend
     if (found := _SELECT.search(message)) is not None:
         return f"{_article(found[1])} has no fields", "remove the part after the last dot"
     return _runtime(message)
@@ -87,12 +89,12 @@ def _runtime(message: str) -> tuple[str, str]:
     text = _HEAD.sub("", message.strip().splitlines()[0] if message.strip() else "no reason given")
     text = _HEAD.sub("", text)
     if "recursion" in text:
-        return "is nested too deeply (the limit is 32 levels)", "split it: give parts to hostgroup parameters"
+        return "is nested too deeply (the limit is 32 levels)", "split it: move parts of it into hostgroup parameters"
     if "teration budget" in text:
         return BUDGET, "do not nest lists of all hosts in one another; `peers` has the other hosts of a role"
     if "No matching overloads" in text:
         return f"cannot be evaluated: {text}", _CONVERT
-    return f"cannot be evaluated: {text}", "mend the expression, or the values that it refers to"
+    return f"cannot be evaluated: {text}", "correct the expression, or the values that it refers to"
 
 
 def misfit(kind: str | None, found: str) -> tuple[str, str]:
@@ -102,7 +104,7 @@ def misfit(kind: str | None, found: str) -> tuple[str, str]:
         shape = "a list of hosts" if found.startswith("LIST") else "a host"
         return f"gives {shape}{wanted}", "take a field of it: name, fqdn, ip or index (hosts.map(h, h.ip))"
     if "MAP" in found:
-        return f"gives a hash whose keys are no strings{wanted}", "write string(…) around the keys"
+        return f"gives a hash whose keys are not strings{wanted}", "write string(…) around the keys"
     if found == "NULL":
         return f"gives null{wanted}", "leave the whole entry out: null is not a value"
     mend = {

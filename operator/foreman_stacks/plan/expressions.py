@@ -162,9 +162,9 @@ class Environment:
         """
         asked = [name for name in _ASKS.findall(text) if name in self._variables]
         if asked:  # the checker would resolve it to the variable itself and drop the test
-            what = f"has() cannot ask for {asked[0]}: every name that is known here has a value"
+            what = f"has() cannot test {asked[0]}: every name that is known here has a value"
             raise InvalidSpec(
-                [Problem(path, what, "leave has() out, or give the parameter a default and compare with that")]
+                [Problem(path, what, "remove has(), or give the parameter a default and compare with the default")]
             )
         try:
             program = self._env.compile(text)
@@ -208,7 +208,7 @@ def _result_type(name: str, kind: ValueType | None) -> ValueType | tuple[str, st
     if kind in ("yaml", "json") or (kind is not None and words[0] == "DYN"):
         return kind
     if words[0] == "DYN":
-        return "has a result whose type only its evaluation shows", "declare its type in the field `type`"
+        return "has a result whose type is known only once it is evaluated", "declare its type in the field `type`"
     found = _RESULTS[words[0]]
     if kind is None or kind == found or (kind, found) == ("real", "integer"):
         return kind or found

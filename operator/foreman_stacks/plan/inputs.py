@@ -62,9 +62,9 @@ def read_parameters(stack: StackSpec, deployment: StackDeploymentSpec, given: Ma
     for name in written:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
-            listed = f"it has {', '.join(sorted(known))}" if known else "it has none"
-            mend = f"did you mean {close[0]}?" if close else f"take it out, {listed}"
-            inputs.problems.append(Problem(f"spec.parameters[{name}]", "is no parameter of the Stack", mend))
+            listed = f"the Stack has {', '.join(sorted(known))}" if known else "the Stack has none"
+            mend = f"did you mean {close[0]}?" if close else f"take it out; {listed}"
+            inputs.problems.append(Problem(f"spec.parameters[{name}]", "is not a parameter of the Stack", mend))
     for parameter in stack.parameters:
         entry = written.get(parameter.name)
         if entry is not None:
@@ -84,7 +84,7 @@ def _take(parameter: StackParameter, entry: DeploymentParameter, given: Mapping[
     path = f"spec.parameters[{entry.name}]"
     found: Given = entry.value if entry.literal else given.get(entry.name, Missing("its value"))
     if isinstance(found, Missing):
-        problem = Problem(f"{path}.valueFrom", f"{found.what} is not there", found.mend)
+        problem = Problem(f"{path}.valueFrom", f"{found.what} is missing", found.mend)
         inputs.problems.append(problem)
         inputs.waiting.append(problem)
         return

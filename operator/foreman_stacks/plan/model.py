@@ -243,7 +243,7 @@ class Missing:
     """A value that could not be read; `what` names the missing Secret, ConfigMap, key or permission."""
 
     what: str
-    mend: str = "make it, or correct the reference"
+    mend: str = "create it, or correct the reference"
 
 
 def parameter_key(group: str, name: str) -> str:

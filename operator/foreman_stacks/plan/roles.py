@@ -11,6 +11,7 @@ from foreman_stacks.errors import Problem
 from foreman_stacks.model.identity import HostRef, Identity
 from foreman_stacks.model.schema import DNS_LABEL
 from foreman_stacks.model.scope import ComputeSource
+from foreman_stacks.model.words import counted
 from foreman_stacks.plan.cast import Place, Refused, check_content
 from foreman_stacks.plan.erb import erb
 from foreman_stacks.plan.model import PlannedHost, Role
@@ -35,7 +36,11 @@ def planned_hosts(
             if count:
                 mend = "add the role with its sources"
                 problems.append(
-                    Problem(f"spec.roles[{role.name}]", f"is missing, and its Stack wants hosts of it: {count}", mend)
+                    Problem(
+                        f"spec.roles[{role.name}]",
+                        f"is missing, but the Stack wants {counted(count, 'host')} of it",
+                        mend,
+                    )
                 )
             hosts[role.name] = ()
             continue
@@ -49,7 +54,9 @@ def _unknown(stack: StackSpec, written: Mapping[str, DeploymentRole]) -> Iterato
     known = [role.name for role in stack.roles]
     for name in written:
         if name not in known:
-            yield Problem(f"spec.roles[{name}]", "is no role of the Stack", f"take it out; it has {', '.join(known)}")
+            yield Problem(
+                f"spec.roles[{name}]", "is not a role of the Stack", f"take it out; the Stack has {', '.join(known)}"
+            )
 
 
 def _count(role: StackRole, entry: DeploymentRole | None, problems: list[Problem]) -> int:
@@ -60,7 +67,7 @@ def _count(role: StackRole, entry: DeploymentRole | None, problems: list[Problem
     if entry.count < low or (high is not None and entry.count > high):
         bounds = f"at least {low}" if high is None else f"from {low} to {high}"
         path = f"spec.roles[{role.name}].count"
-        problems.append(Problem(path, f"is {entry.count}, and the Stack wants {bounds}", f"write a number {bounds}"))
+        problems.append(Problem(path, f"is {entry.count}, but the Stack wants {bounds}", f"write a number {bounds}"))
         return 0
     return entry.count
 
@@ -121,11 +128,11 @@ def _check_names(
         path = f"spec.roles[{role}].hostname" if role in written and written[role].hostname else f"spec.roles[{role}]"
         worst = max(found, key=lambda host: len(host.label), default=None)
         if worst is not None and len(worst.label) > LONGEST:
-            what = f"the name {worst.label} has {len(worst.label)} characters, and a DNS label {LONGEST}"
-            yield Problem(path, what, "write a shorter hostname, or name the deployment shorter")
+            what = f"the name {worst.label} has {len(worst.label)} characters, but a DNS label has at most {LONGEST}"
+            yield Problem(path, what, "write a shorter hostname, or give the deployment a shorter name")
         elif worst is not None and not re.fullmatch(DNS_LABEL.strip("^$"), worst.label):
-            what = f"the name {worst.label} is no DNS label"
-            yield Problem(path, what, "let hostname give lower-case letters, digits and '-', with no '-' at its ends")
+            what = f"the name {worst.label} is not a DNS label"
+            yield Problem(path, what, "write a hostname of lower-case letters, digits and '-', with no '-' at its ends")
         for host in found:
             if host.label in seen:
                 what = f"gives the name {host.label} to two hosts ({seen[host.label]} and {host.ref})"

@@ -65,7 +65,7 @@ def _check(spec: StackSpec) -> Iterator[Problem]:
         if parent not in groups:
             yield unknown(f"spec.hostgroups[{name}].parent", "hostgroup", parent, groups)
     if loop := graph.cycle(parents):
-        mend = "let one of them have no parent"
+        mend = "remove the parent of one of them"
         path = f"spec.hostgroups[{loop[0]}].parent"
         yield Problem(path, f"the hostgroups are one another's parents: {' → '.join(loop)}", mend)
     for parameter in spec.parameters:
@@ -88,7 +88,9 @@ def _keywords(spec: StackSpec) -> Iterator[Problem]:
     for path, name in places.items():
         if name in KEYWORDS:
             yield Problem(
-                f"{path}.name", f"`{name}` is a word of CEL, expressions cannot say it", "choose another name"
+                f"{path}.name",
+                f"`{name}` is a reserved word of CEL: expressions cannot refer to it",
+                "choose another name",
             )
 
 
@@ -131,12 +133,12 @@ def _check_role(role: StackRole, spec: StackSpec, groups: set[str]) -> Iterator[
         for override in role.overrides:
             if override.puppet_class not in known:
                 place = f"{path}.overrides[{override.puppet_class},{override.name}].class"
-                what = f"class `{override.puppet_class}` is in no hostgroup of this role's chain"
+                what = f"class `{override.puppet_class}` is neither in the role's hostgroup nor in one above it"
                 listed = ", ".join(sorted(known)) or "none"
-                mend = f"add it to puppetClasses of hostgroup {role.hostgroup}, which has with those above it: {listed}"
+                mend = f"add it to puppetClasses of hostgroup {role.hostgroup}; the classes so far: {listed}"
                 yield Problem(place, what, mend)
     if "{index}" not in role.hostname and (role.count.max is None or role.count.max > 1):
-        what = "gives several hosts one name: it has no {index}"
+        what = "gives several hosts the same name: it has no {index}"
         yield Problem(f"{path}.hostname", what, "add {index}, or let count.max be 1")
 
 

@@ -92,7 +92,7 @@ def test_standard_input_is_a_file_too(capsys: pytest.CaptureFixture[str], monkey
     assert main(["check", "-"]) == 1
     assert capsys.readouterr().err == (
         "-: StackDeployment/zookeeper spec.stackRef.name: there is no Stack `zookeeper` in the files; "
-        "check it together with the file of the Stack, or mend the name\n"
+        "check it together with the file of the Stack, or correct the name\n"
     )
 
 

@@ -166,7 +166,7 @@ def test_a_failing_value_of_a_host_is_told_once_with_the_host(tree: Compile) -> 
         bind(plan, facts(plan))
     assert str(caught.value) == (
         "spec.roles[app].parameters[x].expression: cannot be evaluated: cannot convert string to int "
-        "(for host ring-app-1); mend the expression, or the values that it refers to"
+        "(for host ring-app-1); correct the expression, or the values that it refers to"
     )
 
 

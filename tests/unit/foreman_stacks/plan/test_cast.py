@@ -35,8 +35,8 @@ def test_what_loses_nothing_is_taken(value: Json, kind: ValueType, result: Json)
 
 
 QUOTE = "quote it: YAML changes what is not quoted (0644 becomes 420, 1.0 becomes 1, yes becomes true)"
-WHOLE = 'write a whole number without leading zeros; declare a mode like "0644" string, and quote it'
-NUMBER = "write a number; declare it string and quote it when every digit matters"
+WHOLE = 'write a whole number without leading zeros; declare a mode like "0644" as string, and quote it'
+NUMBER = "write a number; declare it as string and quote it if every digit matters"
 
 REFUSED: dict[str, tuple[Json, ValueType, str]] = {
     "0644 that YAML made 420": (420, "string", f"p: is an integer 420 where string is declared; {QUOTE}"),
@@ -45,7 +45,7 @@ REFUSED: dict[str, tuple[Json, ValueType, str]] = {
     "a list as a string": (
         ["a"],
         "string",
-        'p: is an array ["a"] where string is declared; write a text, or declare another type',
+        'p: is an array ["a"] where string is declared; write text, or declare another type',
     ),
     "yes as a boolean": ("yes", "boolean", 'p: is a string "yes" where boolean is declared; write true or false'),
     "1 as a boolean": (1, "boolean", "p: is an integer 1 where boolean is declared; write true or false"),
@@ -56,14 +56,14 @@ REFUSED: dict[str, tuple[Json, ValueType, str]] = {
     "more digits than a real has": (
         "0.12345678901234567891",
         "real",
-        f'p: has more digits than a real keeps "0.12345678901234567891"; {NUMBER}',
+        f'p: is a number "0.12345678901234567891" with more digits than a real can keep; {NUMBER}',
     ),
     "an integer that a real cannot hold": (
         2**53 + 1,
         "real",
-        f"p: has more digits than a real keeps 9007199254740993; {NUMBER}",
+        f"p: is a number 9007199254740993 with more digits than a real can keep; {NUMBER}",
     ),
-    "a real beyond all bounds": ("1e999", "real", f"p: is no finite number; {NUMBER}"),
+    "a real beyond all bounds": ("1e999", "real", f"p: is not a finite number; {NUMBER}"),
     "a map as an array": ({"a": 1}, "array", 'p: is a hash {"a":1} where array is declared; write a list'),
     "text that is no JSON as a hash": (
         "a: 1",
@@ -71,11 +71,11 @@ REFUSED: dict[str, tuple[Json, ValueType, str]] = {
         'p: is a string "a: 1" where hash is declared; write a map, or its JSON text',
     ),
     "JSON text of another type": ("[]", "hash", "p: is an array [] where hash is declared; write a map"),
-    "text that is no YAML": ("a: [", "yaml", "p: is no YAML; mend the YAML, or declare it string"),
+    "text that is no YAML": ("a: [", "yaml", "p: is not valid YAML; correct the YAML, or declare it as string"),
     "null": (
         None,
         "string",
-        "p: null is not a value; leave the whole entry out: `optional` says that there may be none",
+        "p: null is not a value; leave the whole entry out: an `optional` parameter may have no value",
     ),
     "null inside a list": ([1, None], "array", "p[1]: null is not a value; leave the key or entry out"),
     "null inside a map": ({"a": {"b": None}}, "hash", "p.a.b: null is not a value; leave the key or entry out"),
@@ -164,17 +164,17 @@ VIOLATED: dict[str, tuple[Json, ValueType, dict[str, Json], str]] = {
         "x",
         "string",
         {"enum": ["a", "b"]},
-        'is none of the allowed values "x"; choose one of "a", "b"',
+        'is not one of the allowed values: "x"; choose one of "a", "b"',
     ),
-    "below the minimum": (1, "integer", {"minimum": 2.0}, "is too small 1; the minimum is 2"),
-    "above the maximum": (2.5, "real", {"maximum": 2.0}, "is too big 2.5; the maximum is 2"),
+    "below the minimum": (1, "integer", {"minimum": 2.0}, "is too small: 1; the minimum is 2"),
+    "above the maximum": (2.5, "real", {"maximum": 2.0}, "is too big: 2.5; the maximum is 2"),
     "too short": ("a", "string", {"minLength": 2}, 'has 1 characters: "a"; the least is 2'),
     "too long": ("abc", "string", {"maxLength": 2}, 'has 3 characters: "abc"; the most is 2'),
     "another pattern": (
         "A1",
         "string",
         {"pattern": "^[a-z]+$"},
-        'does not fit the pattern: "A1"; write it so that ^[a-z]+$ is found in it',
+        'does not have the required form: "A1"; write text that matches ^[a-z]+$',
     ),
     "too few entries": ([], "array", {"minItems": 1}, "has 0 entries: []; the least is 1"),
     "too many entries": ({"a": 1, "b": 2}, "hash", {"maxItems": 1}, 'has 2 entries: {"a":1,"b":2}; the most is 1'),

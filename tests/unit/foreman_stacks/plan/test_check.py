@@ -50,7 +50,7 @@ def test_a_deployment_without_its_stack_is_a_problem() -> None:
     assert check(DEPLOYMENT) == [
         (
             "a.yaml: StackDeployment/shop spec.stackRef.name: there is no Stack `web` in the files; "
-            "check it together with the file of the Stack, or mend the name"
+            "check it together with the file of the Stack, or correct the name"
         )
     ]
 
@@ -108,7 +108,7 @@ def test_values_from_secrets_are_taken_as_given_even_where_a_sample_would_fail()
 def test_a_kind_of_ours_that_is_none_is_not_passed_over(kind: str | None) -> None:
     (found,) = check({**STACK, "kind": kind})
     assert found == (
-        f"a.yaml: {kind}/web kind: is none that people write; write one of Stack, StackDeployment, ForemanServer"
+        f"a.yaml: {kind}/web kind: is not a known kind; write one of Stack, StackDeployment, ForemanServer"
     )
 
 
@@ -135,8 +135,8 @@ def test_an_object_that_is_there_twice_is_a_problem(document: dict[str, Any]) ->
     found = check_files([("a.yaml", named(document, "x")), ("b.yaml", named(document, "x"))])
     assert [str(problem) for problem in found] == [
         (
-            f"b.yaml: {document['kind']}/x metadata.name: is there twice: a.yaml has it, too; "
-            "keep one of them, or give it another name"
+            f"b.yaml: {document['kind']}/x metadata.name: is used twice: a.yaml has it, too; "
+            "keep one of the two objects, or rename one"
         )
     ]
     assert check(named(document, "x"), named(document, "y")) == []

@@ -68,13 +68,13 @@ LONG = "{deployment}-" + "x" * 60 + "-{index}"
 WRONG: dict[str, tuple[Spec, str]] = {
     "a parameter that is none": (
         {"parameters": [{"name": "password", "value": "x"}, {"name": "heep", "value": 1}]},
-        "spec.parameters[heep]: is no parameter of the Stack; did you mean heap?",
+        "spec.parameters[heep]: is not a parameter of the Stack; did you mean heap?",
     ),
     "a value of another type": (
         {"parameters": [{"name": "password", "value": "x"}, {"name": "heap", "value": "0512"}]},
         (
             'spec.parameters[heap].value: is a string "0512" where integer is declared; '
-            'write a whole number without leading zeros; declare a mode like "0644" string, and quote it'
+            'write a whole number without leading zeros; declare a mode like "0644" as string, and quote it'
         ),
     ),
     "a secret of another type, unquoted": (
@@ -90,15 +90,15 @@ WRONG: dict[str, tuple[Spec, str]] = {
     ),
     "a role that is none": (
         {"roles": [role("db_node"), role("app"), role("web")]},
-        "spec.roles[web]: is no role of the Stack; take it out; it has db_node, app",
+        "spec.roles[web]: is not a role of the Stack; take it out; the Stack has db_node, app",
     ),
     "a role that is missing": (
         {"roles": [role("app")]},
-        "spec.roles[db_node]: is missing, and its Stack wants hosts of it: 1; add the role with its sources",
+        "spec.roles[db_node]: is missing, but the Stack wants 1 host of it; add the role with its sources",
     ),
     "too many hosts": (
         {"roles": [role("db_node", count=4), role("app")]},
-        "spec.roles[db_node].count: is 4, and the Stack wants from 1 to 3; write a number from 1 to 3",
+        "spec.roles[db_node].count: is 4, but the Stack wants from 1 to 3; write a number from 1 to 3",
     ),
     "sources that give too few": (
         {"roles": [role("db_node"), role("app", sources=[source("a", max=1), source("b", max=0)])]},
@@ -107,15 +107,15 @@ WRONG: dict[str, tuple[Spec, str]] = {
     "a name that is too long": (
         {"roles": [role("db_node"), role("app", hostname=LONG)]},
         (
-            f"spec.roles[app].hostname: the name ring-{'x' * 60}-1 has 67 characters, and a DNS label 63; "
-            "write a shorter hostname, or name the deployment shorter"
+            f"spec.roles[app].hostname: the name ring-{'x' * 60}-1 has 67 characters, but a DNS label has at most 63; "
+            "write a shorter hostname, or give the deployment a shorter name"
         ),
     ),
-    "a name that is no DNS label": (
+    "a name that is not a DNS label": (
         {"roles": [role("db_node"), role("app", hostname="{index}-")]},
         (
-            "spec.roles[app].hostname: the name 1- is no DNS label; "
-            "let hostname give lower-case letters, digits and '-', with no '-' at its ends"
+            "spec.roles[app].hostname: the name 1- is not a DNS label; "
+            "write a hostname of lower-case letters, digits and '-', with no '-' at its ends"
         ),
     ),
     "one name for two hosts": (
@@ -127,11 +127,11 @@ WRONG: dict[str, tuple[Spec, str]] = {
     ),
     "a parent for a hostgroup that is none": (
         {"hostgroups": [{"name": "bse", "parent": "Base"}]},
-        "spec.hostgroups[bse]: is no hostgroup of the Stack; take it out; it has base, web",
+        "spec.hostgroups[bse]: is not a hostgroup of the Stack; take it out; the Stack has base, web",
     ),
     "a parent for a hostgroup that has one": (
         {"hostgroups": [{"name": "web", "parent": "Base"}]},
-        "spec.hostgroups[web]: stands under `base` in the Stack; take it out, or place base instead",
+        "spec.hostgroups[web]: already has the parent `base` in the Stack; take this entry out, or name base in it",
     ),
 }
 
@@ -159,7 +159,7 @@ FROM: Spec = {"name": "password", "valueFrom": {"secretKeyRef": {"name": "s", "k
 def test_a_secret_that_is_not_there_is_waited_for(tree: Compile) -> None:
     found = refused(lambda: tree({"password": Missing("Secret `s`")}, parameters=[FROM]))
     assert (
-        str(found) == "spec.parameters[password].valueFrom: Secret `s` is not there; make it, or correct the reference"
+        str(found) == "spec.parameters[password].valueFrom: Secret `s` is missing; create it, or correct the reference"
     )
     assert found.only_waiting
     assert found.waiting == tuple(found.problems)
@@ -230,7 +230,7 @@ def test_a_leader_of_a_role_without_hosts_is_refused(tree: Compile) -> None:
 
     assert str(refused(lambda: tree(change=change))) == (
         "spec.roles[db_node].count: `roles.db_node.leader` is referred to by "
-        "spec.steps[endpoint].parameterUpdate.expression of the Stack, and the role has no hosts; give the role a host"
+        "spec.steps[endpoint].parameterUpdate.expression of the Stack, but the role has no hosts; give the role a host"
     )
 
 
@@ -239,7 +239,7 @@ def test_an_optional_parameter_that_an_update_needs_must_be_given(tree: Compile)
         spec["steps"][1]["parameterUpdate"]["expression"] = "parameters.banner"
 
     assert str(refused(lambda: tree(change=change))) == (
-        "spec.parameters[banner]: has no value, and spec.steps[endpoint].parameterUpdate.expression of the Stack needs "
+        "spec.parameters[banner]: has no value, but spec.steps[endpoint].parameterUpdate.expression of the Stack needs "
         "one; give it a value"
     )
 
@@ -255,7 +255,7 @@ def test_what_the_configuration_alone_makes_fail_is_told_before_any_host_is_made
     values = [{"name": "password", "value": "x"}, {"name": "heap", "value": 0}]
     assert str(refused(lambda: tree(change=change, parameters=values))) == (
         "spec.hostgroups[web].parameters[url].expression: cannot be evaluated: divide by zero; "
-        "mend the expression, or the values that it refers to"
+        "correct the expression, or the values that it refers to"
     )
 
 

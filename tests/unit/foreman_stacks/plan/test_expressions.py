@@ -96,37 +96,37 @@ REFUSED: dict[str, tuple[str, ValueType | None, str]] = {
         "json",
         "gives null where json is declared; leave the whole entry out: null is not a value",
     ),
-    "keys that are no strings": (
+    "keys that are not strings": (
         "{1: 2}",
         "hash",
-        "gives a hash whose keys are no strings where a hash is declared; write string(…) around the keys",
+        "gives a hash whose keys are not strings where a hash is declared; write string(…) around the keys",
     ),
     "a result of unknown type without a declared one": (
         "parameters.data",
         None,
-        "has a result whose type only its evaluation shows; declare its type in the field `type`",
+        "has a result whose type is known only once it is evaluated; declare its type in the field `type`",
     ),
     "braces of another language": (
         "${parameters.heap}",
         "integer",
-        "is no CEL: token recognition error at: '$' (line 1, column 1); write the bare expression, without ${…}",
+        "is not valid CEL: token recognition error at: '$' (line 1, column 1); write the bare expression, without ${…}",
     ),
     "half an expression": (
         "1 +",
         None,
-        "is no CEL: mismatched input '<EOF>' (line 1, column 4); mend the syntax; texts stand in quotes",
+        "is not valid CEL: mismatched input '<EOF>' (line 1, column 4); correct the syntax; texts are written in quotes",
     ),
     "too many parentheses": (
         "(" * 60 + "1" + ")" * 60,
         None,
-        "is nested too deeply (the limit is 32 levels); split it: give parts to hostgroup parameters",
+        "is nested too deeply (the limit is 32 levels); split it: move parts of it into hostgroup parameters",
     ),
     "has() of a name, which the checker would forget": (
         "has(parameters.heap) ? 1 : 2",
         "integer",
         (
-            "has() cannot ask for parameters.heap: every name that is known here has a value; "
-            "leave has() out, or give the parameter a default and compare with that"
+            "has() cannot test parameters.heap: every name that is known here has a value; "
+            "remove has(), or give the parameter a default and compare with the default"
         ),
     ),
     "a field of a number": (
@@ -198,12 +198,12 @@ FAILING: dict[str, tuple[str, dict[str, object], str]] = {
     "an error value": (
         "parameters.heap / 0",
         {"parameters.heap": 1},
-        "cannot be evaluated: divide by zero; mend the expression, or the values that it refers to",
+        "cannot be evaluated: divide by zero; correct the expression, or the values that it refers to",
     ),
     "an index beyond the list": (
         "roles.zk.hosts[3].ip",
         {"roles.zk.hosts": HOSTS},
-        "cannot be evaluated: Index error: index=3 size=2; mend the expression, or the values that it refers to",
+        "cannot be evaluated: Index error: index=3 size=2; correct the expression, or the values that it refers to",
     ),
     "a raised error of the runtime": (
         "parameters.list.map(x, parameters.list.map(y, y))",

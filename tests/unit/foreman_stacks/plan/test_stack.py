@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     "hostgroups that are one another's parents": (
         groups({"name": "a", "parent": "b"}, {"name": "b", "parent": "a"}),
         [
-            "spec.hostgroups[a].parent: the hostgroups are one another's parents: a → b → a; let one of them have no parent"
+            "spec.hostgroups[a].parent: the hostgroups are one another's parents: a → b → a; remove the parent of one of them"
         ],
     ),
     "a hostgroup of a role that is none": (
@@ -56,8 +56,8 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         lambda spec: spec["roles"][0]["overrides"][0].update({"class": "zk"}),
         [
             (
-                "spec.roles[zk].overrides[zk,id].class: class `zk` is in no hostgroup of this role's chain; "
-                "add it to puppetClasses of hostgroup zk, which has with those above it: zookeeper"
+                "spec.roles[zk].overrides[zk,id].class: class `zk` is neither in the role's hostgroup nor in one above it; "
+                "add it to puppetClasses of hostgroup zk; the classes so far: zookeeper"
             )
         ],
     ),
@@ -65,7 +65,7 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         lambda spec: spec["roles"][0].update(hostname="{deployment}"),
         [
             (
-                "spec.roles[zk].hostname: gives several hosts one name: it has no {index}; "
+                "spec.roles[zk].hostname: gives several hosts the same name: it has no {index}; "
                 "add {index}, or let count.max be 1"
             )
         ],
@@ -146,20 +146,20 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         [
             (
                 'spec.parameters[heap].default: is a string "512m" where integer is declared; '
-                'write a whole number without leading zeros; declare a mode like "0644" string, and quote it'
+                'write a whole number without leading zeros; declare a mode like "0644" as string, and quote it'
             )
         ],
     ),
     "a default that its own constraints refuse": (
         parameter("heap", type="integer", default=1, constraints={"minimum": 2}),
-        ["spec.parameters[heap].default: is too small 1; the minimum is 2"],
+        ["spec.parameters[heap].default: is too small: 1; the minimum is 2"],
     ),
     "a secret default of another type, unquoted": (
         parameter("heap", type="integer", default="512m", sensitive=True),
         [
             (
                 "spec.parameters[heap].default: is a string where integer is declared; "
-                'write a whole number without leading zeros; declare a mode like "0644" string, and quote it'
+                'write a whole number without leading zeros; declare a mode like "0644" as string, and quote it'
             )
         ],
     ),
@@ -180,9 +180,11 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
             )
         ],
     ),
-    "a name that expressions cannot say": (
+    "a name that expressions cannot refer to": (
         parameter("in", type="integer"),
-        ["spec.parameters[in].name: `in` is a word of CEL, expressions cannot say it; choose another name"],
+        [
+            "spec.parameters[in].name: `in` is a reserved word of CEL: expressions cannot refer to it; choose another name"
+        ],
     ),
     "a value that YAML has changed": (
         lambda spec: spec["hostgroups"][0]["puppetClasses"][0]["overrides"][2].update(value=420),

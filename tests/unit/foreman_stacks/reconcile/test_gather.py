@@ -64,7 +64,7 @@ def test_values_of_secrets_are_secrets_and_those_of_config_maps_are_cast() -> No
 @pytest.mark.parametrize(
     "data, words",
     [
-        (None, "Secret 'db' is not there"),
+        (None, "Secret 'db' is missing"),
         ({}, "key 'password' of Secret 'db'"),
         ({"password": b"\xff\xfe"}, "text in UTF-8 in key 'password' of Secret 'db'"),
     ],
@@ -95,7 +95,7 @@ def test_what_the_operator_may_not_read_is_waited_for_by_name() -> None:
     (wait,) = gathered(cluster).waits
     assert wait.reason is Reason.WAITING_FOR_SECRET
     assert wait.message == (
-        "spec.parameters[password].valueFrom: the operator's permission to read Secret 'db' is not there; "
+        "spec.parameters[password].valueFrom: the operator's permission to read Secret 'db' is missing; "
         "have its ServiceAccount be given get on it, or use another"
     )
 
