@@ -23,7 +23,7 @@ from foreman_stacks.settings import Settings, explained
 
 DESCRIPTION = "Deploys whole multi-host systems with Foreman and Puppet, in order, as a Kubernetes operator."
 EXAMPLES = """examples:
-  foreman-stacks check stack.yaml deployment.yaml     is it right? without any cluster or Foreman
+  foreman-stacks check stack.yaml deployment.yaml     check files, without any cluster or Foreman
   foreman-stacks crds | kubectl apply -f -            install the API
   foreman-stacks rbac | kubectl apply -f -            install the operator's account and rights
   foreman-stacks run                                  run the operator on the cluster that kubectl speaks to
@@ -31,17 +31,17 @@ EXAMPLES = """examples:
 RUN = """Run the operator until SIGTERM or Ctrl-C.
 
 It works on the cluster of KUBECONFIG, else of ~/.kube/config, and in a Pod as the Pod's ServiceAccount. The CRDs and the
-operator's own namespace must be there. All settings are environment variables; times are seconds:
+operator's own namespace must exist. All settings are environment variables; times are seconds:
 """
 CHECK = """Compile the Stacks, StackDeployments and ForemanServers in YAML files as the operator would, without any server.
 
 A deployment is checked together with its Stack, so give both. Values from Secrets and ConfigMaps are taken as given; what
-only Foreman knows (classes, compute resources, free names) is not looked at. Objects of other kinds are passed over,
+only Foreman knows (classes, compute resources, free names) is not checked. Objects of other kinds are skipped,
 DeployedHosts too.
 
 Each problem is one line on standard error: file, object, path, what is wrong; what to do.
 """
-CHECK_END = """exit status: 0 all is right, 1 there are problems
+CHECK_END = """exit status: 0 no problems, 1 there are problems
 
 examples:
   foreman-stacks check stack.yaml deployment.yaml
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         "rbac",
         help="print the operator's account and rights",
         description="Print the operator's ServiceAccount, roles and bindings, and roles for users, as YAML: "
-        "foreman-stacks rbac | kubectl apply -f - (its namespace must be there; kubectl apply -k manifests installs everything)",
+        "foreman-stacks rbac | kubectl apply -f - (its namespace must exist; kubectl apply -k manifests installs everything)",
     )
     check = commands.add_parser(
         "check", help="check Stacks and deployments offline", description=CHECK, epilog=CHECK_END, formatter_class=raw
@@ -138,16 +138,16 @@ def _check(files: Sequence[str]) -> int:
         except OSError as error:
             problems.append(Problem(file, f"cannot be read: {error.strerror}", "correct the name, or its permissions"))
         except UnicodeDecodeError:
-            problems.append(Problem(file, "is no UTF-8 text", "give a YAML file"))
+            problems.append(Problem(file, "is not UTF-8 text", "give a YAML file"))
         except yaml.YAMLError as error:
-            problems.append(Problem(file, f"is no YAML: {' '.join(str(error).split())}", "mend the syntax"))
+            problems.append(Problem(file, f"is not valid YAML: {' '.join(str(error).split())}", "correct the syntax"))
         except RecursionError:
             problems.append(Problem(file, "is nested too deeply", "keep values flat"))
     problems += check_files(documents)
     found = Counter(str(item.get("kind")) for _, item in objects(documents))
     if not found and not problems:
         kinds = ", ".join(PARSERS)
-        problems.append(Problem(", ".join(files), "has nothing to check", f"give files with objects of {kinds}"))
+        problems.append(Problem(", ".join(files), "contains nothing to check", f"give files with objects of {kinds}"))
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:

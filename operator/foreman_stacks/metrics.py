@@ -53,7 +53,7 @@ class Metrics:
         )
         self.polls = Counter("foreman_stacks_polls", "Polls of Foreman servers", registry=self.registry)
         self.missed_events = Counter(
-            "foreman_stacks_missed_events", "Changes that no watch event told", ["kind"], registry=self.registry
+            "foreman_stacks_missed_events", "Changes of which no watch event came", ["kind"], registry=self.registry
         )
         self.loop_lag = Histogram(
             "foreman_stacks_event_loop_lag_seconds",

@@ -51,17 +51,17 @@ class Settings:
     workers: int = 32
     """How many objects are worked on at once; deployments of one server are at most half of them."""
     backoff_first: float = 1.0
-    """Before an object is looked at again after an error; doubled each time, ± 20 %."""
+    """The pause before an object is looked at again after an error; doubled each time, ± 20 %."""
     backoff_cap: float = 300.0
     """The longest such pause, and the longest before a step is tried again."""
     resync: float = 600.0
     """A settled deployment is looked at this often, ± 20 %."""
     relist: float = 300.0
-    """Each kind is listed this often, by metadata only, for changes that no watch event told; healed within 1.2 times it."""
+    """Each kind is listed this often, by metadata only, for changes of which no watch event came; found within 1.2 times this."""
     override_resync_every: int = 6
     """Override values are compared only every so many resyncs: each costs Foreman a request."""
     recheck: float = 60.0
-    """What is stalled is looked at again this often, ± 20 %: most causes are mended outside of Kubernetes."""
+    """What is stalled is looked at again this often, ± 20 %: most causes are fixed outside of Kubernetes."""
     poll_jobs: float = 3.0
     """Between two polls of a Foreman server while a job runs there."""
     poll_builds: float = 15.0
@@ -71,7 +71,7 @@ class Settings:
     foreman_read_timeout: float = 30.0
     """How long a GET may take."""
     foreman_write_timeout: float = 300.0
-    """A host's POST holds the request for its whole orchestration (Foreman 3.12, orchestration.rb)."""
+    """How long a write may take: Foreman answers the creation of a host only after its whole orchestration."""
     host_create_timeout: float = 300.0
     """If a request to create a hostgroup, host or job got no reply and the object still does not exist after this time, it is
     created again."""
@@ -86,7 +86,7 @@ class Settings:
     retry_first: float = 30.0
     """Before a step is tried again for the hosts that failed; doubled each time, up to `backoff_cap`."""
     quiesce_limit: int = 120
-    """How long the scripts that switch periodic Puppet off and on wait for a run under way."""
+    """How long the scripts that switch periodic Puppet off and on wait for a run in progress."""
     show_every: float = 5.0
     """The DeployedHosts of a deployment that is worked on are written this often at most; failures are shown at once."""
     claim_grace: float = 2.0

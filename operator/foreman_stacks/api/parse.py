@@ -61,14 +61,14 @@ PARSERS: Mapping[str, Callable[[Mapping[str, Any]], Kind]] = {
 
 def _parse(model: type[K], obj: Mapping[str, Any]) -> K:
     if obj.get("apiVersion", API_VERSION) != API_VERSION:
-        raise InvalidSpec([Problem("apiVersion", "is not one that is understood", f"write {API_VERSION}")])
+        raise InvalidSpec([Problem("apiVersion", "is not supported", f"write {API_VERSION}")])
     try:
         return model.model_validate(obj)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         problems = list(islice(_problems(model, obj, found), MAX_PROBLEMS + 1))
         if len(problems) > MAX_PROBLEMS:
-            problems[MAX_PROBLEMS:] = [Problem("", "there are more problems", "mend these first")]
+            problems[MAX_PROBLEMS:] = [Problem("", "there are more problems", "fix these first")]
         raise InvalidSpec(problems) from None
 
 
@@ -122,12 +122,12 @@ def _words(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
     if kind == "missing":
         return "is missing", "add it"
     if kind == "extra_forbidden":
-        return "is no field that is known here", _did_you_mean(model, error["loc"])
+        return "is not a known field", _did_you_mean(model, error["loc"])
     if kind == "string_pattern_mismatch":
         pattern = context["pattern"]
         return "has characters that are not allowed", f"write {PATTERN_WORDS.get(pattern, f'what matches {pattern}')}"
     if kind == "literal_error":
-        return "is not one of the values that are known", f"write {context['expected']}"
+        return "is not one of the allowed values", f"write {context['expected']}"
     if kind in ("greater_than_equal", "less_than_equal"):
         low = kind == "greater_than_equal"
         return (
@@ -139,7 +139,7 @@ def _words(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
     if kind in ("too_short", "string_too_short"):
         return "is too short" if kind == "string_too_short" else "is empty", f"give at least {context['min_length']}"
     if kind in _TYPES:
-        return "is of another type", f"write {_TYPES[kind]}"
+        return "has the wrong type", f"write {_TYPES[kind]}"
     return error["msg"], "see the API documentation"
 
 
@@ -150,7 +150,7 @@ def _unit(kind: str) -> str:
 def _did_you_mean(model: type[BaseModel], loc: Sequence[int | str]) -> str:
     known = _fields(model, loc[:-1])
     near = difflib.get_close_matches(str(loc[-1]), known, n=1)
-    return f"did you mean {near[0]}?" if near else f"remove it; known are {', '.join(known)}"
+    return f"did you mean {near[0]}?" if near else f"remove it; known fields are {', '.join(known)}"
 
 
 def _fields(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:

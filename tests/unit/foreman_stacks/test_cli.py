@@ -63,7 +63,7 @@ def test_every_problem_of_every_file_is_a_line_with_place_what_and_mend(capsys: 
     assert out == ""
     assert sorted(err.splitlines()) == [
         (
-            "deployment.yaml: StackDeployment/zookeeper spec.deletionPolicy: is not one of the values that are known; "
+            "deployment.yaml: StackDeployment/zookeeper spec.deletionPolicy: is not one of the allowed values; "
             "write 'Retain' or 'Delete'"
         ),
         "missing.yaml: cannot be read: No such file or directory; correct the name, or its permissions",
@@ -82,7 +82,7 @@ def test_what_yaml_reads_as_no_text_is_told_before_the_apiserver_refuses_it(
     stack["metadata"][field] = {"stacks.theforeman.org/abandon": True}
     assert main(["check", write("f.yaml", stack)]) == 1
     place = f"f.yaml: Stack/zookeeper metadata.{field}.stacks.theforeman.org/abandon: "
-    assert capsys.readouterr().err.startswith(f"{place}is of another type; write text")
+    assert capsys.readouterr().err.startswith(f"{place}has the wrong type; write text")
 
 
 def test_standard_input_is_a_file_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,11 +99,11 @@ def test_standard_input_is_a_file_too(capsys: pytest.CaptureFixture[str], monkey
 @pytest.mark.parametrize(
     "content, said",
     [
-        (b"a: [", "f.yaml: is no YAML: while parsing a flow node"),
-        (b"a: &x [*x]\n---\n\xff\xfe", "f.yaml: is no UTF-8 text; give a YAML file"),
+        (b"a: [", "f.yaml: is not valid YAML: while parsing a flow node"),
+        (b"a: &x [*x]\n---\n\xff\xfe", "f.yaml: is not UTF-8 text; give a YAML file"),
         (b"a: " + b"[" * 5_000 + b"]" * 5_000, "f.yaml: is nested too deeply; keep values flat"),
-        (b"", "f.yaml: has nothing to check; give files with objects of Stack, StackDeployment, ForemanServer"),
-        (b"kind: ConfigMap\napiVersion: v1\n---\njust text\n", "f.yaml: has nothing to check;"),
+        (b"", "f.yaml: contains nothing to check; give files with objects of Stack, StackDeployment, ForemanServer"),
+        (b"kind: ConfigMap\napiVersion: v1\n---\njust text\n", "f.yaml: contains nothing to check;"),
     ],
     ids=["syntax", "binary", "deep", "empty", "of-others"],
 )
@@ -131,7 +131,7 @@ def test_hosts_are_nothing_to_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", write("all.yaml", STACK, host)]) == 0
     assert capsys.readouterr() == ("OK: 1 Stack\n", "")
     assert main(["check", write("hosts.yaml", host)]) == 1
-    assert "hosts.yaml: has nothing to check" in capsys.readouterr().err
+    assert "hosts.yaml: contains nothing to check" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments, stream", [(["crds"], "stdout"), (["rbac"], "stdout"), (["check", "no"], "stderr")])
@@ -166,7 +166,7 @@ def test_help_says_what_a_newcomer_needs(capsys: pytest.CaptureFixture[str]) -> 
     assert all(f"\n  {name}" in text for name, _, _ in explained())
     assert "KUBECONFIG" in text
     text = shown(capsys, "check", "--help")
-    assert "exit status: 0 all is right, 1 there are problems" in text
+    assert "exit status: 0 no problems, 1 there are problems" in text
     for command in ("crds", "rbac"):
         assert "kubectl apply" in " ".join(shown(capsys, command, "--help").split())
     assert shown(capsys, "--version").startswith("foreman-stacks ")

@@ -29,12 +29,12 @@ def test_all_problems_come_at_once() -> None:
 
 def test_a_typo_is_mended_with_the_nearest_field() -> None:
     (problem,) = problems("Stack", spec__periodicPupet="Enabled")
-    assert str(problem) == "spec.periodicPupet: is no field that is known here; did you mean periodicPuppet?"
+    assert str(problem) == "spec.periodicPupet: is not a known field; did you mean periodicPuppet?"
 
 
 def test_an_unknown_field_far_from_any_other_lists_what_is_known() -> None:
     (problem,) = problems("Stack", spec__roles__0__count={"min": 1, "xyz": 2})
-    assert problem.mend == "remove it; known are min, max, default"
+    assert problem.mend == "remove it; known fields are min, max, default"
 
 
 def test_a_wrong_entry_does_not_make_its_list_look_empty() -> None:

@@ -88,7 +88,7 @@ def test_a_broken_stack_is_told_once_and_not_for_its_deployments_too() -> None:
 
 def test_a_stack_that_cannot_be_read_is_told_once_too() -> None:
     (found,) = check(changed(STACK, stepps=[]), DEPLOYMENT)
-    assert found.startswith("a.yaml: Stack/web spec.stepps: is no field that is known here; did you mean steps?")
+    assert found.startswith("a.yaml: Stack/web spec.stepps: is not a known field; did you mean steps?")
 
 
 def test_a_deployment_that_stands_nowhere_is_a_problem() -> None:
