@@ -42,7 +42,7 @@ class Relist:
             try:
                 await self.look()
             except ClusterError as error:
-                _log.info("no list: %s", error)
+                _log.info("could not list the objects: %s", error)
             except Exception as error:  # noqa: BLE001 - a bug must not end the loop
                 _log.error("the comparison with lists failed\n%s", trace_of(error))
 
@@ -67,7 +67,7 @@ class Relist:
         if now == version or self._store.version(key) != version:
             return  # nothing was missed, or the event has come after all
         self._metrics.missed_events.labels(key.plural).inc()
-        _log.warning("%s: no event told of its last change", key)
+        _log.warning("%s: no watch event came for its last change", key)
         if body is None:
             self._gone(key)
         else:

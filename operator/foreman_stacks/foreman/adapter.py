@@ -54,7 +54,7 @@ class ForemanAdapter:
             if seen is None and change.verb == "delete":
                 return None
             if seen is None or change.guarded is None or _witness(seen) != _witness(change.guarded):
-                raise ForemanStale(f"{change}: not what it was when this was decided; nothing written")
+                raise ForemanStale(f"{change}: it has changed since this was decided; nothing was written")
         what = f"{change.verb} {change.resource}"
         await self._journal(Entry("before", "foreman", what, change.key))
         try:

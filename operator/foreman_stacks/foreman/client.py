@@ -94,7 +94,7 @@ class ForemanClient:
             if time.monotonic() < self._locked_out_until:  # a 401 may have come during the wait for a slot
                 raise ForemanUnauthorized("not asked: the last answer was 401", status=401)
             if self._http.is_closed:
-                raise ForemanUnreachable("not asked: the connection was given up", sent=False)
+                raise ForemanUnreachable("not asked: the connection was closed", sent=False)
             began = time.monotonic()
             try:
                 reply = await self._http.request(
@@ -122,7 +122,7 @@ class ForemanClient:
         if status == httpx.codes.NOT_FOUND:
             raise ForemanNotFound(where, status=status)
         if status in _GATEWAY or reply.is_redirect or body is None:
-            text = where if not reply.is_success else f"{where}, but what came is not JSON"
+            text = where if not reply.is_success else f"{where}, but the answer is not JSON"
             raise ForemanUnreachable(text, status=status)
         raise ForemanRefused(where, status=status, errors=_errors(body))
 
@@ -152,7 +152,7 @@ def _trust(ca: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cadata="\n".join(_PEM.findall(ca)) or "none")
     except (OSError, TypeError) as error:
-        raise ValueError(f"caBundle: no certificates that can be used ({type(error).__name__})") from None
+        raise ValueError(f"caBundle: no usable certificates ({type(error).__name__})") from None
 
 
 @cache

@@ -46,4 +46,4 @@ class ParameterUpdate(StepKind, Valued):
                 return Advance(progress, Wait(Reason.WAITING, "its value refers to hosts that are not known yet"))
             return Advance(replace(progress, state=StepState.DONE), Done())
         started = replace(progress, state=StepState.RUNNING, started_at=context.now, attempt=1)
-        return Advance(started, Wait(Reason.RUNNING_STEPS, "binds the new value", after=0.0), begins=True)
+        return Advance(started, Wait(Reason.RUNNING_STEPS, "sets the new value", after=0.0), begins=True)

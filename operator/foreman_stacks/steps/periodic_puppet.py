@@ -47,6 +47,6 @@ def advance(
         return jobs.advance(Script("resume.sh", progress, tolerated), progress, targets, context)
     if progress.state is StepState.PENDING:
         started = replace(progress, state=StepState.RUNNING, started_at=context.now, attempt=1)
-        return Advance(started, Wait(Reason.RESUMING_PUPPET, "takes the override of puppet::runmode off", after=0.0))
+        return Advance(started, Wait(Reason.RESUMING_PUPPET, "removes the override of puppet::runmode", after=0.0))
     roles = tuple(sorted({target.ref.role for target in targets}))
     return jobs.advance(PuppetRunJob(PuppetRun(roles=roles), tolerated), progress, targets, context)

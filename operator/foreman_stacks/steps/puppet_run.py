@@ -137,7 +137,7 @@ class PuppetRunJob:
             return verdict.Good()
         patience = (run.ended or context.now) + timedelta(seconds=context.settings.report_grace) - context.now
         if patience <= timedelta(0):
-            return verdict.Bad("ReportMissing", "the run ended well, but no report of it has come")
+            return verdict.Bad("ReportMissing", "the run succeeded, but no report of it has arrived")
         return verdict.Undecided(f"waits for the report of {target.fqdn}", (query,), patience.total_seconds())
 
     def tolerates(self, failed: Sequence[Target]) -> bool:

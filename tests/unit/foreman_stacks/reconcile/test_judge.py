@@ -124,7 +124,7 @@ def test_a_server_is_asked_for_what_is_documented_and_our_calls_need() -> None:
         (ForemanForbidden("GET: 403", ("view_hosts",)), Reason.FORBIDDEN, "view_hosts"),
         (ForemanForbidden("GET: 403 no"), Reason.FORBIDDEN, "role"),
         (ForemanNotFound("GET /api/v2/status: 404", status=404), Reason.NOT_FOREMAN, "spec.url"),
-        (ForemanUnreachable("GET: 200, but what came is not JSON", status=200), Reason.NOT_FOREMAN, "not JSON"),
+        (ForemanUnreachable("GET: 200, but the answer is not JSON", status=200), Reason.NOT_FOREMAN, "not JSON"),
         (ForemanUnreachable("GET: 302 Found", status=302), Reason.NOT_FOREMAN, "spec.url"),
         (ForemanUnreachable("https://x: ConnectError: certificate"), Reason.UNREACHABLE, "caBundle"),
         (ForemanUnreachable("GET: 502", status=502), Reason.UNREACHABLE, "502"),
