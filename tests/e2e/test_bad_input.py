@@ -167,7 +167,9 @@ def test_a_stack_with_a_value_that_foreman_would_evaluate_says_so_and_its_deploy
         assert stack_stalled(stage, "erb") == f"{OVERRIDE}.value: {ERB}"
         value, parent = stage.stalled("PreflightFailed", "erb").splitlines()
         assert value == f"Stack {OVERRIDE}.value: {ERB}"
-        assert parent.startswith("spec.parentHostgroup: there is no hostgroup 'Base/No Such' in Foreman")
+        assert parent.startswith(
+            "spec.parentHostgroup: there is no hostgroup 'Base/No Such' that the Foreman user can see"
+        )
 
 
 def test_a_namespace_that_is_no_tenant_learns_nothing_of_the_server(stage: Stage) -> None:
@@ -267,17 +269,17 @@ def test_preflight_tells_everything_at_once_and_nothing_is_half_made(stage: Stag
         for start in (
             "spec.parameters[motd].value[1]: contains `<%`, which Foreman would evaluate as ERB",
             f"{source}[none].computeResource.attributes.note: contains `<%`, which Foreman would evaluate as ERB",
-            "spec.hostgroups[lost].parent: there is no hostgroup 'Base/No Such' in Foreman that we can see",
-            "spec.organization: there is no organization 'No Such Organization' that we can see",
+            "spec.hostgroups[lost].parent: there is no hostgroup 'Base/No Such' that the Foreman user can see",
+            "spec.organization: there is no organization 'No Such Organization' that the Foreman user can see",
             "spec.environment: is missing, and hostgroup 'Bare' has no Puppet environment",
-            f"{source}[none].computeResource.name: there is no compute resource 'no-such-cloud' that we can see",
+            f"{source}[none].computeResource.name: there is no compute resource 'no-such-cloud' that the Foreman user can see",
             f"{source}[profile].computeResource.profile: there is no compute profile 'No Such'",
             f"{source}[empty].computeResource.profile: profile '3-Large' has no attributes for 'libvirt-test'",
             f"{source}[ssh].computeResource.image: image 'debian-12-ssh' needs an SSH finish script, which is not supported",
             "Stack spec.hostgroups[app].puppetClasses[no::such]: environment 'production' has no class 'no::such'",
             "override role_db::no_such: class 'role_db' has no parameter 'no_such' in 'production'",
-            "override role_db::port: is shared on this server as integer, not string",
-            "override role_db::db_name: is stored unhidden on this server, but our value is a secret",
+            "override role_db::port: has type integer on the whole server, not string",
+            "override role_db::db_name: is not hidden on this server, but its value here is a secret",
             f"spec.roles[app].hostname: host {taken} already exists and was not created by this deployment",
         ):
             (line,) = [line for line in message.splitlines() if line.startswith(start)]
@@ -309,7 +311,7 @@ def test_a_defect_of_ours_shows_in_the_object_and_goes_away(stage: Stage) -> Non
     with nothing_written(stage):
         deploy(stage, "defect", stack("defect"), environment="t0p-secret")
         message = reconciling(stage, "InternalError", "defect")
-        assert message.startswith("a defect of the operator: KeyError in ")
+        assert message.startswith("a bug in the operator: KeyError in ")
         ready = stage.condition("Ready", "defect")
         assert (ready["status"], ready["reason"]) == ("Unknown", "InternalError")
         assert stage.status("defect")["summary"]["reason"] == "InternalError"

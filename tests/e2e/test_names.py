@@ -108,7 +108,7 @@ def test_a_name_that_is_taken_by_a_host_that_we_cannot_see(stage: Stage) -> None
     ident = plant(stage.simulator, "hosts", name=taken, organization="Elsewhere")
     small(stage)
     deploy(stage)
-    assert f"{taken} is taken by a host that we cannot see" in stage.stalled("NameConflict")
+    assert f"{taken} is taken by a host that the Foreman user cannot see" in stage.stalled("NameConflict")
     rows = {row["name"]: row for row in stage.simulator.rows("hosts")}
     assert rows[taken]["id"] == ident
     assert {vm["name"] for vm in stage.simulator.rows("vms")} == {f"zookeeper-zk-1.{DOMAIN}"}

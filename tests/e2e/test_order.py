@@ -100,7 +100,7 @@ def test_no_class_is_applied_before_its_step_though_agents_run_by_themselves(sta
     roles = [{"name": name, "sources": [LOCAL]} for name in ("node", "tail")]
     stage.deployment(parentHostgroup=SITE, roles=roles)
     _agents_run_by_themselves(stage)
-    until(lambda: _configured(stage, "tail") == "1", 60, "the host of role tail is in its place")
+    until(lambda: _configured(stage, "tail") == "1", 60, "the host of role tail is in its hostgroup")
     stage.simulator.control("POST", "faults", {"kind": "run_fails", "host": "zookeeper-tail-1", "count": 1})
     stage.simulator.control("POST", "clock", {"advance": LATE})  # now the late one is built
     status = stage.ready()

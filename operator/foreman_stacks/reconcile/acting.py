@@ -73,7 +73,10 @@ async def do(waves: Sequence[Sequence[Change]], foreman: Foreman, memory: Memory
 
 async def _one(change: Change, foreman: Foreman, memory: Memory, now: Callable[[], datetime]) -> None:
     if not change.intent and memory.vain(change, now()):
-        message = f"{change}: was written several times, and Foreman takes it and shows it otherwise: see there why"
+        message = (
+            f"{change}: was written several times, and each time Foreman accepted it, but showed something else "
+            "afterwards: look there for the cause"
+        )
         raise ForemanRefused(message, status=200)
     repeatable = change.verb == "cancel"  # counts as not sent until it is answered: cancelling twice does no harm
     memory.sending(change, now())

@@ -123,16 +123,18 @@ def _lost(world: World, draft: Draft) -> bool:
     gone = root is None and bool(world.progress.created())
     if gone or (root is not None and epoch < world.progress.recorded):
         what = (
-            "is gone from Foreman, though hosts of it were created"
+            "is gone from Foreman, though hosts of this deployment were created"
             if gone
-            else "has an older record than we have read before"
+            else "has an older record than was read there before"
         )
-        mend = "nothing is created or deleted; if Foreman was restored from a backup, tell which state is true"
+        mend = "restore Foreman fully; until then nothing is created or deleted"
         draft.stall(Reason.FOREMAN_REWOUND, Problem(title, what, mend))
         return True
     if found is not None and epoch > world.progress.epoch:  # hosts that the record lacks are found by their marks
         draft.progress = replace(record.restore(world.progress, found), plan="")
-        draft.wait(Wait(Reason.ACCEPTED, "the status is older than the record: what the record says counts", after=0.0))
+        draft.wait(
+            Wait(Reason.ACCEPTED, "the status is older than the record in Foreman: the record counts", after=0.0)
+        )
         return True
     draft.progress = replace(draft.progress, recorded=max(epoch, draft.progress.recorded))
     return False
@@ -154,7 +156,7 @@ def _scaled_down(world: World, draft: Draft) -> bool:
                 )
             )
     problems += [
-        Problem(f"spec.roles[{name}]", "hosts of this role exist and the Stack no longer has it", "put the role back")
+        Problem(f"spec.roles[{name}]", "hosts of this role exist, but the Stack no longer has it", "put the role back")
         for name, role_progress in world.progress.roles.items()
         if role_progress.created and name not in {role.name for role in world.plan.roles}
     ]
@@ -187,7 +189,7 @@ def _configure(world: World, draft: Draft, changes: Sequence[Change]) -> bool:
     if ripe:
         draft.act(ripe, Reason.CONFIGURING)
     elif changes:
-        message = f"looks whether {changes[0].key} was created"
+        message = f"checks whether {changes[0].key} was created"
         draft.wait(Wait(Reason.CONFIGURING, message, after=world.settings.lookup_every))
     return bool(changes)
 

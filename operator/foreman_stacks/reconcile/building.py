@@ -65,8 +65,8 @@ def disowned(world: World, hosts: Iterable[HostScope]) -> dict[HostRef, Problem]
     return {
         host.ref: Problem(
             name,
-            f"lacks the parameter {MARK_PARAMETER} of this deployment: it is not ours any more",
-            "put the parameter back as it was, or remove that host and have it made again",
+            f"lacks the parameter {MARK_PARAMETER} of this deployment, and so does not belong to it any more",
+            "put the parameter back as it was, or remove that host and have it created again",
         )
         for host in hosts
         if (name := world.fqdn(host)) not in ours and world.row(host) is not None

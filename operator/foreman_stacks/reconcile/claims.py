@@ -110,5 +110,5 @@ def _conflict(role: str, names: Sequence[str]) -> Problem:
     return Problem(
         f"spec.roles[{role}].hostname",
         f"{told} wanted by another deployment that came first",
-        "put {namespace} and {deployment} into hostname; where both are there, rename the deployment",
+        "put {namespace} and {deployment} into hostname; if it has both, rename the deployment",
     )

@@ -75,7 +75,7 @@ def _due(world: World, host: HostScope, draft: Draft) -> bool:
         return False
     if world.now >= _settled_at(world, fqdn, role.creating):
         return True
-    draft.wait(Wait(Reason.PROVISIONING, f"looks whether {fqdn} was created", after=world.settings.lookup_every))
+    draft.wait(Wait(Reason.PROVISIONING, f"checks whether {fqdn} was created", after=world.settings.lookup_every))
     return False
 
 
@@ -95,9 +95,11 @@ def finish(world: World, draft: Draft) -> None:
             draft.wait(Wait(Reason.PROVISIONING, f"host {ref} is created", after=0.0))
         elif not world.memory.may_appear(ref) or world.now >= _settled_at(world, name, since):
             draft.progress = _withdrawn(draft.progress, ref)
-            draft.wait(Wait(Reason.PROVISIONING, f"host {ref} is not created any more", after=0.0))
+            draft.wait(Wait(Reason.PROVISIONING, f"host {ref} is not going to be created", after=0.0))
         else:
-            wait = Wait(Reason.PROVISIONING, f"looks whether host {ref} was created", after=world.settings.lookup_every)
+            wait = Wait(
+                Reason.PROVISIONING, f"checks whether host {ref} was created", after=world.settings.lookup_every
+            )
             draft.wait(wait)
 
 
@@ -135,7 +137,7 @@ def _arrived(progress: Progress, host: HostRef) -> Progress:
 def _refused(host: HostScope, fqdn: str, message: str, draft: Draft) -> None:
     """Report that Foreman refused the host. A name that no visible host has taken belongs to a hidden one."""
     if TAKEN in message:
-        what = f"the name {fqdn} is taken by a host that we cannot see (another organization, or a discovered host)"
+        what = f"the name {fqdn} is taken by a host that the Foreman user cannot see (another organization, or a discovered host)"
         mend = "choose another hostname or deployment name, or have that host removed"
         draft.stall(Reason.NAME_CONFLICT, Problem(f"spec.roles[{host.ref.role}].hostname", what, mend))
         return

@@ -39,7 +39,7 @@ def _with_defect(old: Mapping[str, Any], generation: int, place: str, now: datet
     """
     before = list(old.get("conditions") or ())
     message = (
-        f"a defect of the operator: {place}; it is tried again with growing pauses; report it, with the operator's log"
+        f"a bug in the operator: {place}; it is tried again with growing pauses; report it, with the operator's log"
     )
     told = [Condition(ConditionType.RECONCILING, "True", Reason.INTERNAL_ERROR, message)]
     ready: Mapping[str, Any] = next((entry for entry in before if entry.get("type") == ConditionType.READY), {})

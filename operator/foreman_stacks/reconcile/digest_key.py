@@ -40,7 +40,7 @@ class DigestKey:
                 try:
                     await self._cluster.create_secret(*place, {"key": secrets.token_bytes(32)})
                 except ClusterConflict:
-                    _log.info("another process made the key")
+                    _log.info("another process created the key")
                 except ClusterNotFound as error:
                     message = f"namespace {self._namespace} does not exist: create it, or set FOREMAN_STACKS_NAMESPACE"
                     raise NoDigestKey(message, status=error.status) from error
@@ -48,5 +48,7 @@ class DigestKey:
             self._known = (found or {}).get("key", b"")
         if not self._known:
             what = f"Secret {KEY_SECRET} in namespace {self._namespace} has no entry 'key', or an empty one"
-            raise NoDigestKey(f"{what}: put the key back that was there, or delete the Secret to have another one made")
+            raise NoDigestKey(
+                f"{what}: put back the key that was there, or delete the Secret to have another one created"
+            )
         return self._known

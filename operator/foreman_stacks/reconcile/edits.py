@@ -42,7 +42,7 @@ def finish(world: World, draft: Draft) -> None:
         builtin.run_periodic(world, scope, draft)
     draft.waits = [
         replace(wait, reason=Reason.FINISHING_STEP) for wait in draft.waits if wait.reason is not Reason.PAUSED
-    ] or [Wait(Reason.FINISHING_STEP, "the act under way ends first", after=1.0)]
+    ] or [Wait(Reason.FINISHING_STEP, "the operation in progress is finished first", after=1.0)]
 
 
 def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
@@ -59,7 +59,7 @@ def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
         cancelled = world.sent(str(counts.id))
         if cancelled is None and world.now >= times_out_at(world, step.name, run):
             draft.act([jobs.cancel(counts)], Reason.FINISHING_STEP)
-        told = "ends first" if cancelled is None else "is cancelled"
+        told = "is finished first" if cancelled is None else "is cancelled"
         draft.wait(Wait(Reason.FINISHING_STEP, f"job {counts.id} of step {step.name} {told}"))
     elif job is None and sent and world.now < settled_at(world, run):
         draft.wait(Wait(Reason.FINISHING_STEP, f"looks for the job {run.token}", after=world.settings.lookup_every))
@@ -67,7 +67,7 @@ def _end(world: World, draft: Draft, step: StepProgress, run: Run) -> None:
         # the job may have switched periodic Puppet on: PeriodicPuppet counts as begun, and hosts are quiesced once more
         state = step.state if step.name == periodic_puppet.NAME else StepState.PENDING
         draft.progress = draft.progress.with_step(replace(step, run=None, state=state))
-        draft.wait(Wait(Reason.FINISHING_STEP, f"the job of step {step.name} is over", after=0.0))
+        draft.wait(Wait(Reason.FINISHING_STEP, f"the job of step {step.name} is no longer waited for", after=0.0))
 
 
 def followed(progress: Progress, plan: tuple[str, ...]) -> Progress:
@@ -96,7 +96,7 @@ def quieted_first(world: World, scope: Scope, draft: Draft, changes: Sequence[Ch
         return True
     for name in (periodic_puppet.NAME, quiesce.NAME):
         draft.progress = draft.progress.with_step(StepProgress(name))
-    draft.wait(Wait(Reason.QUIESCING, "hosts that may run Puppet by themselves are made quiet first", after=0.0))
+    draft.wait(Wait(Reason.QUIESCING, "hosts that may run Puppet by themselves are quiesced first", after=0.0))
     return True
 
 
@@ -117,6 +117,6 @@ def _elsewhere(world: World, scope: Scope, marked: dict[HostRef, str]) -> Iterat
         if not any(marked[host.ref] in world.seen[HostsOf(ident)] for ident in ids[host.group]):
             yield Problem(
                 "spec",
-                f"host {marked[host.ref]} is there, and would belong under {titles[host.group][0]!r}",
-                "undo the edit of the hostgroups or their parent: hosts keep their places",
+                f"host {marked[host.ref]} exists, and would have to move to hostgroup {titles[host.group][0]!r}",
+                "undo the edit of the hostgroups or their parent: existing hosts keep their hostgroups",
             )

@@ -64,7 +64,8 @@ def _outside(world: World, scope: Scope, roles: frozenset[str], name: str) -> li
             world.fqdn(host),
             f"is not in hostgroup {group.title!r} with Puppet environment {environment!r}, or lacks the parameter "
             f"{MARK_PARAMETER} of this deployment",
-            "set them for this host in Foreman: elsewhere it would be given no class, and without the parameter it is not ours",
+            "set them for this host in Foreman: elsewhere it would be given no class, and without the parameter it does "
+            "not belong to the deployment",
         )
         for host in scope.hosts
         if host.group == name and host.ref.role in roles and world.fqdn(host) not in there
@@ -137,7 +138,7 @@ def _keys(world: World, scope: Scope, host: HostScope, environment: str) -> dict
 def _missing(scope: Scope, host: HostScope, fqdn: str, enc: Enc) -> Iterator[Problem]:
     classes = {entry.name for group in scope.chain(host.group) for entry in group.classes}
     for name in sorted(classes - enc.classes.keys()):
-        mend = "see its Puppet environment and hostgroup in Foreman"
+        mend = "check its Puppet environment and hostgroup in Foreman"
         yield Problem(fqdn, f"Puppet would not be given class {name!r}", mend)
 
 

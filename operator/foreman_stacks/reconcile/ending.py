@@ -68,7 +68,7 @@ class Ending:
         except ForemanError as error:
             return await self._failed(run, error)
         if keep and run.progress.created() and not run.progress.settled_plan:
-            draft.notes.append("its hosts stay as they are, quiet where Puppet was stopped")
+            draft.notes.append("its hosts stay as they are: where periodic Puppet was switched off, it stays off")
         await self._reporter.notes(run, draft.notes)
         return await self._let_go(run)
 
@@ -120,7 +120,7 @@ class Ending:
 
     async def _blocked(self, run: Pass, reason: Reason, message: str) -> Next:
         """Report that the deletion cannot go on, and what a person can do."""
-        way_out = f'it goes on when that is mended; annotation {ABANDON_ANNOTATION}: "true" gives up what is in Foreman'
+        way_out = f'it goes on once that is fixed; annotation {ABANDON_ANNOTATION}: "true" gives up what is in Foreman'
         await self._deleting(run, Condition(ConditionType.DELETING, "False", reason, f"{message}; {way_out}"))
         return Next(after=self._settings.server_probe)
 

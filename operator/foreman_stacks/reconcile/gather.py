@@ -149,7 +149,7 @@ async def _permitted(kind: str, ref: KeyRef, reading: Awaitable[_Read]) -> _Read
     try:
         return await reading
     except ClusterForbidden:
-        mend = "have its ServiceAccount be given get on it, or use another"
+        mend = "grant the operator's ServiceAccount get on it, or refer to another"
         return Missing(f"the operator's permission to read {kind} {ref.name!r}", mend)
 
 
@@ -157,7 +157,8 @@ def _text(raw: bytes, ref: KeyRef) -> Given:
     try:
         return Secret(raw.decode("utf-8"))
     except UnicodeDecodeError:
-        return Missing(f"text in UTF-8 in key {ref.key!r} of Secret {ref.name!r}")
+        mend = "store such a text there, or correct the reference"
+        return Missing(f"text in UTF-8 in key {ref.key!r} of Secret {ref.name!r}", mend)
 
 
 def _lost(kind: str, ref: KeyRef, data: Mapping[str, Any] | Missing | None) -> Missing:

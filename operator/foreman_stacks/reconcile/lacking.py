@@ -61,7 +61,7 @@ def _parents(world: World) -> Iterator[Problem]:
         if group is None:
             yield Problem(
                 path,
-                f"there is no hostgroup {title!r} in Foreman that we can see",
+                f"there is no hostgroup {title!r} that the Foreman user can see",
                 "write its full title, or give the Foreman user view_hostgroups on it",
             )
         elif not group.domain:
@@ -70,7 +70,7 @@ def _parents(world: World) -> Iterator[Problem]:
             yield Problem(
                 path,
                 f"domain {group.domain!r} of hostgroup {title!r} has upper-case letters",
-                "use lower case in Foreman: hosts would not be found again",
+                "use lower case in Foreman: otherwise hosts would not be found again",
             )
     rows = [row for title in outer if (row := world.seen[HostgroupNamed(title)]) is not None]
     domains = sorted({row.domain for row in rows if row.domain})
@@ -88,7 +88,7 @@ def _taxonomies(world: World, scope: Scope) -> Iterator[Problem]:
         if name and world.seen[TaxonomyNamed(plural, name)] is None:  # type: ignore[arg-type]  # one of the literals
             yield Problem(
                 f"spec.{field}",
-                f"there is no {field} {name!r} that we can see",
+                f"there is no {field} {name!r} that the Foreman user can see",
                 "correct the name, or make the Foreman user a member of it",
             )
 
@@ -120,7 +120,7 @@ def _source(world: World, of: tuple[str, str], source: ComputeSource) -> Iterato
     if resource is None:
         yield Problem(
             f"{path}.name",
-            f"there is no compute resource {source.compute_resource!r} that we can see",
+            f"there is no compute resource {source.compute_resource!r} that the Foreman user can see",
             "correct the name, or give the Foreman user view_compute_resources",
         )
         return
@@ -132,7 +132,7 @@ def _source(world: World, of: tuple[str, str], source: ComputeSource) -> Iterato
             yield Problem(
                 f"{path}.profile",
                 f"profile {source.profile!r} has no attributes for {resource.name!r}",
-                "set them in Foreman: without them it makes a host without a machine",
+                "set them in Foreman: without them it creates a host without a machine",
             )
     if source.image:
         images = world.seen[ImagesOf(resource.id)]
@@ -217,17 +217,17 @@ def _keys(world: World, asked: Mapping[tuple[str, str, str], tuple[ClassKeys, Bo
             yield Problem(
                 path,
                 f"class {key[1]!r} has no parameter {key[2]!r} in {query.environment!r}",
-                "correct the name, or import the class anew in Foreman",
+                "correct the name, or import the class again in Foreman",
             )
         elif found.override and found.type != bound.type:
             yield Problem(
                 path,
-                f"is shared on this server as {found.type}, not {bound.type}",
+                f"has type {found.type} on the whole server, not {bound.type}",
                 f"declare type {found.type} in the Stack, or have the type changed in Foreman",
             )
         elif found.override and bound.sensitive and not found.hidden:
             yield Problem(
                 path,
-                "is stored unhidden on this server, but our value is a secret",
+                "is not hidden on this server, but its value here is a secret",
                 "have the parameter's values hidden in Foreman (Hidden Value of the smart class parameter)",
             )

@@ -261,7 +261,7 @@ class Living:
         try:
             return await projection.show(world, found, run.seen, ports, settled_before=before)
         except (ClusterError, ForemanError) as error:
-            _log.warning("%s: its DeployedHosts are not shown as they are: %s", run.key, error)
+            _log.warning("%s: its DeployedHosts could not be updated: %s", run.key, error)
             run.memory.shown = monotonic()  # so that not every pass tries again
             return self._settings.recheck
 

@@ -94,7 +94,7 @@ def _values(world: World, scope: Scope, portion: Sequence[HostScope], environmen
             role = draft.progress.role(host.ref.role)
             moved = replace(role, configured=role.configured | {host.ref.index})
             draft.progress = draft.progress.with_role(host.ref.role, moved)
-            draft.wait(Wait(Reason.MOVING, f"{row.name} is in its place", after=0.0))
+            draft.wait(Wait(Reason.MOVING, f"{row.name} is in its hostgroup, with all values", after=0.0))
     if changes:
         draft.act(changes, Reason.MOVING, f"sets values of {counted(len(portion), 'host')}")
 

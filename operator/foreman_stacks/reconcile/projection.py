@@ -188,7 +188,7 @@ async def _apply(world: World, host: HostRef, cluster: Cluster, body: dict[str, 
     identity, ours = world.plan.identity, world.memory.ours
     key = Key("deployedhosts", identity.namespace, body["metadata"]["name"])
     if host not in ours and _of_another(await cluster.get(key), identity.name):
-        _log.warning("%s is another deployment's: host %s of %s is not shown", key, host, identity)
+        _log.warning("%s belongs to another deployment: host %s of %s is not shown", key, host, identity)
         return
     ours.add(host)
     await cluster.apply(key, body)

@@ -161,7 +161,7 @@ def _overall(found: Findings) -> Iterator[Condition]:
             known: Truth = "False" if found.progress.settled_plan else "Unknown"
             yield Condition(ConditionType.READY, known, wait.reason, wait.message)
     elif stall is None and found.settled:
-        names = "all hosts are in their place and all steps are done"
+        names = "all hosts are in their hostgroups and all steps are done"
         yield Condition(ConditionType.READY, "True", Reason.READY, names)
     elif stall is None:
         yield Condition(ConditionType.READY, "Unknown", Reason.WAITING)
@@ -184,7 +184,9 @@ def _stages(found: Findings, desired: Mapping[str, int]) -> Iterator[Condition]:
     steps = f"{len(done)} of {counted(len(plan.order), 'step')} done"
     yield _stage(ConditionType.STEPS_COMPLETED, len(done) == len(plan.order), Reason.RUNNING_STEPS, steps)
     if not plan.periodic_puppet:
-        yield Condition(ConditionType.PERIODIC_PUPPET_ENABLED, "False", Reason.DISABLED, "as the Stack wants it")
+        yield Condition(
+            ConditionType.PERIODIC_PUPPET_ENABLED, "False", Reason.DISABLED, "the Stack says periodicPuppet: Disabled"
+        )
     else:
         on = progress.step(periodic_puppet.NAME).state is StepState.DONE
         told = "hosts run Puppet by themselves as before Quiesce" if on else ""

@@ -221,11 +221,11 @@ class Servers:
         except ClusterForbidden:
             return bad(
                 Reason.CREDENTIALS_MISSING,
-                f"{where} may not be read by the operator; give its ServiceAccount get on it",
+                f"{where} may not be read by the operator; grant its ServiceAccount get on it",
             )
         if data is None:
             return bad(
-                Reason.CREDENTIALS_MISSING, f"{where} is not there; create it with username and password or token"
+                Reason.CREDENTIALS_MISSING, f"{where} does not exist; create it with username and password or token"
             )
         username = data.get("username")
         password = data.get("password") or data.get("token")
@@ -234,7 +234,7 @@ class Servers:
         try:
             return username.decode(), password.decode()
         except UnicodeDecodeError:
-            what = f"{where} has a username, password or token that is no UTF-8 text; correct it"
+            what = f"{where} has a username, password or token that is not UTF-8 text; correct it"
             return bad(Reason.CREDENTIALS_MISSING, what)
 
     def _secret(self, server: ForemanServer) -> str:

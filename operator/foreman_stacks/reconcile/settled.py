@@ -38,7 +38,7 @@ def watch_over(world: World) -> Draft:
             draft.drift = tuple(drift(world))
         else:
             draft.drift = tuple(_gone(world))
-            draft.drift_note = "its Stack or a value was edited since: only whether its hosts exist is checked"
+            draft.drift_note = "its Stack or a value has been edited since: only whether its hosts exist is checked"
     return draft
 
 

@@ -163,7 +163,7 @@ def test_a_key_that_is_shared_with_another_type_is_not_touched() -> None:
     async def story(desk: Desk) -> None:
         await _shared(desk.lab, parameter_type="array")
         desk.lab.forget()
-        assert "is shared on this server as array, not string" in await settle(desk, 3)
+        assert "has type array on the whole server, not string" in await settle(desk, 3)
         assert desk.wrote == []
 
     at_desk(story)

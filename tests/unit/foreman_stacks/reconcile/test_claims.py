@@ -85,7 +85,7 @@ def test_two_servers_of_one_url_are_one_foreman() -> None:
     assert isinstance(claims.check("https://foreman.example.com", {"zk-1": "zk"}, YOUNG, NOW + GRACE), Stalled)
 
 
-MEND = "put {namespace} and {deployment} into hostname; where both are there, rename the deployment"
+MEND = "put {namespace} and {deployment} into hostname; if it has both, rename the deployment"
 
 
 @pytest.mark.parametrize(

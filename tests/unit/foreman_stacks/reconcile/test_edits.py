@@ -102,7 +102,7 @@ def test_a_role_that_has_hosts_is_not_taken_out_of_the_stack() -> None:
             await desk.look()
             desk.wait(60.0)
         assert desk.ready == "False/ScaleDownRefused"
-        assert "spec.roles[observer]: hosts of this role exist and the Stack no longer has it" in desk.message()
+        assert "spec.roles[observer]: hosts of this role exist, but the Stack no longer has it" in desk.message()
         assert desk.status["plan"] == plan
         assert desk.wrote == []
         desk.stack(**ONE_RUN, roles=[ZK, OBSERVER])

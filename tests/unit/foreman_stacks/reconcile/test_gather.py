@@ -96,7 +96,7 @@ def test_what_the_operator_may_not_read_is_waited_for_by_name() -> None:
     assert wait.reason is Reason.WAITING_FOR_SECRET
     assert wait.message == (
         "spec.parameters[password].valueFrom: the operator's permission to read Secret 'db' is missing; "
-        "have its ServiceAccount be given get on it, or use another"
+        "grant the operator's ServiceAccount get on it, or refer to another"
     )
 
 

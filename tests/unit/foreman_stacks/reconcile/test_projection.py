@@ -74,7 +74,7 @@ def test_objects_of_another_deployment_are_not_written_until_they_are_gone_and_o
             (owner,) = shown(index)["metadata"]["ownerReferences"]
             assert owner["uid"] == desk.kube.objects[KEY]["metadata"]["uid"]
         for index in (1, 2, 3, 4):
-            assert f"deployedhosts/ops/ring-zk-{index} is another deployment's" in caplog.text
+            assert f"deployedhosts/ops/ring-zk-{index} belongs to another deployment" in caplog.text
             del desk.kube.objects[Key("deployedhosts", "ops", f"ring-zk-{index}")]
         await desk.look()
         assert {shown(index)["status"]["state"] for index in (1, 2, 3, 4)} == {"Ready"}

@@ -209,7 +209,7 @@ def test_jobs_of_many_steps_that_end_while_nobody_looks_are_judged_together() ->
 def test_what_foreman_lacks_is_asked_for_all_hostgroups_together() -> None:
     def look(world: World, _: Draft) -> None:
         problems = lacking.lacking(world, world.scope(), ())
-        assert all("is shared" in problem.what for problem in problems), "all is there, to the last key"
+        assert all("on the whole server" in problem.what for problem in problems), "all is there, to the last key"
 
     found = {}
     for groups in (2, 30):

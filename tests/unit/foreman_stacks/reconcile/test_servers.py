@@ -147,7 +147,7 @@ def test_credentials_that_are_no_text_are_told(key: str) -> None:
     asyncio.run(servers.reconcile(Key("foremanservers", "", "f"), held=False))
     ready = next(entry for entry in cluster.status["conditions"] if entry["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "CredentialsMissing")
-    assert "no UTF-8" in ready["message"]
+    assert "not UTF-8" in ready["message"]
     assert "canary" not in str(cluster.status)
     assert servers.known("f")
 
@@ -168,7 +168,7 @@ def test_credentials_that_may_not_be_read_are_told() -> None:
     assert (ready["status"], ready["reason"]) == ("False", "CredentialsMissing")
     assert ready["message"] == (
         "spec.credentialsSecretRef: Secret 'foreman' in namespace 'foreman-stacks-system' may not be read by the operator; "
-        "give its ServiceAccount get on it"
+        "grant its ServiceAccount get on it"
     )
 
 
