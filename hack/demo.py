@@ -82,14 +82,14 @@ class Demo:
         for child, process in zip(self.children, self.processes, strict=True):
             if child.poll() is not None:
                 said = tail(DEMO, process.name, 20)
-                raise DemoError(f"the {process.name} ended with code {child.returncode}; it said last:\n{said}")
+                raise DemoError(f"the {process.name} ended with code {child.returncode}; its last lines:\n{said}")
 
     def until(self, what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             self.check()
             if time.monotonic() > deadline:
-                raise DemoError(f"{what} did not come within {seconds:.0f} s; logs are in {DEMO.name}/")
+                raise DemoError(f"{what} did not appear within {seconds:.0f} s; logs are in {DEMO.name}/")
             time.sleep(0.1)
 
 
@@ -101,7 +101,7 @@ def _alone() -> Iterator[None]:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoError(f"another demo is at work in {ROOT}: wait for it, or stop it") from None
+            raise DemoError(f"another demo is running in {ROOT}: wait for it, or stop it") from None
         yield
     finally:
         os.close(folder)
@@ -109,7 +109,7 @@ def _alone() -> Iterator[None]:
 
 def up(*, keep: bool) -> int:
     if STATE.exists():
-        print("The demo that was kept is ended, and a new one begun.", flush=True)
+        print("The demo that was left running is stopped, and a new one started.", flush=True)
         down()
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir()
@@ -143,7 +143,7 @@ def down() -> None:
     _end_processes([Process(**process) for process in json.loads(STATE.read_text())])
     control_plane.stop(DEMO / "cluster")
     STATE.unlink(missing_ok=True)
-    print("The demo is ended.")
+    print("The demo is stopped.")
 
 
 def _end_processes(processes: list[Process]) -> None:
@@ -161,7 +161,7 @@ def _set_up(demo: Demo) -> None:
         demo.until("the simulator's address", lambda: bool(_address()))
         demo.foreman = Foreman(_address(), "admin", "changeme")
         demo.until("the simulator's answer", demo.foreman.answers)
-    with _line("A Kubernetes cluster with our kinds"):
+    with _line("A Kubernetes cluster with the operator's kinds"):
         demo.cluster = control_plane.start(DEMO / "cluster", outlive=demo.keep)
         kubeconfig = demo.cluster.kubeconfig
         shutil.copy(kubeconfig, DEMO / "kubeconfig")
@@ -171,7 +171,7 @@ def _set_up(demo: Demo) -> None:
         rights = ["-f", str(manifests / "namespace.yaml"), "-f", str(manifests / "rbac.yaml")]
         kubectl("apply", *rights, kubeconfig=kubeconfig)
         kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds, kubeconfig=kubeconfig)
-        demo.until("our kinds", lambda: served(kubeconfig))
+        demo.until("the operator's kinds", lambda: served(kubeconfig))
     with _line("The operator, with the rights of its ServiceAccount and no other"):
         mine = control_plane.serviceaccount_kubeconfig(kubeconfig, NAMESPACE, ACCOUNT, DEMO / "operator.kubeconfig")
         demo.run([sys.executable, "-m", "foreman_stacks", "run"], "operator", {**ENV, "KUBECONFIG": str(mine)})
@@ -240,7 +240,9 @@ def _evidence(seen: dict[str, Any]) -> str:
         f"  {each['type']}={each['status']} {each.get('reason', '')}: {each.get('message', '')}"
         for each in seen.get("status", {}).get("conditions", [])
     ]
-    return "\n".join([*conditions, f"The operator said last ({DEMO.name}/operator.log):", tail(DEMO, "operator", 20)])
+    return "\n".join(
+        [*conditions, f"The last lines of the operator ({DEMO.name}/operator.log):", tail(DEMO, "operator", 20)]
+    )
 
 
 def _how_to_look(demo: Demo, deployment: dict[str, Any]) -> str:

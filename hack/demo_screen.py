@@ -138,19 +138,19 @@ def how_to_look(kubectl_shown: str, folder: str, deployment: str, running: Forem
     """Return the commands to look around; if everything has ended (`running` is None), also one that keeps it up."""
     commands = [
         (f"export KUBECONFIG={folder}/kubeconfig", ""),
-        (f"{kubectl_shown} get foreman --all-namespaces", "everything of ours"),
+        (f"{kubectl_shown} get foreman --all-namespaces", "all objects of the operator"),
         (f"{kubectl_shown} describe stackdeployment {deployment}", "conditions, steps, events"),
         (f"{kubectl_shown} get deployedhosts -o wide", "host by host"),
         (f"{kubectl_shown} explain stack.spec.steps", "what may be written"),
         (f"less {folder}/operator.log", ""),
     ]
-    head = "It all goes on running. To look around:"
+    head = "Everything keeps running. To look around:"
     if running is None:  # the next simulated Foreman listens on another port
         commands.insert(0, ("make demo KEEP=1", "the same again, left running"))
-        head = "Everything is ended again. To look around:"
+        head = "Everything is stopped again. To look around:"
     else:
         login = f"{running.user}:{running.password}"
         commands.insert(-1, (f"curl -su {login} {running.url}/api/v2/hosts", "what Foreman says"))
-    commands.append(("make demo-down", "ends what was left running"))
+    commands.append(("make demo-down", "stops what was left running"))
     shown = [f"  {command:<58}{'  # ' + what if what else ''}".rstrip() for command, what in commands]
     return "\n".join([head, "", *shown])

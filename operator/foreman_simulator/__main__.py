@@ -44,21 +44,28 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         help="a loopback address: the simulator runs the scripts that it is sent (default 127.0.0.1)",
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="of all chance: durations, addresses of machines, tokens (default 1)"
+        "--seed",
+        type=int,
+        default=1,
+        help="seed of everything random: durations, addresses of machines, tokens (default 1)",
     )
-    parser.add_argument("--speed", type=_speed, default=1.0, help="simulated seconds in a real one (default 1)")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="simulated seconds per real second (default 1)")
     parser.add_argument(
         "--scenario", choices=("lab", "recordings"), default="lab", help="what the server holds at first (default lab)"
     )
     parser.add_argument(
-        "--latency", type=_latency, default="0", metavar="MS|measured", help="what each call costs (default 0)"
+        "--latency",
+        type=_latency,
+        default="0",
+        metavar="MS|measured",
+        help="how long each call takes: milliseconds, or as measured on a real Foreman (default 0)",
     )
     return parser.parse_args(arguments)
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > MAX_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to {MAX_PORT}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 0 to {MAX_PORT}")
     return int(text)
 
 
@@ -69,21 +76,21 @@ def _loopback(text: str) -> str:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(
-        f"{text!r} is no loopback address such as 127.0.0.1, and the simulator runs the scripts that it is sent"
+        f"{text!r} is not a loopback address such as 127.0.0.1: the simulator runs the scripts that it is sent"
     )
 
 
 def _speed(text: str) -> float:
     number = _finite(text)
     if number is None or number <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed: write a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed: write a number above 0")
     return number
 
 
 def _latency(text: str) -> str:
     number = _finite(text)
     if text != "measured" and (number is None or number < 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no latency: write milliseconds from 0 on, or `measured`")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a latency: write 0 or more milliseconds, or `measured`")
     return text
 
 

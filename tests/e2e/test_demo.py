@@ -72,6 +72,6 @@ def test_a_demo_that_is_kept_answers_by_its_kubeconfig_until_it_is_ended(folder:
         assert processes_in(folder) != []
     finally:
         ended = demo(folder, "down")
-    assert (ended.returncode, ended.stdout) == (0, "The demo is ended.\n"), ended.stderr
+    assert (ended.returncode, ended.stdout) == (0, "The demo is stopped.\n"), ended.stderr
     assert processes_in(folder) == []
     assert not (folder / ".demo" / "demo.json").exists()

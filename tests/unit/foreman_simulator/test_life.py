@@ -362,7 +362,7 @@ def test_an_option_that_makes_no_sense_is_refused_by_its_name(wrong: str, capsys
         options(["--port=0", wrong])
     assert ended.value.code == 2
     option, _, value = wrong.partition("=")
-    assert f"argument {option}: '{value}' is no " in capsys.readouterr().err
+    assert f"argument {option}: '{value}' is not a " in capsys.readouterr().err
 
 
 def test_options_at_their_bounds_are_taken() -> None:

@@ -23,5 +23,5 @@ def test_a_kept_demo_is_ended_with_a_word_before(
         demo.DEMO.mkdir()
         demo.STATE.write_text("[]")
     assert demo.up(keep=False) == 1
-    told = ["The demo that was kept is ended, and a new one begun.", "The demo is ended."] if kept else []
+    told = ["The demo that was left running is stopped, and a new one started.", "The demo is stopped."] if kept else []
     assert capsys.readouterr().out.splitlines() == told
