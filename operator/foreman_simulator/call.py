@@ -86,7 +86,8 @@ class Call:
         held = self.world.faults.for_request("hold", self.route.method, self.path, host)
         if held is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(held.over.wait(), held.seconds)
+                async with asyncio.timeout(held.seconds):
+                    await held.over.wait()
         await self.world.spend(self.cost)
         if self.generation != self.world.generation:
             raise error(503, "The simulator was reset meanwhile")

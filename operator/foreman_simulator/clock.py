@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import time
@@ -84,7 +85,6 @@ class Clock:
             wait = 3600.0
             if self._heap:
                 wait = max(0.0, (self._heap[0][0] - self.now()) / max(self._speed, 1e-9))
-            try:
-                await asyncio.wait_for(self._changed.wait(), min(wait, 3600.0))
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(wait, 3600.0)):
+                    await self._changed.wait()

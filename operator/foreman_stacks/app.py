@@ -121,7 +121,8 @@ class App:
                     await self.engine.stop()
                 pause = RESTART_FIRST if time.monotonic() - began > RESTART_CAP else min(pause * 2, RESTART_CAP)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter needs no secrecy
+                    async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter needs no secrecy
+                        await stop.wait()
         finally:
             await probes.cleanup()
 

@@ -137,7 +137,8 @@ class Runner:
                 start_new_session=True,
             )
         try:
-            status = await asyncio.wait_for(process.wait(), self.limit)
+            async with asyncio.timeout(self.limit):
+                status = await process.wait()
         except TimeoutError:
             status = TIMED_OUT
         finally:

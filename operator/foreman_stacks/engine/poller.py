@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -95,10 +96,9 @@ class Poller:
         began = time.monotonic()
         while (left := began + self._pause() - time.monotonic()) > 0:
             self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), left)
-            except TimeoutError:
-                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
 
     def _pause(self) -> float:
         busy = any(isinstance(query, _FAST) for query in self._wanted())

@@ -11,6 +11,7 @@ import heapq
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from foreman_stacks.cluster.port import Key
 from foreman_stacks.metrics import Metrics
@@ -166,7 +167,6 @@ class Queue:
     async def _wait(self) -> None:
         self._changed.clear()
         pause = max(0.0, self._later[0][0] - self._clock()) if self._later else None
-        try:
-            await asyncio.wait_for(self._changed.wait(), pause)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._changed.wait()

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from foreman_simulator.__main__ import options, serve, world
+from foreman_simulator.clock import Clock
 from tests.unit.foreman_simulator.conftest import Background
 
 if TYPE_CHECKING:
@@ -413,6 +414,23 @@ def test_a_port_in_use_is_told_in_one_line(capfd: pytest.CaptureFixture[str]) ->
         assert asyncio.run(serve(options([f"--port={port}"]))) == 1
     told = f"foreman-simulator: cannot listen on 127.0.0.1, port {port}: Address already in use\n"
     assert capfd.readouterr() == ("", told)
+
+
+def test_a_clock_that_is_cancelled_ends_even_if_an_event_is_planned_at_that_moment() -> None:
+    """`asyncio.wait_for` may lose a cancellation that meets what it waits for (Python 3.11)."""
+
+    async def run(turns: int) -> bool:
+        clock = Clock()
+        task = asyncio.create_task(clock.run())
+        await asyncio.sleep(0)
+        clock.after(30.0, lambda: None)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
+        return task.cancelled()
+
+    assert [turns for turns in range(6) if not asyncio.run(run(turns))] == []
 
 
 def test_the_program_says_where_it_listens_and_ends_at_once() -> None:

@@ -270,6 +270,24 @@ def test_a_waiting_worker_wakes_for_a_new_key_and_for_an_earlier_delay() -> None
     asyncio.run(run())
 
 
+def test_a_cancelled_worker_ends_even_if_a_key_comes_at_that_moment() -> None:
+    """`asyncio.wait_for` may lose a cancellation that meets what it waits for (Python 3.11)."""
+
+    async def run(turns: int) -> bool:
+        queue = Queue(asyncio.get_running_loop().time, first=1, cap=1, metrics=Metrics())
+        queue.add(A, 60.0)
+        worker = asyncio.create_task(queue.get())
+        await asyncio.sleep(0)
+        queue.add(B, 30.0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        worker.cancel()
+        await asyncio.wait([worker], timeout=1)
+        return worker.cancelled()
+
+    assert [turns for turns in range(6) if not asyncio.run(run(turns))] == []
+
+
 def test_a_crowd_holds_only_so_many_workers_and_others_go_on() -> None:
     async def run() -> None:
         queue = crowded()
