@@ -51,6 +51,17 @@ def merge(
     return merged
 
 
+def find(entries: Iterable[Mapping[str, Any]], kind: ConditionType) -> Mapping[str, Any]:
+    """Return the condition of this type from a status; empty if there is none."""
+    return next((entry for entry in entries if entry.get("type") == kind), {})
+
+
+def holds(entries: Iterable[Mapping[str, Any]], kind: ConditionType, generation: int) -> bool:
+    """Whether the condition is True in this generation of the object."""
+    found = find(entries, kind)
+    return found.get("status") == "True" and found.get("observedGeneration") == generation
+
+
 def cut(message: str) -> str:
     """Return the message; a longer one than `MAX_MESSAGE` is cut and ends with "…"."""
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"

@@ -42,8 +42,7 @@ def _with_defect(old: Mapping[str, Any], generation: int, place: str, now: datet
         f"a bug in the operator: {place}; it is tried again with growing pauses; report it, with the operator's log"
     )
     told = [Condition(ConditionType.RECONCILING, "True", Reason.INTERNAL_ERROR, message)]
-    ready: Mapping[str, Any] = next((entry for entry in before if entry.get("type") == ConditionType.READY), {})
-    still = ready.get("status") == "True" and ready.get("observedGeneration") == generation
+    still = conditions.holds(before, ConditionType.READY, generation)
     if not still:
         told.append(Condition(ConditionType.READY, "Unknown", Reason.INTERNAL_ERROR, message))
     kept = [entry for entry in before if entry.get("type") not in {condition.type for condition in told}]

@@ -12,7 +12,6 @@ from foreman_stacks.cluster.port import Cluster, Key, Object
 from foreman_stacks.errors import ClusterConflict, ClusterError
 from foreman_stacks.model.progress import Progress
 from foreman_stacks.reconcile import building, status
-from foreman_stacks.reconcile.digest_key import NoDigestKey
 from foreman_stacks.reconcile.ending import Ending
 from foreman_stacks.reconcile.ledger import Ledger
 from foreman_stacks.reconcile.living import Living
@@ -55,8 +54,6 @@ class Deployments:
             self._living.forget(key.namespace, key.name)
             await self.ledger.load(self._cluster, self._now())
             found = await self._ending.end(run)
-        except NoDigestKey as error:
-            return await self._living.without_key(run, error)
         except ClusterConflict:
             return Next(after=0.0)
         except ClusterError:

@@ -13,7 +13,7 @@ from time import monotonic
 from foreman_stacks.api.foremanserver import Tenant
 from foreman_stacks.api.meta import FINALIZER
 from foreman_stacks.api.parse import parse_deployment
-from foreman_stacks.cluster.port import Cluster, Object
+from foreman_stacks.cluster.port import Cluster
 from foreman_stacks.errors import (
     ClusterError,
     ForemanError,
@@ -28,7 +28,7 @@ from foreman_stacks.model.outcome import Stalled, Wait
 from foreman_stacks.model.reasons import ConditionType, Reason
 from foreman_stacks.plan.compile import config_digest
 from foreman_stacks.plan.model import Plan
-from foreman_stacks.reconcile import projection, settled, status
+from foreman_stacks.reconcile import conditions, projection, settled, status
 from foreman_stacks.reconcile.acting import decided, do
 from foreman_stacks.reconcile.bring_up import bring_up
 from foreman_stacks.reconcile.claims import Claimant, Claims
@@ -78,15 +78,16 @@ class Living:
         """Note that no pass follows the deployment's Puppet runs for now: they count until they must be over."""
         self._ledger.drop(run.who)
 
-    async def without_key(self, run: Pass, error: NoDigestKey) -> Next:
-        """Nothing can be told apart without the key of digests: say so, and look again later."""
-        _log.warning("%s: %s", run.key, error)
-        found = replace(self._findings(run, None), waits=(Wait(Reason.WAITING_FOR_SECRET, str(error)),))
-        await self._reporter.write(run, found)
-        return Next(after=_jittered(self._settings.recheck))
-
     async def live(self, run: Pass) -> Next:
-        """Accept, gather, decide, intend, act, report. Raises `NoDigestKey` and other `ClusterError`s."""
+        """Accept, gather, decide, intend, act, report. Raises `ClusterError`."""
+        try:
+            return await self._live(run)
+        except NoDigestKey as error:
+            _log.warning("%s: %s", run.key, error)
+            await self._tell(run, None, Wait(Reason.WAITING_FOR_SECRET, str(error)))
+            return Next(after=_jittered(self._settings.recheck))
+
+    async def _live(self, run: Pass) -> Next:
         if (run.seen.get("status") or {}).get("observedGeneration", -1) == -1:
             first = Findings(run.generation, run.progress, waits=(Wait(Reason.ACCEPTED, "is being looked at"),))
             await self._reporter.write(run, first)
@@ -115,8 +116,9 @@ class Living:
         if isinstance(early, Stalled):
             return await self._stalled(run, early, plan)
         if early is not None:
-            if not _refused(run):  # a refusal of an earlier process stands until this one knows better
-                await self._reporter.write(run, replace(self._findings(run, plan), waits=(early,)))
+            # a refusal of an earlier process stands until this one knows better
+            if not conditions.holds(run.conditions, ConditionType.STALLED, run.generation):
+                await self._tell(run, plan, early)
             return Next(after=early.after)
         connection = self._servers.ready(server.metadata.name)
         if connection is None:
@@ -148,10 +150,8 @@ class Living:
         later = _jittered(self._settings.server_probe)  # the engine wakes it sooner, once a probe finds the server well
         if not self._servers.known(server):
             return Next(after=later)
-        found = self._findings(run, plan)
         message = f"ForemanServer {server!r} is not Ready: its conditions tell why"
-        found = replace(found, waits=(Wait(Reason.SERVER_NOT_READY, message),))
-        await self._reporter.write(run, found)
+        await self._tell(run, plan, Wait(Reason.SERVER_NOT_READY, message))
         return Next(after=later)
 
     async def _decide(self, run: Pass, plan: Plan, connection: Connection, tenant: Tenant) -> Next:
@@ -208,7 +208,7 @@ class Living:
             organization=spec.organization or tenant.organization,
             location=spec.location or tenant.location,
             paused=spec.paused,
-            drifted=_drifted(run),
+            drifted=conditions.find(run.conditions, ConditionType.DRIFTED).get("status") == "True",
             again=run.again,
             share=None if spec.paused else share,  # a paused deployment starts nothing and must not reserve room
         )
@@ -319,9 +319,15 @@ class Living:
             drift_note=draft.drift_note if draft else "",
         )
 
+    async def _tell(self, run: Pass, plan: Plan | None, told: Stalled | Wait) -> None:
+        """Write a status with this one outcome."""
+        found = self._findings(run, plan)
+        found = replace(found, waits=(told,)) if isinstance(told, Wait) else replace(found, stalls=(told,))
+        await self._reporter.write(run, found)
+
     async def _stalled(self, run: Pass, stall: Stalled, plan: Plan | None = None) -> Next:
         self.unfollowed(run)
-        await self._reporter.write(run, replace(self._findings(run, plan), stalls=(stall,)))
+        await self._tell(run, plan, stall)
         return Next(after=_jittered(self._settings.recheck))
 
     async def _foreman_failed(self, run: Pass, plan: Plan, connection: Connection, error: ForemanError) -> Next:
@@ -331,10 +337,7 @@ class Living:
             connection.ready, connection.reason = False, Reason.UNAUTHORIZED
         elif isinstance(error, ForemanForbidden):
             connection.info = None  # so that the next probe reads the user's permissions, too
-        told = trouble(error, run.memory)
-        found = self._findings(run, plan)
-        found = replace(found, waits=(told,)) if isinstance(told, Wait) else replace(found, stalls=(told,))
-        await self._reporter.write(run, found)
+        await self._tell(run, plan, trouble(error, run.memory))
         probe = isinstance(error, ForemanUnauthorized | ForemanForbidden)
         return Next(error=True, server=connection.server.metadata.name, probe=probe)
 
@@ -342,21 +345,6 @@ class Living:
 def _jittered(seconds: float) -> float:
     """Return the seconds ± 20 %, so that deployments stopped by one fault do not retry in step from then on."""
     return seconds * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
-
-
-def _refused(run: Pass) -> bool:
-    """Whether the deployment is Stalled in its current generation."""
-    stalled = _condition(run, ConditionType.STALLED)
-    return stalled.get("status") == "True" and stalled.get("observedGeneration") == run.generation
-
-
-def _drifted(run: Pass) -> bool:
-    return _condition(run, ConditionType.DRIFTED).get("status") == "True"
-
-
-def _condition(run: Pass, kind: ConditionType) -> Object:
-    conditions = (run.seen.get("status") or {}).get("conditions") or ()
-    return next((entry for entry in conditions if entry.get("type") == kind), {})
 
 
 def _choose(world: World) -> Draft:

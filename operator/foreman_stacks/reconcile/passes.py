@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,11 @@ class Pass:
     def who(self) -> tuple[str, str]:
         """Namespace and name."""
         return (self.key.namespace, self.key.name)
+
+    @property
+    def conditions(self) -> Sequence[Mapping[str, Any]]:
+        """The conditions of the object, as they were last written."""
+        return (self.seen.get("status") or {}).get("conditions") or ()
 
     @property
     def finalizers(self) -> list[str]:

@@ -201,11 +201,11 @@ def _summary(
     merged: Iterable[Mapping[str, Any]], found: Findings, progress: Progress, desired: Mapping[str, int]
 ) -> dict[str, str]:
     """Return the texts for the columns of `kubectl get`, which cannot compute anything."""
-    ready = next((entry for entry in merged if entry["type"] == ConditionType.READY), None)
+    ready = conditions.find(merged, ConditionType.READY)
     built = len(progress.built() | progress.configured())
     text = {
-        "ready": ready["status"] if ready else "Unknown",
-        "reason": ready["reason"] if ready else "",
+        "ready": ready.get("status", "Unknown"),
+        "reason": ready.get("reason", ""),
         "hosts": f"{built}/{sum(desired.values())}",
         "server": found.server,
         "stack": found.stack,
