@@ -119,8 +119,10 @@ async def _started(user: str, password: str, provisioning: int, seed: int, direc
     server = Server(world)
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    url = "http://direct"
+    if not direct:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     client = ForemanClient(
         url,
         (user, password),
