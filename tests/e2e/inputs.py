@@ -59,12 +59,7 @@ def stack_stalled(stage: Stage, name: str) -> str:
 
 def reconciling(stage: Stage, reason: str, name: str) -> str:
     """Wait until the deployment is Reconciling for this reason; return the message."""
-
-    def look() -> str:
-        found = stage.condition("Reconciling", name)
-        return str(found["message"]) if found.get("reason") == reason else ""
-
-    return until(look, 30, f"{name} Reconciling/{reason}")
+    return stage.told("Reconciling", "True", reason, name, seconds=30)
 
 
 def core(stage: Stage, kind: str, name: str, **content: Any) -> None:

@@ -353,16 +353,30 @@ class Stage:
 
     def stalled(self, reason: str, name: str = "zookeeper", seconds: float = 60, namespace: str = "") -> str:
         """Wait until the deployment is Stalled for this reason; return the message."""
+        return self.told("Stalled", "True", reason, name, seconds=seconds, namespace=namespace)
+
+    def told(
+        self,
+        kind: str,
+        status: str,
+        reason: str,
+        name: str = "zookeeper",
+        plural: str = "stackdeployments",
+        *,
+        seconds: float = 60,
+        namespace: str = "",
+    ) -> str:
+        """Wait until a condition has this status and reason; return the message that it has then."""
 
         def look() -> str:
-            found = self.condition("Stalled", name, namespace=namespace)
-            told = found.get("status") == "True" and found.get("reason") == reason
-            return str(found["message"]) if told else ""
+            found = self.condition(kind, name, plural, namespace)
+            return str(found["message"]) if (found.get("status"), found.get("reason")) == (status, reason) else ""
 
         try:
-            return until(look, seconds, f"{name} Stalled/{reason}")
+            return until(look, seconds, f"{name} {kind}={status}/{reason}")
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{json.dumps(self.status(name, namespace=namespace), indent=1)}") from None
+            shown = json.dumps(self.status(name, plural, namespace), indent=1)
+            raise AssertionError(f"{error}\n{shown}") from None
 
     def gone(self, name: str = "zookeeper", seconds: float = 60, namespace: str = "") -> None:
         """Wait until the deployment is gone."""

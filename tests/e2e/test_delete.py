@@ -181,12 +181,7 @@ def strangers(stage: Stage) -> None:
 
 def blocked(stage: Stage, reason: str) -> str:
     """Wait until the teardown says that it cannot go on; its words."""
-
-    def look() -> str:
-        found = stage.condition("Deleting")
-        return str(found["message"]) if (found.get("status"), found.get("reason")) == ("False", reason) else ""
-
-    return until(look, what=f"Deleting=False/{reason}")
+    return stage.told("Deleting", "False", reason)
 
 
 def world(simulator: Simulator) -> dict[str, set[str]]:

@@ -56,12 +56,7 @@ class Servers:
 
     def unready(self, name: str, reason: str) -> str:
         """Wait until the server is not Ready for this reason, and its deployment waits; the message."""
-
-        def look() -> str:
-            found = self._ready(name)
-            return str(found["message"]) if (found.get("status"), found.get("reason")) == ("False", reason) else ""
-
-        message = until(look, 30, f"{name} {reason}")
+        message = self.stage.told("Ready", "False", reason, name, "foremanservers", seconds=30)
         short = name.removeprefix(f"{self.stage.server}-")
         until(
             lambda: self.stage.condition("Ready", short).get("reason") == "ServerNotReady",
